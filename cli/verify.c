@@ -1,0 +1,202 @@
+/*
+ * latchkey verify: the verdict on one credential, explained. The JSON member names are an interface.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "authenticate.h"
+#include "cleanup.h"
+#include "cli.h"
+#include "config.h"
+#include "json.h"
+#include "verdict.h"
+
+#define CLOCK_MAX (INT64_C(1) << 53)          /* s: the claims' own limit */
+#define INPUT_MAX (CREDENTIAL_MAX_LEN + 1024) /* enough to see that it is too long */
+
+struct verify_options {
+    const char *config;
+    struct auth_request request;
+    bool json;
+};
+
+static bool parse_time(const char *text, int64_t *ret)
+{
+    char *end;
+    intmax_t value;
+
+    errno = 0;
+    value = strtoimax(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > CLOCK_MAX)
+        return false;
+    *ret = (int64_t)value;
+    return true;
+}
+
+static bool parse_options(int argc, char **argv, struct verify_options *options)
+{
+    static const struct option known[] = {
+        { "config", required_argument, NULL, 'c' }, { "service", required_argument, NULL, 's' },
+        { "user", required_argument, NULL, 'u' },   { "at", required_argument, NULL, 'a' },
+        { "json", no_argument, NULL, 'j' },         { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *options = (struct verify_options){ .request = { .now = time(NULL) } };
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 's':
+            options->request.service = optarg;
+            break;
+        case 'u':
+            options->request.user = optarg;
+            break;
+        case 'a':
+            if (!parse_time(optarg, &options->request.now)) {
+                usage_error("verify", "--at wants seconds since 1970, not \"%s\"", optarg);
+                return false;
+            }
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        default: /* getopt_long() has said it */
+            return false;
+        }
+    }
+    if (optind < argc) /* a token in argv would stand in the process list */
+        usage_error("verify", "the credential comes on standard input, never as an argument");
+    return optind == argc;
+}
+
+static void format_message(const struct verdict *verdict, char *message, size_t size)
+{
+    snprintf(message, size, "%s%s%s", reason_sentence(verdict->reason), verdict->evidence[0] != '\0' ? ": " : "",
+             verdict->evidence);
+}
+
+static struct json *text_or_null(const char *text)
+{
+    return text[0] != '\0' ? json_new_string(slice_of(text)) : json_new_null();
+}
+
+static struct json *groups_json(const struct login *login)
+{
+    struct json *groups = json_new_array();
+    size_t i;
+
+    for (i = 0; login != NULL && groups != NULL && i < login->identity.group_count; i++)
+        if (!json_append(groups, json_new_string(slice_of(login->identity.groups[i]))))
+            json_free(&groups);
+    return groups;
+}
+
+static struct json *checks_json(const struct explanation *explanation)
+{
+    struct json *checks = json_new_array();
+    size_t i;
+
+    for (i = 0; checks != NULL && i < explanation->count; i++) {
+        struct json *check = json_new_object();
+        bool ok = check != NULL
+            && json_add(check, "check", json_new_string(slice_of(check_name(explanation->made[i].check))))
+            && json_add(check, "ok", json_new_boolean(explanation->made[i].ok))
+            && json_add(check, "detail", json_new_string(slice_of(explanation->made[i].detail)));
+
+        if (!ok)
+            json_free(&check);
+        if (!json_append(checks, check))
+            json_free(&checks);
+    }
+    return checks;
+}
+
+static bool print_json(const struct verdict *verdict, const struct login *login)
+{
+    CLEANUP(json_free) struct json *object = json_new_object();
+    char message[2 * EVIDENCE_MAX];
+    const char *text;
+
+    format_message(verdict, message, sizeof message);
+    if (object == NULL
+        || !json_add(object, "verdict", json_new_string(slice_of(verdict->reason == REASON_OK ? "accept" : "reject")))
+        || !json_add(object, "reason", json_new_string(slice_of(reason_name(verdict->reason))))
+        || !json_add(object, "message", json_new_string(slice_of(message)))
+        || !json_add(object, "tenant", text_or_null(verdict->tenant))
+        || !json_add(object, "subject", text_or_null(verdict->subject))
+        || !json_add(object, "user", text_or_null(verdict->user)) || !json_add(object, "groups", groups_json(login))
+        || !json_add(object, "expires", verdict->has_expiry ? json_new_integer(verdict->expiry) : json_new_null())
+        || !json_add(object, "checks", checks_json(verdict->explanation)))
+        return false;
+    text = json_print(object, true);
+    return text != NULL && puts(text) >= 0;
+}
+
+static void print_text(const struct verdict *verdict, const struct login *login)
+{
+    const struct explanation *explanation = verdict->explanation;
+    char message[2 * EVIDENCE_MAX];
+    size_t i;
+
+    for (i = 0; i < explanation->count; i++) {
+        const char *detail = explanation->made[i].detail;
+
+        printf("  %-6s %-14s %s\n", explanation->made[i].ok ? "ok" : "FAILED", check_name(explanation->made[i].check),
+               detail[0] != '\0' ? detail : check_meaning(explanation->made[i].check));
+    }
+    format_message(verdict, message, sizeof message);
+    printf("%s: %s: %s\n", verdict->reason == REASON_OK ? "accepted" : "refused", reason_name(verdict->reason),
+           message);
+    if (verdict->subject[0] != '\0')
+        printf("  subject %s of tenant %s\n", verdict->subject, verdict->tenant);
+    if (login != NULL) {
+        printf("  local user %s, groups:", login->identity.user);
+        for (i = 0; i < login->identity.group_count; i++)
+            printf(" %s", login->identity.groups[i]);
+        printf("%s\n", login->identity.group_count == 0 ? " none" : "");
+    }
+}
+
+static bool judge(struct verdict *verdict, const struct verify_options *options, const struct config **config,
+                  struct login *login)
+{
+    CLEANUP(secret_clear) struct secret input = { NULL, 0 };
+
+    verdict_check(verdict, CHECK_CONFIGURATION);
+    if (!config_acquire(verdict, options->config, config))
+        return false;
+    if (!read_input(STDIN_FILENO, INPUT_MAX, &input))
+        return verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
+    return authenticate(verdict, *config, &options->request, credential_trim((struct slice){ input.bytes, input.len }),
+                        login);
+}
+
+int command_verify(int argc, char **argv)
+{
+    CLEANUP(config_release) const struct config *config = NULL;
+    struct explanation explanation = { .count = 0 };
+    struct verdict verdict = VERDICT_INIT;
+    struct verify_options options;
+    struct login login;
+    bool accepted;
+
+    verdict.explanation = &explanation;
+    if (!parse_options(argc, argv, &options))
+        return STATUS_USAGE;
+    accepted = judge(&verdict, &options, &config, &login);
+    if (!options.json)
+        print_text(&verdict, accepted ? &login : NULL);
+    else if (!print_json(&verdict, accepted ? &login : NULL))
+        return STATUS_UNAVAILABLE;
+    /* A verdict that nobody could read was not given. */
+    return fflush(stdout) == 0 ? reason_exit_status(verdict.reason) : STATUS_UNAVAILABLE;
+}

@@ -1,0 +1,209 @@
+#include "identity.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NSS_BUFFER_MAX (1U << 20) /* bytes; a passwd entry beyond it is an attack or an accident */
+
+bool identity_is_valid_name(struct slice name)
+{
+    size_t i;
+
+    if (name.len == 0 || name.len > USER_MAX)
+        return false;
+    for (i = 0; i < name.len; i++) {
+        char c = name.bytes[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        bool is_inner = (c >= '0' && c <= '9') || c == '-' || c == '.';
+        bool is_last_dollar = c == '$' && i > 0 && i + 1 == name.len; /* machine accounts of Samba */
+
+        if (!is_letter && !(i > 0 && is_inner) && !is_last_dollar)
+            return false;
+    }
+    return true;
+}
+
+const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user)
+{
+    size_t i;
+
+    for (i = 0; i < rules->user_count; i++)
+        if (strcmp(rules->users[i].name, user) == 0)
+            return &rules->users[i];
+    return NULL;
+}
+
+bool identity_has_group(const struct identity *identity, const char *group)
+{
+    size_t i;
+
+    for (i = 0; i < identity->group_count; i++)
+        if (strcmp(identity->groups[i], group) == 0)
+            return true;
+    return false;
+}
+
+static bool set_user(struct verdict *verdict, struct identity *identity, struct slice name, const char *wanted)
+{
+    verdict_fact(verdict->user, sizeof verdict->user, name);
+    if (!identity_is_valid_name(name))
+        return verdict_reject(verdict, REASON_USER_NAME_INVALID, "%.*s", SLICE_ARG(name));
+    if (wanted != NULL && !slice_equal_string(name, wanted))
+        return verdict_reject(verdict, REASON_USER_MISMATCH, "it opens %.*s", SLICE_ARG(name));
+    memcpy(identity->user, name.bytes, name.len);
+    identity->user[name.len] = '\0';
+    return true;
+}
+
+/* Of the blocks that list the subject: the wanted one, else the only one. NULL with *ret_count 0: none lists it. */
+static const struct user_block *find_block(const struct identity_rules *rules, struct slice subject, const char *wanted,
+                                           size_t *ret_count)
+{
+    const struct user_block *found = NULL;
+    size_t i;
+
+    *ret_count = 0;
+    for (i = 0; i < rules->user_count; i++) {
+        const struct user_block *block = &rules->users[i];
+
+        if (!string_list_has(&block->subjects, subject))
+            continue;
+        (*ret_count)++;
+        if (found == NULL || (wanted != NULL && strcmp(block->name, wanted) == 0))
+            found = block;
+    }
+    return found;
+}
+
+static bool map_by_block(struct verdict *verdict, const struct user_block *block, size_t count, const char *wanted,
+                         struct identity *identity)
+{
+    if (wanted == NULL && count > 1)
+        return verdict_reject(verdict, REASON_USER_AMBIGUOUS, "%zu user blocks list the subject", count);
+    identity->user_is_explicit = true;
+    return set_user(verdict, identity, slice_of(block->name), wanted);
+}
+
+/* Does the pattern match the whole of the value? "^a|b$" is anchored to the eye and matches parts all the same. */
+static bool match_whole(const struct map_block *map, struct slice value, struct slice *ret_capture)
+{
+    char text[SUBJECT_MAX + 1];
+    regmatch_t match[2];
+
+    memcpy(text, value.bytes, value.len);
+    text[value.len] = '\0';
+    if (regexec(&map->regex, text, 2, match, 0) != 0 || match[0].rm_so != 0 || (size_t)match[0].rm_eo != value.len
+        || match[1].rm_so < 0)
+        return false;
+    *ret_capture = (struct slice){ value.bytes + match[1].rm_so, (size_t)(match[1].rm_eo - match[1].rm_so) };
+    return true;
+}
+
+static bool map_by_pattern(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
+                           const char *wanted, struct identity *identity)
+{
+    struct slice value, name;
+    size_t i;
+
+    for (i = 0; i < rules->map_count; i++) {
+        if (!claims_text(NULL, claims->payload, rules->maps[i].claim, &value)
+            || !match_whole(&rules->maps[i], value, &name))
+            continue;
+        if (!set_user(verdict, identity, name, wanted))
+            return false;
+        /* The block says whose the account is; an e-mail address that happens to fit does not add to it. */
+        if (identity_user_block(rules, identity->user) != NULL)
+            return verdict_reject(verdict, REASON_USER_UNMAPPED, "%s has a user block, which does not list the subject",
+                                  identity->user);
+        identity->user_is_explicit = false;
+        return true;
+    }
+    return verdict_reject(verdict, REASON_USER_UNMAPPED, "sub=%.*s", SLICE_ARG(claims->subject));
+}
+
+static bool block_has_any_group(const struct group_block *block, const struct claims *claims,
+                                const struct claims_policy *policy)
+{
+    size_t i;
+
+    for (i = 0; i < claims->group_count; i++)
+        if (string_list_has(&block->values, claims_group(claims, policy, i)))
+            return true;
+    return false;
+}
+
+static void map_groups(const struct identity_rules *rules, const struct claims *claims,
+                       const struct claims_policy *policy, struct identity *identity)
+{
+    size_t i;
+
+    identity->group_count = 0;
+    for (i = 0; i < rules->group_count && i < IDENTITY_GROUPS_MAX; i++) {
+        if (!block_has_any_group(&rules->groups[i], claims, policy))
+            continue;
+        /* The configuration let in only valid names, which are short enough. */
+        strncpy(identity->groups[identity->group_count], rules->groups[i].name, USER_MAX);
+        identity->groups[identity->group_count++][USER_MAX] = '\0';
+    }
+}
+
+bool identity_map(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
+                  const struct claims_policy *policy, const char *wanted, struct identity *ret_identity)
+{
+    size_t count;
+    const struct user_block *block = find_block(rules, claims->subject, wanted, &count);
+
+    if (block != NULL ? !map_by_block(verdict, block, count, wanted, ret_identity)
+                      : !map_by_pattern(verdict, rules, claims, wanted, ret_identity))
+        return false;
+    map_groups(rules, claims, policy, ret_identity);
+    return true;
+}
+
+/* 0 and *ret_exists, or an errno. */
+static int look_up_user(const char *name, bool *ret_exists, uid_t *ret_uid)
+{
+    size_t size = 1024;
+    char *buffer = NULL, *larger;
+    struct passwd entry, *found = NULL;
+    int error;
+
+    do {
+        size *= 2;
+        larger = realloc(buffer, size);
+        if (larger == NULL) {
+            free(buffer);
+            return ENOMEM;
+        }
+        buffer = larger;
+        do
+            error = getpwnam_r(name, &entry, buffer, size, &found);
+        while (error == EINTR);
+    } while (error == ERANGE && size < NSS_BUFFER_MAX);
+    *ret_exists = error == 0 && found != NULL;
+    if (*ret_exists)
+        *ret_uid = found->pw_uid;
+    free(buffer);
+    /* getpwnam(3) NOTES: what systems answer, beside 0, for a name that is not there. */
+    return error == ENOENT || error == ESRCH || error == EBADF || error == EPERM ? 0 : error;
+}
+
+bool identity_check_account(struct verdict *verdict, const struct identity *identity)
+{
+    bool exists = false;
+    uid_t uid = 0;
+    int error = look_up_user(identity->user, &exists, &uid);
+
+    if (error == ENOMEM)
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "user %s", identity->user);
+    if (error != 0)
+        return verdict_reject(verdict, REASON_SYSTEM_ERROR, "getpwnam_r of %s: errno %d", identity->user, error);
+    if (!exists)
+        return verdict_reject(verdict, REASON_USER_UNKNOWN, "%s", identity->user);
+    if (uid == 0 && !identity->user_is_explicit)
+        return verdict_reject(verdict, REASON_USER_FORBIDDEN, "%s has uid 0", identity->user);
+    return true;
+}

@@ -1,0 +1,74 @@
+/*
+ * From claims to the local user and the local groups.
+ */
+#ifndef LATCHKEY_IDENTITY_H
+#define LATCHKEY_IDENTITY_H
+
+#include <regex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "claims.h"
+#include "verdict.h"
+
+#define IDENTITY_GROUPS_MAX 256 /* group blocks of a configuration */
+
+/* The blocks of the configuration, owned by it. */
+struct user_block { /* user "alice" { sub = {…} api_key = … } */
+    char *name;
+    struct string_list subjects;
+    bool api_key;
+};
+struct map_block { /* map { claim = …  pattern = … }: capture 1 of a match of the whole value is the user */
+    char *claim;
+    char *pattern;
+    regex_t regex;
+};
+struct group_block { /* group "ops" { claim = {…} session = … } */
+    char *name;
+    struct string_list values;
+    bool session;
+};
+
+struct identity_rules {
+    struct user_block *users;
+    size_t user_count;
+    struct map_block *maps;
+    size_t map_count;
+    struct group_block *groups;
+    size_t group_count;
+};
+
+/* Owns its strings; the groups beyond group_count are not initialised. */
+struct identity {
+    char user[USER_MAX + 1];
+    bool user_is_explicit; /* by a user block, not by a pattern */
+    size_t group_count;
+    char groups[IDENTITY_GROUPS_MAX][USER_MAX + 1]; /* in the order of the blocks */
+};
+
+/*
+ * The local user: of a user block that lists the subject, else of the first map whose claim is there and whose pattern
+ * matches all of it. A name with a user block is never reached by a pattern: the block says who may have it.
+ * `wanted` is the account that the host asks for, or NULL; with several blocks for one subject it picks one.
+ * The groups: each group block that lists a value of the groups claim.
+ * Asks nothing of the system.
+ * False with USER_UNMAPPED, USER_AMBIGUOUS (several blocks, none wanted), USER_NAME_INVALID, USER_MISMATCH.
+ */
+bool identity_map(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
+                  const struct claims_policy *policy, const char *wanted, struct identity *ret_identity);
+
+/* The mapped user exists on this host, and is not uid 0 unless named by a user block. Asks NSS.
+ * False with USER_UNKNOWN, USER_FORBIDDEN, SYSTEM_ERROR or OUT_OF_MEMORY. */
+bool identity_check_account(struct verdict *verdict, const struct identity *identity);
+
+bool identity_has_group(const struct identity *identity, const char *group);
+
+/* The block of a local user, or NULL. */
+const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user);
+
+/* What useradd(8) would take: [A-Za-z_][A-Za-z0-9_.-]*[$]?, at most USER_MAX bytes. */
+bool identity_is_valid_name(struct slice name);
+
+#endif

@@ -1,0 +1,685 @@
+#include "json.h"
+
+#include <limits.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* json-c has an enum of the same name as ours. */
+#define json_type json_c_type
+#include <json-c/json_object.h>
+#include <json-c/linkhash.h>
+#undef json_type
+
+/*
+ * Values are json-c's, but its tokener is not used: it accepts far more than RFC 8259 does, lets duplicate members
+ * replace each other, and switches the thread's locale for each text. The reader below decides alone what is JSON, so
+ * that there are no two opinions about a text.
+ */
+
+#define MEMORY_IS_SHORT "memory is short"
+
+#define ARRAY_ROOM 4 /* members to begin with; json-c's own 32 are a waste for an audience */
+
+/* Never looked into: a struct json_object, or the one value that json-c has no object for. */
+struct json {
+    char unused;
+};
+static struct json null_value;
+
+static struct json *wrap(struct json_object *value)
+{
+    return value != NULL ? (struct json *)value : &null_value;
+}
+
+static struct json_object *unwrap(const struct json *json)
+{
+    return json != &null_value ? (struct json_object *)json : NULL;
+}
+
+struct reader {
+    const char *at;
+    const char *end;
+    /* For the string or number being read. It is as long as the text, and a string never grows by unescaping, so there
+     * is room even below the names of the members that the reader is inside of. */
+    char *scratch;
+    int depth;
+    const char *error;
+};
+
+static bool read_value(struct reader *reader, struct json_object **ret_value);
+
+static bool fail(struct reader *reader, const char *error)
+{
+    reader->error = error;
+    return false;
+}
+
+static bool made(struct reader *reader, const struct json_object *value)
+{
+    return value != NULL || fail(reader, MEMORY_IS_SHORT);
+}
+
+/* The next byte, or -1 at the end. */
+static int peek(const struct reader *reader)
+{
+    return reader->at < reader->end ? (unsigned char)*reader->at : -1;
+}
+
+/* Something else stands here than what must. */
+static bool fail_here(struct reader *reader, const char *error)
+{
+    return fail(reader, peek(reader) < 0 ? "the text ends too early" : error);
+}
+
+/* RFC 8259 §2: ws = *( %x20 / %x09 / %x0A / %x0D ). Gives the byte after it, or -1. */
+static int skip_space(struct reader *reader)
+{
+    while (reader->at < reader->end
+           && (*reader->at == ' ' || *reader->at == '\t' || *reader->at == '\n' || *reader->at == '\r'))
+        reader->at++;
+    return peek(reader);
+}
+
+/*
+ * RFC 3629 §4, for what begins with a byte above 0x7f:
+ *   UTF8-2 = %xC2-DF UTF8-tail
+ *   UTF8-3 = %xE0 %xA0-BF UTF8-tail / %xE1-EC 2UTF8-tail / %xED %x80-9F UTF8-tail / %xEE-EF 2UTF8-tail
+ *   UTF8-4 = %xF0 %x90-BF 2UTF8-tail / %xF1-F3 3UTF8-tail / %xF4 %x80-8F 2UTF8-tail
+ * The bounds of the second byte keep out overlong forms, surrogates and what lies beyond U+10FFFF.
+ */
+static size_t utf8_len(const unsigned char *bytes, size_t available)
+{
+    unsigned char first = bytes[0], low = 0x80, high = 0xbf;
+    size_t len = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, i;
+
+    if (first < 0xc2 || first > 0xf4 || available < len)
+        return 0;
+    if (first == 0xe0)
+        low = 0xa0;
+    else if (first == 0xf0)
+        low = 0x90;
+    else if (first == 0xed)
+        high = 0x9f;
+    else if (first == 0xf4)
+        high = 0x8f;
+    if (bytes[1] < low || bytes[1] > high)
+        return 0;
+    for (i = 2; i < len; i++)
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+static char *put_utf8(char *out, uint32_t code)
+{
+    if (code < 0x80) {
+        *out++ = (char)code;
+        return out;
+    }
+    if (code < 0x800) {
+        *out++ = (char)(0xc0 | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            *out++ = (char)(0xe0 | code >> 12);
+        } else {
+            *out++ = (char)(0xf0 | code >> 18);
+            *out++ = (char)(0x80 | (code >> 12 & 0x3f));
+        }
+        *out++ = (char)(0x80 | (code >> 6 & 0x3f));
+    }
+    *out++ = (char)(0x80 | (code & 0x3f));
+    return out;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* RFC 8259 §7: %x75 4HEXDIG, from the "u" on. */
+static bool read_code_unit(struct reader *reader, uint32_t *ret_unit)
+{
+    uint32_t unit = 0;
+    int i, digit;
+
+    if (reader->end - reader->at < 5 || *reader->at != 'u')
+        return fail(reader, "a broken escape in a string");
+    for (i = 1; i <= 4; i++) {
+        digit = hex_value(reader->at[i]);
+        if (digit < 0)
+            return fail(reader, "a broken escape in a string");
+        unit = unit << 4 | (uint32_t)digit;
+    }
+    reader->at += 5;
+    *ret_unit = unit;
+    return true;
+}
+
+/* RFC 8259 §7: beyond the Basic Multilingual Plane, two escapes make one character. Neither may stand alone (§8.2). */
+static bool read_unicode_escape(struct reader *reader, char **out)
+{
+    uint32_t code, low;
+
+    if (!read_code_unit(reader, &code))
+        return false;
+    if (code >= 0xd800 && code <= 0xdfff) {
+        if (code >= 0xdc00 || peek(reader) != '\\')
+            return fail(reader, "a lone surrogate in a string");
+        reader->at++;
+        if (!read_code_unit(reader, &low))
+            return false;
+        if (low < 0xdc00 || low > 0xdfff)
+            return fail(reader, "a lone surrogate in a string");
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+    }
+    *out = put_utf8(*out, code);
+    return true;
+}
+
+static bool read_escape(struct reader *reader, char **out)
+{
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    const char *letter;
+
+    reader->at++;
+    if (peek(reader) == 'u')
+        return read_unicode_escape(reader, out);
+    letter = peek(reader) >= 0 ? memchr(letters, peek(reader), sizeof letters - 1) : NULL;
+    if (letter == NULL)
+        return fail(reader, "a broken escape in a string");
+    *(*out)++ = meanings[letter - letters];
+    reader->at++;
+    return true;
+}
+
+static bool read_utf8(struct reader *reader, char **out)
+{
+    size_t len = utf8_len((const unsigned char *)reader->at, (size_t)(reader->end - reader->at));
+
+    if (len == 0)
+        return fail(reader, "not UTF-8");
+    memcpy(*out, reader->at, len);
+    *out += len;
+    reader->at += len;
+    return true;
+}
+
+/* Printable ASCII that means itself: nearly all of every string, so this loop is what reading costs. */
+static void read_plain(struct reader *reader, char **out)
+{
+    const char *at = reader->at, *end = reader->end;
+    char *to = *out;
+
+    while (at < end && *at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
+        *to++ = *at++;
+    reader->at = at;
+    *out = to;
+}
+
+/* RFC 8259 §7, from the quotation mark on. The string lies in the scratch buffer, with a NUL behind it. */
+static bool read_string(struct reader *reader, struct slice *ret_string)
+{
+    char *out = reader->scratch;
+
+    reader->at++;
+    for (;;) {
+        read_plain(reader, &out);
+        switch (peek(reader)) {
+        case '"':
+            reader->at++;
+            *out = '\0';
+            *ret_string = (struct slice){ reader->scratch, (size_t)(out - reader->scratch) };
+            return true;
+        case '\\':
+            if (!read_escape(reader, &out))
+                return false;
+            break;
+        case -1:
+            return fail(reader, "the text ends too early");
+        default:
+            if (peek(reader) < 0x20)
+                return fail(reader, "a control character in a string");
+            if (!read_utf8(reader, &out))
+                return false;
+        }
+    }
+}
+
+static bool skip_digits(struct reader *reader)
+{
+    const char *begin = reader->at;
+
+    while (peek(reader) >= '0' && peek(reader) <= '9')
+        reader->at++;
+    return reader->at > begin || fail(reader, "a malformed number");
+}
+
+/* RFC 8259 §6: number = [ minus ] int [ frac ] [ exp ]. */
+static bool skip_number(struct reader *reader, bool *ret_is_integer)
+{
+    *ret_is_integer = true;
+    if (peek(reader) == '-')
+        reader->at++;
+    if (peek(reader) == '0') /* nothing may follow a leading zero */
+        reader->at++;
+    else if (!skip_digits(reader))
+        return false;
+    if (peek(reader) == '.') {
+        *ret_is_integer = false;
+        reader->at++;
+        if (!skip_digits(reader))
+            return false;
+    }
+    if (peek(reader) == 'e' || peek(reader) == 'E') {
+        *ret_is_integer = false;
+        reader->at++;
+        if (peek(reader) == '+' || peek(reader) == '-')
+            reader->at++;
+        if (!skip_digits(reader))
+            return false;
+    }
+    return true;
+}
+
+/* False when it does not fit. */
+static bool integer_of(const char *digits, const char *end, int64_t *ret_integer)
+{
+    bool is_negative = *digits == '-';
+    int64_t integer = 0;
+
+    for (digits += is_negative; digits < end; digits++)
+        if (__builtin_mul_overflow(integer, 10, &integer)
+            || __builtin_add_overflow(integer, is_negative ? '0' - *digits : *digits - '0', &integer))
+            return false;
+    *ret_integer = integer;
+    return true;
+}
+
+/* A double that prints as it was written, also where it became infinite. */
+static bool make_double(struct reader *reader, struct slice text, struct json_object **ret_value)
+{
+    /* strtod() would want a comma in some locales of the host. */
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    double number;
+
+    if (c_locale == (locale_t)0)
+        return fail(reader, MEMORY_IS_SHORT);
+    memcpy(reader->scratch, text.bytes, text.len);
+    reader->scratch[text.len] = '\0';
+    number = strtod_l(reader->scratch, NULL, c_locale);
+    freelocale(c_locale);
+    *ret_value = json_object_new_double_s(number, reader->scratch);
+    return made(reader, *ret_value);
+}
+
+static bool read_number(struct reader *reader, struct json_object **ret_value)
+{
+    const char *begin = reader->at;
+    bool is_integer;
+    int64_t integer;
+
+    if (!skip_number(reader, &is_integer))
+        return false;
+    if (!is_integer || !integer_of(begin, reader->at, &integer))
+        return make_double(reader, (struct slice){ begin, (size_t)(reader->at - begin) }, ret_value);
+    *ret_value = json_object_new_int64(integer);
+    return made(reader, *ret_value);
+}
+
+/* Take the value in any case. */
+static bool add_member(struct reader *reader, struct json_object *object, const char *name, struct json_object *value)
+{
+    int count = json_object_object_length(object);
+
+    if (json_object_object_add(object, name, value) != 0) {
+        json_object_put(value);
+        return fail(reader, MEMORY_IS_SHORT);
+    }
+    /* json-c lets a later member replace an earlier one, and then the object does not grow. */
+    return json_object_object_length(object) > count || fail(reader, "a member name stands twice");
+}
+
+/* RFC 8259 §4: member = string name-separator value. */
+static bool read_member(struct reader *reader, struct json_object *object)
+{
+    char *scratch = reader->scratch;
+    struct json_object *value;
+    struct slice name;
+    bool ok;
+
+    if (skip_space(reader) != '"')
+        return fail_here(reader, "a member name is missing");
+    if (!read_string(reader, &name))
+        return false;
+    /* json-c's names are C strings: "exp\u0000" would read as "exp". */
+    if (memchr(name.bytes, '\0', name.len) != NULL)
+        return fail(reader, "a NUL in a member name");
+    if (skip_space(reader) != ':')
+        return fail_here(reader, "a colon is missing");
+    reader->at++;
+    reader->scratch += name.len + 1;
+    ok = read_value(reader, &value) && add_member(reader, object, name.bytes, value);
+    reader->scratch = scratch;
+    return ok;
+}
+
+static bool read_element(struct reader *reader, struct json_object *array)
+{
+    struct json_object *value;
+
+    if (!read_value(reader, &value))
+        return false;
+    if (json_object_array_add(array, value) != 0) {
+        json_object_put(value);
+        return fail(reader, MEMORY_IS_SHORT);
+    }
+    return true;
+}
+
+typedef bool read_item(struct reader *reader, struct json_object *container);
+
+/* RFC 8259 §4, §5: what objects and arrays have in common, from the opening bracket on. */
+static bool read_items(struct reader *reader, struct json_object *container, read_item *read, int closing)
+{
+    reader->at++;
+    if (skip_space(reader) != closing) {
+        for (;;) {
+            if (!read(reader, container))
+                return false;
+            if (skip_space(reader) != ',')
+                break;
+            reader->at++;
+        }
+    }
+    if (peek(reader) != closing)
+        return fail_here(reader, "a comma or a closing bracket is missing");
+    reader->at++;
+    return true;
+}
+
+static bool read_container(struct reader *reader, struct json_object **ret_value)
+{
+    bool is_object = peek(reader) == '{', ok;
+    struct json_object *container;
+
+    if (reader->depth == JSON_DEPTH_MAX)
+        return fail(reader, "nested too deeply");
+    container = is_object ? json_object_new_object() : json_object_new_array_ext(ARRAY_ROOM);
+    if (!made(reader, container))
+        return false;
+    reader->depth++;
+    ok = is_object ? read_items(reader, container, read_member, '}') : read_items(reader, container, read_element, ']');
+    reader->depth--;
+    if (!ok) {
+        json_object_put(container);
+        return false;
+    }
+    *ret_value = container;
+    return true;
+}
+
+static bool read_word(struct reader *reader, const char *word)
+{
+    size_t len = strlen(word);
+
+    if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, word, len) != 0)
+        return fail(reader, "no JSON value");
+    reader->at += len;
+    return true;
+}
+
+static bool read_boolean(struct reader *reader, bool boolean, struct json_object **ret_value)
+{
+    if (!read_word(reader, boolean ? "true" : "false"))
+        return false;
+    *ret_value = json_object_new_boolean(boolean);
+    return made(reader, *ret_value);
+}
+
+static bool read_string_value(struct reader *reader, struct json_object **ret_value)
+{
+    struct slice string;
+
+    if (!read_string(reader, &string))
+        return false;
+    *ret_value = json_object_new_string_len(string.bytes, (int)string.len);
+    return made(reader, *ret_value);
+}
+
+/* RFC 8259 §3. *ret_value is set on success only; null is the null pointer. */
+static bool read_value(struct reader *reader, struct json_object **ret_value)
+{
+    switch (skip_space(reader)) {
+    case '{':
+    case '[':
+        return read_container(reader, ret_value);
+    case '"':
+        return read_string_value(reader, ret_value);
+    case 't':
+        return read_boolean(reader, true, ret_value);
+    case 'f':
+        return read_boolean(reader, false, ret_value);
+    case 'n':
+        *ret_value = NULL;
+        return read_word(reader, "null");
+    default:
+        if (peek(reader) != '-' && (peek(reader) < '0' || peek(reader) > '9'))
+            return fail_here(reader, "no JSON value");
+        return read_number(reader, ret_value);
+    }
+}
+
+/* RFC 8259 §2: JSON-text = ws value ws. */
+static bool read_text(struct reader *reader, struct json_object **ret_value)
+{
+    struct json_object *value;
+
+    if (!read_value(reader, &value))
+        return false;
+    if (skip_space(reader) >= 0) {
+        json_object_put(value);
+        return fail(reader, "something follows the end");
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool parse(struct slice text, struct json_object **ret_value, const char **ret_error)
+{
+    char *scratch = malloc(text.len + 1);
+    struct reader reader = { .at = text.bytes, .end = text.bytes + text.len, .scratch = scratch };
+    bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, MEMORY_IS_SHORT);
+
+    free(scratch);
+    if (!ok)
+        *ret_error = reader.error;
+    return ok;
+}
+
+bool json_parse(struct slice text, struct json **ret_json, const char **ret_error)
+{
+    struct json_object *value;
+    struct reader start = { .at = text.bytes, .end = text.bytes + text.len };
+    int first;
+
+    if (text.len > JSON_TEXT_MAX) {
+        *ret_error = "larger than 1 MiB";
+        return false;
+    }
+    first = skip_space(&start);
+    if (first != '{' && first != '[') {
+        *ret_error = "neither an object nor an array";
+        return false;
+    }
+    if (!parse(text, &value, ret_error))
+        return false;
+    *ret_json = wrap(value);
+    return true;
+}
+
+void json_free(struct json **json)
+{
+    if (json == NULL)
+        return;
+    json_object_put(unwrap(*json));
+    *json = NULL;
+}
+
+enum json_type json_type_of(const struct json *json)
+{
+    switch (json_object_get_type(unwrap(json))) {
+    case json_type_boolean:
+        return JSON_BOOLEAN;
+    case json_type_int:
+    case json_type_double:
+        return JSON_NUMBER;
+    case json_type_string:
+        return JSON_STRING;
+    case json_type_array:
+        return JSON_ARRAY;
+    case json_type_object:
+        return JSON_OBJECT;
+    case json_type_null:
+    default:
+        return JSON_NULL;
+    }
+}
+
+const struct json *json_member(const struct json *object, const char *name)
+{
+    struct json_object *value;
+
+    return json_object_object_get_ex(unwrap(object), name, &value) ? wrap(value) : NULL;
+}
+
+bool json_string(const struct json *json, struct slice *ret_string)
+{
+    struct json_object *value = unwrap(json);
+
+    if (!json_object_is_type(value, json_type_string))
+        return false;
+    *ret_string = (struct slice){ json_object_get_string(value), (size_t)json_object_get_string_len(value) };
+    return true;
+}
+
+bool json_number(const struct json *json, double *ret_number)
+{
+    if (json_type_of(json) != JSON_NUMBER)
+        return false;
+    *ret_number = json_object_get_double(unwrap(json));
+    return true;
+}
+
+size_t json_length(const struct json *array)
+{
+    return json_type_of(array) == JSON_ARRAY ? json_object_array_length(unwrap(array)) : 0;
+}
+
+const struct json *json_at(const struct json *array, size_t index)
+{
+    return wrap(json_object_array_get_idx(unwrap(array), index));
+}
+
+bool json_next(const struct json *object, void **position, const char **ret_name, const struct json **ret_value)
+{
+    struct lh_entry *entry;
+
+    if (json_type_of(object) != JSON_OBJECT)
+        return false;
+    entry = *position != NULL ? lh_entry_next(*position) : lh_table_head(json_object_get_object(unwrap(object)));
+    if (entry == NULL)
+        return false;
+    *position = entry;
+    *ret_name = lh_entry_k(entry);
+    *ret_value = wrap(lh_entry_v(entry));
+    return true;
+}
+
+/* What a constructor of json-c gave: NULL says that memory is short, and not null. */
+static struct json *constructed(struct json_object *value)
+{
+    return (struct json *)value;
+}
+
+struct json *json_new_object(void)
+{
+    return constructed(json_object_new_object());
+}
+
+struct json *json_new_array(void)
+{
+    return constructed(json_object_new_array_ext(ARRAY_ROOM));
+}
+
+struct json *json_new_string(struct slice string)
+{
+    if (string.len > INT_MAX)
+        return NULL;
+    return constructed(json_object_new_string_len(string.len != 0 ? string.bytes : "", (int)string.len));
+}
+
+struct json *json_new_integer(int64_t number)
+{
+    return constructed(json_object_new_int64(number));
+}
+
+struct json *json_new_boolean(bool boolean)
+{
+    return constructed(json_object_new_boolean(boolean));
+}
+
+struct json *json_new_null(void)
+{
+    return &null_value;
+}
+
+bool json_add(struct json *object, const char *name, struct json *value)
+{
+    if (value != NULL && json_type_of(object) == JSON_OBJECT
+        && json_object_object_add(unwrap(object), name, unwrap(value)) == 0)
+        return true;
+    json_free(&value);
+    return false;
+}
+
+bool json_append(struct json *array, struct json *value)
+{
+    if (value != NULL && json_type_of(array) == JSON_ARRAY && json_object_array_add(unwrap(array), unwrap(value)) == 0)
+        return true;
+    json_free(&value);
+    return false;
+}
+
+/* json-c 0.16 leaves out what its buffer cannot grow for and reports success; a text that lost a member or a part of
+ * a string must not be sent. */
+static bool is_complete(struct slice text, struct json_object *value)
+{
+    struct json_object *again;
+    const char *error;
+    bool is_equal;
+
+    if (!parse(text, &again, &error))
+        return false;
+    is_equal = json_object_equal(again, value);
+    json_object_put(again);
+    return is_equal;
+}
+
+const char *json_print(struct json *json, bool indented)
+{
+    int flags = JSON_C_TO_STRING_NOSLASHESCAPE | (indented ? JSON_C_TO_STRING_PRETTY : JSON_C_TO_STRING_PLAIN);
+    struct json_object *value = unwrap(json);
+    struct slice text;
+
+    if (json == NULL)
+        return NULL;
+    text.bytes = json_object_to_json_string_length(value, flags, &text.len);
+    return text.bytes != NULL && is_complete(text, value) ? text.bytes : NULL;
+}

@@ -1,0 +1,31 @@
+#include "reason.h"
+
+#include <stddef.h>
+
+#define X(id, name, pam, exit, told, sentence) { name, exit, sentence },
+static const struct {
+    const char *name;
+    int exit_status;
+    const char *sentence;
+} rows[] = { REASONS(X) };
+#undef X
+
+static size_t row_of(enum reason reason)
+{
+    return (unsigned)reason < REASON_COUNT ? (size_t)reason : (size_t)REASON_UNDECIDED;
+}
+
+const char *reason_name(enum reason reason)
+{
+    return rows[row_of(reason)].name;
+}
+
+const char *reason_sentence(enum reason reason)
+{
+    return rows[row_of(reason)].sentence;
+}
+
+int reason_exit_status(enum reason reason)
+{
+    return rows[row_of(reason)].exit_status;
+}

@@ -1,0 +1,84 @@
+/*
+ * The one table of outcomes. A row says everything about one, so that the log, PAM, the command and the manual cannot
+ * drift apart. `name` is an interface that operators match on and never changes; the sentences may improve.
+ *
+ *   PAM     what the PAM module answers; a bare word here, expanded only where <security/pam_modules.h> is
+ *           included. PAM_AUTHINFO_UNAVAIL means "Latchkey could not decide", so that a stack can go on to local
+ *           passwords; PAM_CRED_INSUFFICIENT means "no credential for Latchkey came", likewise.
+ *   exit    the exit status of `latchkey verify`: 0 accepted, 1 refused, 2 usage or configuration, 3 unavailable.
+ *   told    what the person who logs in reads. Everything that is not proven by a signature, and everything about
+ *           the mapping, reads "Token not accepted." alike; "" says nothing, since the next module will ask.
+ *   sentence  what an administrator reads; the evidence of the verdict follows it.
+ *
+ * REASON_UNDECIDED is zero: a verdict nobody filled in denies.
+ */
+#ifndef LATCHKEY_REASON_H
+#define LATCHKEY_REASON_H
+
+#define TOLD_REFUSED     "Token not accepted."
+#define TOLD_EXPIRED     "The token expired %s ago."
+
+/* clang-format off */
+#define REASONS(X) \
+  /* id                            name                      PAM                    exit told               sentence */ \
+  X(REASON_UNDECIDED,             "undecided",               PAM_SYSTEM_ERR,        1,  TOLD_REFUSED,       "not verified") \
+  X(REASON_OK,                    "ok",                      PAM_SUCCESS,           0,  "",                 "accepted") \
+  /* the credential as such */ \
+  X(REASON_CREDENTIAL_ABSENT,     "credential_absent",       PAM_CRED_INSUFFICIENT, 1,  "",                 "no credential was given") \
+  X(REASON_CREDENTIAL_NOT_ALLOWED, "credential_not_allowed", PAM_CRED_INSUFFICIENT, 1,  "",                 "this service does not accept this kind of credential") \
+  X(REASON_CONVERSATION_FAILED,   "conversation_failed",     PAM_CONV_ERR,          1,  "",                 "the conversation for the token failed") \
+  X(REASON_TOKEN_TOO_LONG,        "token_too_long",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token is longer than any accepted one") \
+  X(REASON_TOKEN_MALFORMED,       "token_malformed",         PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "not a JWS in compact serialization") \
+  X(REASON_HEADER_UNSUPPORTED,    "header_unsupported",      PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the header demands what is not implemented") \
+  X(REASON_TYPE_UNSUPPORTED,      "type_unsupported",        PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "typ names another kind of token") \
+  X(REASON_TENANT_UNKNOWN,        "tenant_unknown",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token claims no configured tenant, or several") \
+  X(REASON_ALGORITHM_UNSUPPORTED, "algorithm_unsupported",   PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "alg is no known signature algorithm") \
+  X(REASON_ALGORITHM_NOT_ALLOWED, "algorithm_not_allowed",   PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the tenant does not allow this alg") \
+  /* the key and the signature */ \
+  X(REASON_KEY_UNKNOWN,           "key_unknown",             PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "no key of the key set fits") \
+  X(REASON_KEY_AMBIGUOUS,         "key_ambiguous",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token names no key and several fit") \
+  X(REASON_KEY_UNSUITABLE,        "key_unsuitable",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the key may not verify this algorithm") \
+  X(REASON_SIGNATURE_INVALID,     "signature_invalid",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the signature does not verify") \
+  /* the claims of a token with a good signature */ \
+  X(REASON_CLAIM_MISSING,         "claim_missing",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "a required claim is absent") \
+  X(REASON_CLAIM_INVALID,         "claim_invalid",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "a claim has the wrong type or range") \
+  X(REASON_TENANT_MISMATCH,       "tenant_mismatch",         PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the tenant claim names another tenant") \
+  X(REASON_ISSUER_UNTRUSTED,      "issuer_untrusted",        PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "iss is not the tenant's issuer") \
+  X(REASON_AUDIENCE_MISMATCH,     "audience_mismatch",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "aud names none of the configured audiences") \
+  X(REASON_PARTY_UNTRUSTED,       "party_untrusted",         PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "azp is not a configured party") \
+  X(REASON_SCOPE_MISSING,         "scope_missing",           PAM_PERM_DENIED,       1,  TOLD_REFUSED,       "a required scope is absent") \
+  X(REASON_TOKEN_REVOKED,         "token_revoked",           PAM_PERM_DENIED,       1,  TOLD_REFUSED,       "the revocation list shuts it out") \
+  /* the local identity */ \
+  X(REASON_USER_UNMAPPED,         "user_unmapped",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "no user block and no map gives a local user") \
+  X(REASON_USER_AMBIGUOUS,        "user_ambiguous",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "several user blocks fit and no user was named") \
+  X(REASON_USER_NAME_INVALID,     "user_name_invalid",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the mapped name is no valid user name") \
+  X(REASON_USER_MISMATCH,         "user_mismatch",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token belongs to another local user") \
+  X(REASON_USER_UNKNOWN,          "user_unknown",            PAM_USER_UNKNOWN,      1,  TOLD_REFUSED,       "the mapped user does not exist on this host") \
+  X(REASON_USER_FORBIDDEN,        "user_forbidden",          PAM_PERM_DENIED,       1,  TOLD_REFUSED,       "uid 0 is opened only by an explicit user block") \
+  /* the time: checked after all else in the token, so that telling it reveals nothing of a token that was never good */ \
+  X(REASON_TOKEN_EXPIRED,         "token_expired",           PAM_AUTH_ERR,          1,  TOLD_EXPIRED,       "exp has passed") \
+  X(REASON_TOKEN_NOT_YET_VALID,   "token_not_yet_valid",     PAM_AUTH_ERR,          1,  "The token is not valid yet.", "nbf is in the future") \
+  X(REASON_TOKEN_FROM_FUTURE,     "token_from_future",       PAM_AUTH_ERR,          1,  "The token is not valid yet.", "iat is in the future") \
+  X(REASON_TOKEN_TOO_OLD,         "token_too_old",           PAM_AUTH_ERR,          1,  "This service wants a more recent token.", "the token is older than the service's max_age") \
+  X(REASON_GROUP_MISSING,         "group_missing",           PAM_PERM_DENIED,       1,  "Your groups do not open this service.", "none of the groups that the service requires") \
+  /* Latchkey itself: nothing was decided about the credential */ \
+  X(REASON_OPTION_INVALID,        "option_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "an option of the PAM line is wrong") \
+  X(REASON_CONFIG_INVALID,        "config_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "the configuration is broken") \
+  X(REASON_JWKS_UNAVAILABLE,      "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "there is no key set") \
+  X(REASON_JWKS_INVALID,          "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the key set is broken") \
+  X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable", PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the revocation list cannot be used") \
+  X(REASON_BROKER_UNAVAILABLE,    "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no latchkeyd can forward the API key") \
+  X(REASON_OUT_OF_MEMORY,         "out_of_memory",           PAM_BUF_ERR,           3,  TOLD_REFUSED,       "memory is short") \
+  X(REASON_SYSTEM_ERROR,          "system_error",            PAM_SYSTEM_ERR,        3,  TOLD_REFUSED,       "a system call or library call failed")
+/* clang-format on */
+
+#define X(id, name, pam, exit, told, sentence) id,
+enum reason { REASONS(X) REASON_COUNT };
+#undef X
+
+/* Each never NULL; a value outside the table reads as REASON_UNDECIDED. Static strings. */
+const char *reason_name(enum reason reason);
+const char *reason_sentence(enum reason reason);
+int reason_exit_status(enum reason reason);
+
+#endif

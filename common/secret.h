@@ -1,0 +1,30 @@
+/*
+ * Bytes that must not outlive their use: tokens, HMAC secrets, typed credentials.
+ */
+#ifndef LATCHKEY_SECRET_H
+#define LATCHKEY_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "slice.h"
+
+/* Owned. Zero-initialise it; end it with secret_clear(). */
+struct secret {
+    char *bytes;
+    size_t len;
+};
+
+/* Copy the bytes. False when memory is short; *ret is written on success only. */
+bool secret_copy(struct slice bytes, struct secret *ret);
+
+/* Wipe by length (a secret may hold NUL bytes), free, and leave the empty secret. Accepts an empty one. */
+void secret_clear(struct secret *secret);
+
+/* Overwrite memory in a way that no optimiser removes. */
+void secret_wipe(void *bytes, size_t len);
+
+/* Constant time in the content; the lengths are not secret. */
+bool secret_equal(struct slice a, struct slice b);
+
+#endif

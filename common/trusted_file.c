@@ -1,0 +1,158 @@
+#include "trusted_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+__attribute__((format(printf, 2, 3))) static bool refuse(char error[TRUSTED_FILE_ERROR_MAX], const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error, TRUSTED_FILE_ERROR_MAX, format, args);
+    va_end(args);
+    return false;
+}
+
+static struct file_stamp stamp_of(const struct stat *status)
+{
+    return (struct file_stamp){
+        .device = status->st_dev,
+        .inode = status->st_ino,
+        .size = status->st_size,
+        .modified = status->st_mtim,
+        .changed = status->st_ctim,
+    };
+}
+
+/* The descriptor, or -1. */
+static int open_file(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
+{
+    struct stat status;
+    int fd;
+
+    /* O_NONBLOCK and O_NOCTTY: a FIFO or a terminal in the file's place must neither hold up nor join the host. */
+    do
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0 && errno == ELOOP && lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
+        refuse(error, "is a symbolic link");
+    else if (fd < 0)
+        refuse(error, "cannot be opened: %m");
+    return fd;
+}
+
+static bool check_status(const struct stat *status, enum trusted_file_kind kind, size_t max_len,
+                         char error[TRUSTED_FILE_ERROR_MAX])
+{
+    unsigned mode = status->st_mode & 07777;
+
+    if (!S_ISREG(status->st_mode))
+        return refuse(error, "is not a regular file");
+    if (status->st_uid != 0 && status->st_uid != geteuid())
+        return refuse(error, "is owned by uid %ju, neither by root nor by the running user", (uintmax_t)status->st_uid);
+    /* An access control list cannot give more than these bits tell: its mask stands in the group's (acl(5)). */
+    if ((mode & (S_IWGRP | S_IWOTH)) != 0)
+        return refuse(error, "is writable by group or others (mode %04o)", mode);
+    if (kind == TRUSTED_SECRET && (mode & (S_IRGRP | S_IROTH)) != 0)
+        return refuse(error, "is readable by group or others (mode %04o)", mode);
+    if ((uintmax_t)status->st_size > max_len)
+        return refuse(error, "is larger than %zu bytes", max_len);
+    return true;
+}
+
+/* Until `room` is full or the file ends: the bytes read, or -1 with errno. */
+static ssize_t read_fully(int fd, char *buffer, size_t room)
+{
+    size_t len = 0;
+    ssize_t got;
+
+    do {
+        got = read(fd, buffer + len, room - len);
+        if (got > 0)
+            len += (size_t)got;
+    } while (got > 0 ? len < room : got < 0 && errno == EINTR);
+    return got < 0 ? -1 : (ssize_t)len;
+}
+
+/* Half an old file and half a new one is neither. The time of change is no sign: a file that is replaced by rename()
+ * while it is read gets a new one, and is as good as before. */
+static bool check_unchanged(int fd, const struct stat *before, ssize_t len, char error[TRUSTED_FILE_ERROR_MAX])
+{
+    struct stat after;
+
+    if (len < before->st_size)
+        return refuse(error, "was truncated while it was read");
+    if (fstat(fd, &after) != 0)
+        return refuse(error, "cannot be looked at: %m");
+    if (len > before->st_size || after.st_size != before->st_size || after.st_mtim.tv_sec != before->st_mtim.tv_sec
+        || after.st_mtim.tv_nsec != before->st_mtim.tv_nsec)
+        return refuse(error, "was changed while it was read");
+    return true;
+}
+
+static bool read_content(int fd, const struct stat *status, struct secret *ret_content,
+                         char error[TRUSTED_FILE_ERROR_MAX])
+{
+    /* One byte more than the file had: it stays free for the NUL, unless the file grew. */
+    struct secret content = { NULL, (size_t)status->st_size + 1 };
+    ssize_t len;
+
+    content.bytes = calloc(1, content.len);
+    if (content.bytes == NULL)
+        return refuse(error, "cannot be read: memory is short");
+    len = read_fully(fd, content.bytes, content.len);
+    if (len < 0)
+        refuse(error, "cannot be read: %m");
+    if (len < 0 || !check_unchanged(fd, status, len, error)) {
+        secret_clear(&content);
+        return false;
+    }
+    *ret_content = (struct secret){ content.bytes, (size_t)len };
+    return true;
+}
+
+bool trusted_file_read(const char *path, enum trusted_file_kind kind, size_t max_len, struct secret *ret_content,
+                       struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX])
+{
+    struct stat status;
+    bool ok = false;
+    int fd;
+
+    /* In case it cannot be opened. */
+    *ret_stamp = trusted_file_stamp(path);
+    fd = open_file(path, error);
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &status) != 0) {
+        refuse(error, "cannot be looked at: %m");
+    } else {
+        *ret_stamp = stamp_of(&status);
+        ok = check_status(&status, kind, max_len, error) && read_content(fd, &status, ret_content, error);
+    }
+    close(fd);
+    return ok;
+}
+
+struct file_stamp trusted_file_stamp(const char *path)
+{
+    struct stat status;
+
+    /* Not stat(): a symbolic link is refused as such, whatever it points to. */
+    return lstat(path, &status) == 0 ? stamp_of(&status) : (struct file_stamp){ 0 };
+}
+
+static bool time_equal(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && time_equal(a->modified, b->modified)
+        && time_equal(a->changed, b->changed);
+}

@@ -1,0 +1,251 @@
+#include "verdict.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define X(id, name, meaning) { name, meaning },
+static const struct {
+    const char *name;
+    const char *meaning;
+} checks[] = { CHECKS(X) };
+#undef X
+
+#define X(id, name, pam, exit, told, sentence) told,
+static const char *const told_sentences[] = { REASONS(X) };
+#undef X
+
+const char *check_name(enum check check)
+{
+    return checks[check].name;
+}
+
+const char *check_meaning(enum check check)
+{
+    return checks[check].meaning;
+}
+
+/*
+ * Bytes of the UTF-8 character at `s`, 0 when there is none or it must not be shown: C0 and C1 controls, DEL, the line
+ * and paragraph separators and the bidirectional overrides, with which a log line could be made to read as another.
+ */
+static size_t printable_len(const unsigned char *s, size_t len)
+{
+    unsigned long c;
+    size_t need, i;
+
+    if (s[0] < 0x80)
+        return s[0] >= 0x20 && s[0] != 0x7f ? 1 : 0;
+    if (s[0] >= 0xc2 && s[0] <= 0xdf)
+        need = 2, c = s[0] & 0x1f;
+    else if (s[0] >= 0xe0 && s[0] <= 0xef)
+        need = 3, c = s[0] & 0x0f;
+    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+        need = 4, c = s[0] & 0x07;
+    else
+        return 0;
+    if (len < need)
+        return 0;
+    for (i = 1; i < need; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    if ((need == 3 && c < 0x800) || (need == 4 && c < 0x10000) || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+        return 0;
+    if (c < 0xa0 || c == 0x061c || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e)
+        || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb))
+        return 0;
+    return need;
+}
+
+void verdict_fact(char *fact, size_t size, struct slice value)
+{
+    const unsigned char *s = (const unsigned char *)value.bytes;
+    size_t in = 0, out = 0;
+
+    while (in < value.len) {
+        size_t n = printable_len(s + in, value.len - in);
+
+        if (out + (n == 0 ? 1 : n) >= size)
+            break;
+        if (n == 0) {
+            fact[out++] = '?';
+            in++;
+        } else {
+            memcpy(fact + out, s + in, n);
+            out += n;
+            in += n;
+        }
+    }
+    fact[out] = '\0';
+}
+
+/* Evidence quotes what the sender wrote, so it goes through the same sieve as a fact. */
+__attribute__((format(printf, 2, 0))) static void format_evidence(char evidence[EVIDENCE_MAX], const char *format,
+                                                                  va_list arguments)
+{
+    char raw[EVIDENCE_MAX];
+    int len = vsnprintf(raw, sizeof raw, format, arguments);
+
+    if (len < 0)
+        len = 0;
+    if ((size_t)len >= sizeof raw)
+        len = sizeof raw - 1;
+    verdict_fact(evidence, EVIDENCE_MAX, (struct slice){ raw, (size_t)len });
+}
+
+bool verdict_check(struct verdict *verdict, enum check check)
+{
+    struct explanation *explanation = verdict->explanation;
+
+    if (explanation == NULL || explanation->count >= CHECK_MAX)
+        return true;
+    if (verdict->check_is_open && explanation->made[explanation->count - 1].check == check)
+        return true;
+    if (verdict->check_is_open)
+        explanation->made[explanation->count - 1].ok = true;
+    explanation->made[explanation->count].check = check;
+    explanation->made[explanation->count].ok = false;
+    explanation->made[explanation->count].detail[0] = '\0';
+    explanation->count++;
+    verdict->check_is_open = true;
+    return true;
+}
+
+void verdict_detail(struct verdict *verdict, const char *format, ...)
+{
+    va_list arguments;
+
+    if (verdict->explanation == NULL || !verdict->check_is_open)
+        return;
+    va_start(arguments, format);
+    format_evidence(verdict->explanation->made[verdict->explanation->count - 1].detail, format, arguments);
+    va_end(arguments);
+}
+
+bool verdict_reject(struct verdict *verdict, enum reason reason, const char *format, ...)
+{
+    va_list arguments;
+
+    if (verdict->reason != REASON_UNDECIDED)
+        return false;
+    verdict->reason = reason > REASON_OK && reason < REASON_COUNT ? reason : REASON_SYSTEM_ERROR;
+    va_start(arguments, format);
+    format_evidence(verdict->evidence, format, arguments);
+    va_end(arguments);
+    if (verdict->explanation != NULL && verdict->check_is_open) {
+        memcpy(verdict->explanation->made[verdict->explanation->count - 1].detail, verdict->evidence, EVIDENCE_MAX);
+        verdict->check_is_open = false;
+    }
+    return false;
+}
+
+bool verdict_accept(struct verdict *verdict)
+{
+    if (verdict->reason != REASON_UNDECIDED)
+        return false;
+    verdict->reason = REASON_OK;
+    if (verdict->explanation != NULL && verdict->check_is_open) {
+        verdict->explanation->made[verdict->explanation->count - 1].ok = true;
+        verdict->check_is_open = false;
+    }
+    return true;
+}
+
+/* A log line under construction; what does not fit is dropped, pair by pair. */
+struct line {
+    char *text;
+    size_t len;
+};
+
+static bool needs_quotes(const char *value)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/@+-";
+
+    return value[0] == '\0' || value[strspn(value, plain)] != '\0';
+}
+
+static void line_add(struct line *line, const char *name, const char *value)
+{
+    char clean[EVIDENCE_MAX + SUBJECT_MAX], pair[2 * sizeof clean + 32];
+    size_t len = 0, i;
+
+    verdict_fact(clean, sizeof clean, slice_of(value));
+    len += (size_t)snprintf(pair, 32, "%s%s=", line->len == 0 ? "" : " ", name);
+    if (needs_quotes(clean)) {
+        pair[len++] = '"';
+        for (i = 0; clean[i] != '\0'; i++) {
+            if (clean[i] == '"' || clean[i] == '\\')
+                pair[len++] = '\\';
+            pair[len++] = clean[i];
+        }
+        pair[len++] = '"';
+    } else {
+        memcpy(pair + len, clean, strlen(clean));
+        len += strlen(clean);
+    }
+    if (len >= LOG_LINE_MAX - line->len)
+        return;
+    memcpy(line->text + line->len, pair, len);
+    line->len += len;
+    line->text[line->len] = '\0';
+}
+
+static void line_add_known(struct line *line, const char *name, const char *value)
+{
+    if (value != NULL && value[0] != '\0')
+        line_add(line, name, value);
+}
+
+void verdict_log_line(const struct verdict *verdict, const struct attempt *attempt, char text[LOG_LINE_MAX])
+{
+    struct line line = { text, 0 };
+    char number[32];
+
+    text[0] = '\0';
+    line_add(&line, "verdict", verdict->reason == REASON_OK ? "accept" : "reject");
+    line_add(&line, "reason", reason_name(verdict->reason));
+    line_add_known(&line, "service", attempt->service);
+    line_add_known(&line, "user", attempt->user);
+    line_add_known(&line, "rhost", attempt->rhost);
+    line_add(&line, "credential", verdict->credential);
+    line_add_known(&line, "tenant", verdict->tenant);
+    line_add_known(&line, "sub", verdict->subject);
+    line_add_known(&line, "mapped", verdict->user);
+    line_add_known(&line, "kid", verdict->kid);
+    line_add_known(&line, "jti", verdict->jti);
+    if (verdict->has_expiry) {
+        snprintf(number, sizeof number, "%" PRId64, verdict->expiry);
+        line_add(&line, "exp", number);
+    }
+    line_add_known(&line, "detail", verdict->evidence);
+}
+
+static void format_duration(int64_t seconds, char *text, size_t size)
+{
+    static const struct {
+        int64_t seconds;
+        const char *unit;
+    } units[] = { { 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" } };
+    size_t i = 0;
+
+    while (i + 1 < sizeof units / sizeof units[0] && seconds < units[i].seconds)
+        i++;
+    snprintf(text, size, "%" PRId64 " %s%s", seconds / units[i].seconds, units[i].unit,
+             seconds / units[i].seconds == 1 ? "" : "s");
+}
+
+void verdict_told(const struct verdict *verdict, char told[TOLD_MAX])
+{
+    enum reason reason = (unsigned)verdict->reason < REASON_COUNT ? verdict->reason : REASON_UNDECIDED;
+    char duration[40];
+
+    if (reason == REASON_TOKEN_EXPIRED) {
+        format_duration(verdict->expired_for, duration, sizeof duration);
+        snprintf(told, TOLD_MAX, TOLD_EXPIRED, duration);
+    } else {
+        snprintf(told, TOLD_MAX, "%s", told_sentences[reason]);
+    }
+}

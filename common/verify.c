@@ -1,0 +1,262 @@
+#include "verify.h"
+
+#include <string.h>
+
+#include "algorithm.h"
+#include "cleanup.h"
+#include "jwks.h"
+#include "jwt.h"
+#include "signature.h"
+
+/* What one verification gathers on its way; the later steps need what the earlier ones found. */
+struct verification {
+    const struct config *config;
+    const struct verify_request *request;
+    struct slice token;
+    struct jwt *jwt;                   /* owned */
+    const struct tenant *tenant;       /* lent by config */
+    const struct algorithm *algorithm; /* static */
+    const struct jwk *key;             /* lent by tenant */
+    const struct json *payload;        /* lent by jwt; set once the signature holds */
+    struct claims claims;
+    struct login *login;
+};
+
+/* Does the sender say that the token is this tenant's? Only ever used to choose whose key must verify it. */
+static bool claims_tenant(const struct json *payload, const struct tenant *tenant)
+{
+    const struct claims_policy *policy = &tenant->claims;
+    const char *name = policy->tenant_claim != NULL ? policy->tenant_claim : "iss";
+    const char *wanted = policy->tenant_claim != NULL ? policy->tenant_id : policy->issuer;
+    struct slice value;
+
+    return wanted != NULL && json_string(json_member(payload, name), &value) && slice_equal_string(value, wanted);
+}
+
+static bool choose_tenant(struct verdict *verdict, struct verification *v)
+{
+    const struct json *payload = jwt_unverified_payload(v->jwt);
+    size_t i;
+
+    /* One tenant leaves nothing to choose: nothing is read before the signature holds. */
+    if (v->config->tenant_count == 1)
+        v->tenant = &v->config->tenants[0];
+    else
+        for (i = 0; i < v->config->tenant_count; i++) {
+            if (!claims_tenant(payload, &v->config->tenants[i]))
+                continue;
+            if (v->tenant != NULL)
+                return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "both %s and %s fit", v->tenant->id,
+                                      v->config->tenants[i].id);
+            v->tenant = &v->config->tenants[i];
+        }
+    if (v->tenant == NULL)
+        return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "none of %zu tenants is claimed",
+                              v->config->tenant_count);
+    verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(v->tenant->id));
+    verdict_detail(verdict, "%s", v->tenant->id);
+    return true;
+}
+
+/* RFC 7515 §4.1.9: the prefix "application/" may be left out. */
+static struct slice without_media_prefix(struct slice type)
+{
+    static const char prefix[] = "application/";
+    const size_t len = sizeof prefix - 1;
+
+    if (type.len > len && slice_equal_nocase((struct slice){ type.bytes, len }, prefix))
+        return (struct slice){ type.bytes + len, type.len - len };
+    return type;
+}
+
+/* RFC 8725 §3.11: a token made for another purpose (an ID token's logout sibling, a security event) is not ours. */
+static bool check_type(struct verdict *verdict, const struct verification *v)
+{
+    struct slice type = jwt_header(v->jwt)->typ, bare = without_media_prefix(type);
+    const char *wanted = v->tenant->type;
+
+    if (wanted != NULL ? slice_equal_nocase(bare, without_media_prefix(slice_of(wanted)).bytes)
+                       : type.len == 0 || slice_equal_nocase(type, "JWT") || slice_equal_nocase(bare, "at+jwt"))
+        return true;
+    return verdict_reject(verdict, REASON_TYPE_UNSUPPORTED, "typ=%.*s%s%s", SLICE_ARG(type),
+                          wanted != NULL ? " wanted " : "", wanted != NULL ? wanted : "");
+}
+
+static bool check_algorithm(struct verdict *verdict, struct verification *v)
+{
+    struct slice alg = jwt_header(v->jwt)->alg;
+
+    v->algorithm = algorithm_find(alg);
+    if (v->algorithm == NULL)
+        return verdict_reject(verdict, REASON_ALGORITHM_UNSUPPORTED, "alg=%.*s", SLICE_ARG(alg));
+    if (!v->tenant->algorithms[algorithm_row(v->algorithm)])
+        return verdict_reject(verdict, REASON_ALGORITHM_NOT_ALLOWED, "alg=%s", v->algorithm->name);
+    verdict_detail(verdict, "alg=%s", v->algorithm->name);
+    return true;
+}
+
+static bool find_key(struct verdict *verdict, struct verification *v)
+{
+    if (v->tenant->jwks == NULL)
+        return verdict_reject(verdict, v->tenant->keys_failure.reason, "%s", v->tenant->keys_failure.evidence);
+    verdict_detail(verdict, "%s%s", verdict->kid[0] != '\0' ? "kid=" : "the only one that fits", verdict->kid);
+    return jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key);
+}
+
+static bool check_revocation(struct verdict *verdict, struct verification *v)
+{
+    const struct revocable token = {
+        .subject = v->claims.subject,
+        .jti = v->claims.jti,
+        .kid = jwt_header(v->jwt)->kid,
+        .has_issued_at = v->claims.has_issued_at,
+        .issued_at = v->claims.issued_at,
+    };
+
+    return revocation_check(verdict, v->config->revocation, &token);
+}
+
+static bool map_user(struct verdict *verdict, struct verification *v)
+{
+    if (!identity_map(verdict, &v->config->identity, &v->claims, &v->tenant->claims, v->request->user,
+                      &v->login->identity))
+        return false;
+    verdict_detail(verdict, "%s by %s", v->login->identity.user,
+                   v->login->identity.user_is_explicit ? "a user block" : "a map");
+    return true;
+}
+
+/* The sources were measured before: a kid, jti or subject of more than SUBJECT_MAX bytes was refused. */
+static void copy_text(char text[SUBJECT_MAX + 1], struct slice value)
+{
+    if (value.len > 0)
+        memcpy(text, value.bytes, value.len);
+    text[value.len] = '\0';
+}
+
+static void fill_login(const struct verification *v)
+{
+    struct login *login = v->login;
+
+    memcpy(login->tenant, v->tenant->id, strlen(v->tenant->id) + 1); /* at most FACT_MAX - 1 bytes by config.c */
+    copy_text(login->subject, v->claims.subject);
+    copy_text(login->jti, v->claims.jti);
+    copy_text(login->kid, jwt_header(v->jwt)->kid);
+    login->has_issued_at = v->claims.has_issued_at;
+    login->issued_at = v->claims.issued_at;
+    login->expires = v->claims.expires;
+}
+
+static bool check_age(struct verdict *verdict, const struct service_rules *service, const struct login *login,
+                      const struct claims_policy *policy, int64_t now)
+{
+    if (service->max_age == 0)
+        return true;
+    if (!login->has_issued_at)
+        return verdict_reject(verdict, REASON_CLAIM_MISSING, "iat, which max_age needs");
+    if ((double)(now - policy->leeway - service->max_age) > login->issued_at)
+        return verdict_reject(verdict, REASON_TOKEN_TOO_OLD, "iat=%.15g now=%lld max_age=%lld", login->issued_at,
+                              (long long)now, (long long)service->max_age);
+    return true;
+}
+
+static bool check_required_group(struct verdict *verdict, const struct service_rules *service,
+                                 const struct identity *identity)
+{
+    size_t i;
+
+    if (service->require_group.count == 0)
+        return true;
+    for (i = 0; i < service->require_group.count; i++)
+        if (identity_has_group(identity, service->require_group.items[i]))
+            return true;
+    return verdict_reject(verdict, REASON_GROUP_MISSING, "service %s wants %s%s", service->name,
+                          service->require_group.items[0], service->require_group.count > 1 ? " or another" : "");
+}
+
+bool verify_service_rules(struct verdict *verdict, const struct service_rules *service, const struct login *login,
+                          const struct claims_policy *policy, int64_t now)
+{
+    return check_age(verdict, service, login, policy, now) && check_required_group(verdict, service, &login->identity);
+}
+
+static bool parse(struct verdict *verdict, struct verification *v)
+{
+    return jwt_parse(verdict, v->token, &v->jwt);
+}
+
+static bool check_header(struct verdict *verdict, struct verification *v)
+{
+    return check_type(verdict, v) && check_algorithm(verdict, v);
+}
+
+static bool check_signature(struct verdict *verdict, struct verification *v)
+{
+    return signature_verify(verdict, v->jwt, v->algorithm, v->key, &v->payload);
+}
+
+static bool read_claims(struct verdict *verdict, struct verification *v)
+{
+    return claims_read(verdict, v->payload, &v->tenant->claims, &v->claims);
+}
+
+static bool check_binding(struct verdict *verdict, struct verification *v)
+{
+    return claims_check_binding(verdict, &v->claims, &v->tenant->claims);
+}
+
+static bool check_account(struct verdict *verdict, struct verification *v)
+{
+    return v->request->skip_account || identity_check_account(verdict, &v->login->identity);
+}
+
+static bool check_time(struct verdict *verdict, struct verification *v)
+{
+    return claims_check_time(verdict, &v->claims, &v->tenant->claims, v->request->now);
+}
+
+static bool check_service(struct verdict *verdict, struct verification *v)
+{
+    fill_login(v);
+    return verify_service_rules(verdict, v->request->service, v->login, &v->tenant->claims, v->request->now);
+}
+
+/*
+ * The whole of a verification, in its order. The time comes last of what concerns the token: who reads "expired" learns
+ * that all else was right, and somebody with a token that was never good reads nothing.
+ */
+static const struct {
+    enum check check;
+    bool (*step)(struct verdict *verdict, struct verification *v);
+} steps[] = {
+    { CHECK_FORMAT, parse },
+    { CHECK_TENANT, choose_tenant },
+    { CHECK_HEADER, check_header },
+    { CHECK_KEY, find_key },
+    { CHECK_SIGNATURE, check_signature },
+    { CHECK_CLAIMS, read_claims },
+    { CHECK_BINDING, check_binding },
+    { CHECK_REVOCATION, check_revocation },
+    { CHECK_USER, map_user },
+    { CHECK_ACCOUNT, check_account },
+    { CHECK_TIME, check_time },
+    { CHECK_SERVICE, check_service },
+};
+
+static void verification_clear(struct verification *v)
+{
+    jwt_free(&v->jwt);
+}
+
+bool verify_token(struct verdict *verdict, const struct config *config, const struct verify_request *request,
+                  struct slice token, struct login *ret_login)
+{
+    CLEANUP(verification_clear)
+    struct verification v = { .config = config, .request = request, .token = token, .login = ret_login };
+    size_t i;
+
+    for (i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        if (!verdict_check(verdict, steps[i].check) || !steps[i].step(verdict, &v))
+            return false;
+    return verdict_accept(verdict);
+}

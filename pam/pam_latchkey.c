@@ -1,0 +1,255 @@
+/*
+ * pam_latchkey.so: PAM items and a conversation in, a return code and one log line out. What is decided is decided in
+ * common/; this file translates.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+
+#include "authenticate.h"
+#include "cleanup.h"
+#include "config.h"
+#include "options.h"
+#include "prompt.h"
+#include "reason.h"
+#include "verdict.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* Says, also in a parent that did not see authenticate() run (sshd's keyboard-interactive), that Latchkey let in. */
+#define LOGIN_VARIABLE "LATCHKEY_SUBJECT"
+
+#define X(id, name, pam, exit, told, sentence) [id] = pam,
+static const int pam_code[] = { REASONS(X) };
+#undef X
+
+#define LOGIN_NAME_MAX_LEN (PATH_MAX + 16) /* of the name under which pam_set_data() keeps a login */
+
+/* One call of an entry point. */
+struct call {
+    pam_handle_t *pamh;
+    struct pam_options options;
+    const struct config *config; /* held until call_end() */
+    struct attempt attempt;
+    struct verdict verdict;
+};
+
+static const char *item(pam_handle_t *pamh, int type)
+{
+    const void *value = NULL;
+
+    return pam_get_item(pamh, type, &value) == PAM_SUCCESS ? value : NULL;
+}
+
+/* The options, the host's items, the configuration. False with the verdict filled in. */
+static bool call_begin(struct call *call, pam_handle_t *pamh, int argc, const char **argv)
+{
+    char error[PAM_OPTIONS_ERROR_MAX];
+
+    *call = (struct call){ .pamh = pamh, .verdict = VERDICT_INIT };
+    call->attempt.service = item(pamh, PAM_SERVICE);
+    call->attempt.user = item(pamh, PAM_USER);
+    call->attempt.rhost = item(pamh, PAM_RHOST);
+    if (!pam_options_parse(argc, argv, &call->options, error))
+        return verdict_reject(&call->verdict, REASON_OPTION_INVALID, "%s", error);
+    if (call->options.service != NULL)
+        call->attempt.service = call->options.service;
+    return config_acquire(&call->verdict, call->options.config, &call->config);
+}
+
+static void call_end(struct call *call)
+{
+    config_release(&call->config);
+}
+
+static struct auth_request request_of(const struct call *call)
+{
+    return (struct auth_request){
+        .service = call->attempt.service,
+        .user = call->attempt.user,
+        .now = time(NULL),
+    };
+}
+
+/*
+ * The prefix is the same through every door, so that one filter finds them all; pam_syslog() would put another one
+ * before it.
+ */
+static void log_verdict(const struct call *call)
+{
+    char line[LOG_LINE_MAX];
+    int priority = LOG_NOTICE;
+
+    if (call->verdict.reason == REASON_OK)
+        priority = LOG_INFO;
+    else if (reason_exit_status(call->verdict.reason) > 1)
+        priority = LOG_ERR;
+    verdict_log_line(&call->verdict, &call->attempt, line);
+    syslog(LOG_AUTHPRIV | priority, "latchkey: %s", line);
+}
+
+static void tell(const struct call *call, int flags)
+{
+    char told[TOLD_MAX];
+
+    verdict_told(&call->verdict, told);
+    if ((flags & PAM_SILENT) == 0 && told[0] != '\0')
+        pam_error(call->pamh, "%s", told);
+}
+
+/*
+ * What authenticate() leaves for the later calls is kept under the configuration's path: lines of one stack that name
+ * different configurations do not take each other's logins for their own.
+ */
+static void login_name(const struct call *call, char *name, size_t size)
+{
+    snprintf(name, size, "latchkey:%s", call->options.config != NULL ? call->options.config : "");
+}
+
+static void free_login(pam_handle_t *pamh, void *login, int status)
+{
+    (void)pamh;
+    (void)status;
+    free(login);
+}
+
+static const struct login *find_login(const struct call *call)
+{
+    char name[LOGIN_NAME_MAX_LEN];
+    const void *login = NULL;
+
+    login_name(call, name, sizeof name);
+    return pam_get_data(call->pamh, name, &login) == PAM_SUCCESS ? login : NULL;
+}
+
+/* An application may authenticate twice with one handle: what an earlier success left says nothing of this attempt. */
+static void forget_login(const struct call *call)
+{
+    char name[LOGIN_NAME_MAX_LEN];
+
+    if (find_login(call) == NULL)
+        return;
+    login_name(call, name, sizeof name);
+    pam_set_data(call->pamh, name, NULL, NULL);
+    pam_putenv(call->pamh, LOGIN_VARIABLE);
+}
+
+static bool remember_login(const struct call *call, const struct login *login)
+{
+    char name[LOGIN_NAME_MAX_LEN], variable[sizeof LOGIN_VARIABLE "=" + SUBJECT_MAX];
+    struct login *copy = malloc(sizeof *copy);
+
+    if (copy == NULL)
+        return false;
+    *copy = *login;
+    login_name(call, name, sizeof name);
+    if (pam_set_data(call->pamh, name, copy, free_login) != PAM_SUCCESS) {
+        free(copy);
+        return false;
+    }
+    snprintf(variable, sizeof variable, LOGIN_VARIABLE "=%s", login->subject);
+    return pam_putenv(call->pamh, variable) == PAM_SUCCESS
+        && (call->attempt.user != NULL || pam_set_item(call->pamh, PAM_USER, login->identity.user) == PAM_SUCCESS);
+}
+
+/*
+ * What came is no token and not for Latchkey: the next module may want it as the password that it is. A token is never
+ * left there, refused or not.
+ */
+static void pass_on_password(const struct call *call, struct credential *credential)
+{
+    if (call->verdict.reason != REASON_CREDENTIAL_NOT_ALLOWED || !credential->was_asked
+        || item(call->pamh, PAM_AUTHTOK) != NULL
+        || credential_kind(call->config, (struct slice){ credential->bytes, credential->len }) != CREDENTIAL_OTHER)
+        return;
+    credential->bytes[credential->len] = '\0';
+    pam_set_item(call->pamh, PAM_AUTHTOK, credential->bytes);
+}
+
+static bool judge(struct call *call, struct credential *credential)
+{
+    struct auth_request request;
+    struct login login;
+
+    forget_login(call);
+    if (!authenticate_is_possible(&call->verdict, call->config, call->attempt.service)
+        || !credential_get(&call->verdict, call->pamh, &call->options, call->config, call->attempt.service, credential))
+        return false;
+    /* Somebody may have taken minutes to answer: a revocation of the meantime holds. */
+    config_release(&call->config);
+    if (!config_acquire(&call->verdict, call->options.config, &call->config))
+        return false;
+    request = request_of(call);
+    if (!authenticate(&call->verdict, call->config, &request, (struct slice){ credential->bytes, credential->len },
+                      &login))
+        return false;
+    if (remember_login(call, &login))
+        return true;
+    call->verdict.reason = REASON_UNDECIDED;
+    return verdict_reject(&call->verdict, REASON_OUT_OF_MEMORY, "the login cannot be remembered");
+}
+
+EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    CLEANUP(call_end) struct call call;
+    CLEANUP(credential_clear) struct credential credential = { .len = 0 };
+
+    if (call_begin(&call, pamh, argc, argv) && !judge(&call, &credential)) {
+        pass_on_password(&call, &credential);
+        if (credential.was_asked)
+            tell(&call, flags);
+    }
+    log_verdict(&call);
+    return pam_code[call.verdict.reason];
+}
+
+/* Nothing to establish; but a stack that holds only this line must hear that the login was its own. */
+EXPORT int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    (void)flags;
+    (void)argc;
+    (void)argv;
+    return pam_getenv(pamh, LOGIN_VARIABLE) != NULL ? PAM_SUCCESS : PAM_IGNORE;
+}
+
+/*
+ * A login of Latchkey is judged again. Another one (public key, local password) is refused when the revocation list
+ * shuts its person out, and otherwise none of our business.
+ */
+EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    CLEANUP(call_end) struct call call;
+    const struct login *login = NULL;
+    struct auth_request request;
+    bool ok = call_begin(&call, pamh, argc, argv);
+
+    login = find_login(&call);
+    if (ok) {
+        request = request_of(&call);
+        ok = authenticate_account(&call.verdict, call.config, &request, login);
+    }
+    if (ok)
+        return login != NULL ? PAM_SUCCESS : PAM_IGNORE;
+    log_verdict(&call);
+    /* A stack that goes on when Latchkey is out of order does so for the others, never for a token's login. */
+    if (login != NULL && reason_exit_status(call.verdict.reason) > 1)
+        return PAM_PERM_DENIED;
+    if (login != NULL)
+        tell(&call, flags);
+    return pam_code[call.verdict.reason];
+}
+
+EXPORT int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    (void)pamh;
+    (void)flags;
+    (void)argc;
+    (void)argv;
+    return PAM_IGNORE;
+}

@@ -1,0 +1,97 @@
+#include "prompt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <security/pam_ext.h>
+
+void credential_clear(struct credential *credential)
+{
+    explicit_bzero(credential, sizeof *credential);
+}
+
+static struct slice so_far(const struct credential *credential)
+{
+    return (struct slice){ credential->bytes, credential->len };
+}
+
+static bool append(struct verdict *verdict, struct credential *credential, struct slice part)
+{
+    if (part.len > CREDENTIAL_MAX_LEN - credential->len)
+        return verdict_reject(verdict, REASON_TOKEN_TOO_LONG, "more than %d bytes", CREDENTIAL_MAX_LEN);
+    if (part.len > 0)
+        memcpy(credential->bytes + credential->len, part.bytes, part.len);
+    credential->len += part.len;
+    return true;
+}
+
+/* The prompt's text without what ends it: "Access token: " becomes "Access token". */
+static int stem_len(const char *prompt)
+{
+    size_t len = strlen(prompt);
+
+    while (len > 0 && (prompt[len - 1] == ' ' || prompt[len - 1] == ':'))
+        len--;
+    return (int)len;
+}
+
+/* One prompt, its answer appended. *ret_got tells whether the answer held anything. */
+static bool ask(struct verdict *verdict, pam_handle_t *pamh, const char *prompt, struct credential *credential,
+                bool *ret_got)
+{
+    char *answer = NULL;
+    struct slice part;
+    bool ok;
+    int error;
+
+    if (credential->len == 0)
+        error = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, &answer, "%s", prompt);
+    else
+        error = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, &answer, "%.*s (continued, %zu so far): ", stem_len(prompt),
+                           prompt, credential->len);
+    credential->was_asked = true;
+    part = credential_trim(slice_of(answer));
+    *ret_got = part.len > 0;
+    ok = error == PAM_SUCCESS ? append(verdict, credential, part)
+                              : verdict_reject(verdict, REASON_CONVERSATION_FAILED, "%s", pam_strerror(pamh, error));
+    if (answer != NULL)
+        explicit_bzero(answer, strlen(answer));
+    free(answer);
+    return ok;
+}
+
+static bool get_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct credential *credential)
+{
+    const void *authtok = NULL;
+
+    if (pam_get_item(pamh, PAM_AUTHTOK, &authtok) != PAM_SUCCESS)
+        return verdict_reject(verdict, REASON_SYSTEM_ERROR, "PAM_AUTHTOK");
+    return append(verdict, credential, credential_trim(slice_of(authtok)));
+}
+
+bool credential_get(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
+                    const struct config *config, const char *service, struct credential *ret_credential)
+{
+    struct credential *credential = ret_credential;
+    bool got = true;
+    int parts;
+
+    *credential = (struct credential){ .len = 0 };
+    if ((options->use_first_pass || options->try_first_pass) && !get_first_pass(verdict, pamh, credential))
+        return false;
+    if (options->use_first_pass)
+        return credential->len > 0 || verdict_reject(verdict, REASON_CREDENTIAL_ABSENT, "PAM_AUTHTOK is empty");
+    /* A password for another module, which this one would refuse: the person may have a token as well. */
+    if (credential_kind(config, so_far(credential)) == CREDENTIAL_OTHER
+        && (config_service(config, service)->credentials & CREDENTIALS_API_KEY) == 0)
+        credential_clear(credential);
+    for (parts = 0; parts < PROMPT_PARTS_MAX && got; parts++) {
+        enum credential_kind kind = credential_kind(config, so_far(credential));
+
+        if (kind != CREDENTIAL_ABSENT && kind != CREDENTIAL_JWT_PART)
+            break;
+        if (!ask(verdict, pamh, options->prompt, credential, &got))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,605 @@
+#include "unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "trusted_file.h"
+
+#define NOBODY 65534
+#define OTHER  12345
+
+static char directory[] = "/tmp/latchkey-trusted-XXXXXX";
+
+/* In place of the C library's: what may befall a file while it is read. */
+static struct {
+    unsigned interruptions; /* EINTR that many times */
+    size_t at_most;         /* bytes of one read; 0: no limit */
+    int failure;            /* errno of the next read */
+    void (*meanwhile)(void);
+    bool is_close_on_exec;
+} fate;
+
+ssize_t __read_chk(int fd, void *buffer, size_t len, size_t buffer_len);
+
+static ssize_t fateful_read(int fd, void *buffer, size_t len)
+{
+    void (*meanwhile)(void) = fate.meanwhile;
+
+    fate.is_close_on_exec = (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
+    if (fate.interruptions > 0) {
+        fate.interruptions--;
+        errno = EINTR;
+        return -1;
+    }
+    if (fate.failure != 0) {
+        errno = fate.failure;
+        return -1;
+    }
+    fate.meanwhile = NULL;
+    if (meanwhile != NULL)
+        meanwhile();
+    return syscall(SYS_read, fd, buffer, fate.at_most != 0 && fate.at_most < len ? fate.at_most : len);
+}
+
+ssize_t read(int fd, void *buffer, size_t len)
+{
+    return fateful_read(fd, buffer, len);
+}
+
+/* What read() becomes under _FORTIFY_SOURCE. */
+ssize_t __read_chk(int fd, void *buffer, size_t len, size_t buffer_len)
+{
+    assert_true(len <= buffer_len);
+    return fateful_read(fd, buffer, len);
+}
+
+static const char *path_of(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % COUNT(paths)];
+
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static const char *write_file(const char *name, struct slice content, mode_t mode)
+{
+    const char *path = path_of(name);
+    int fd;
+
+    unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content.bytes, content.len), content.len);
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+    return path;
+}
+
+static unsigned open_descriptors(void)
+{
+    DIR *descriptors = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(descriptors);
+    while (readdir(descriptors) != NULL)
+        count++;
+    closedir(descriptors);
+    return count;
+}
+
+/* The error of a read that must fail without touching the content or leaving a descriptor open. */
+static const char *refusal(const char *path, enum trusted_file_kind kind, size_t max_len)
+{
+    static char error[TRUSTED_FILE_ERROR_MAX];
+    struct secret content = { NULL, 4711 };
+    struct file_stamp stamp;
+    unsigned before = open_descriptors();
+
+    error[0] = '\0';
+    if (trusted_file_read(path, kind, max_len, &content, &stamp, error)) {
+        secret_clear(&content);
+        return "is accepted";
+    }
+    assert_null(content.bytes);
+    assert_int_equal(content.len, 4711);
+    assert_int_equal(open_descriptors(), before);
+    return error;
+}
+
+static void assert_content(const char *path, enum trusted_file_kind kind, size_t max_len, struct slice want)
+{
+    struct secret content = { NULL, 0 };
+    struct file_stamp stamp, now;
+    char error[TRUSTED_FILE_ERROR_MAX];
+    unsigned before = open_descriptors();
+
+    if (!trusted_file_read(path, kind, max_len, &content, &stamp, error))
+        fail_msg("%s %s", path, error);
+    assert_int_equal(content.len, want.len);
+    assert_memory_equal(content.bytes, want.bytes, want.len);
+    assert_int_equal(content.bytes[content.len], '\0');
+    now = trusted_file_stamp(path);
+    assert_true(file_stamp_equal(&stamp, &now));
+    assert_int_equal(open_descriptors(), before);
+    secret_clear(&content);
+}
+
+static void the_whole_file_is_read(void **state)
+{
+    (void)state;
+    ROW("text");
+    assert_content(write_file("text", LITERAL("key = 1\n"), 0644), TRUSTED_PUBLIC, 1000, LITERAL("key = 1\n"));
+    ROW("bytes with NUL");
+    assert_content(write_file("nul", LITERAL("a\0b\0"), 0600), TRUSTED_SECRET, 1000, LITERAL("a\0b\0"));
+    ROW("an empty file");
+    assert_content(write_file("empty", LITERAL(""), 0644), TRUSTED_PUBLIC, 1000, LITERAL(""));
+    ROW("an empty file where nothing is allowed");
+    assert_content(path_of("empty"), TRUSTED_PUBLIC, 0, LITERAL(""));
+}
+
+static void rule_29_a_read_is_bounded(void **state)
+{
+    const char *path = write_file("bounded", LITERAL("12345"), 0644);
+
+    (void)state;
+    ROW("exactly as long as allowed");
+    assert_content(path, TRUSTED_PUBLIC, 5, LITERAL("12345"));
+    ROW("one byte longer");
+    assert_string_equal(refusal(path, TRUSTED_PUBLIC, 4), "is larger than 4 bytes");
+    ROW("a huge file without blocks is not even tried");
+    assert_int_equal(truncate(path, (off_t)1 << 40), 0);
+    assert_string_equal(refusal(path, TRUSTED_PUBLIC, 1 << 20), "is larger than 1048576 bytes");
+}
+
+static const struct {
+    const char *name;
+    mode_t mode;
+    enum trusted_file_kind kind;
+    const char *error; /* NULL: accepted */
+} modes[] = {
+    { "a public file that all may read", 0644, TRUSTED_PUBLIC, NULL },
+    { "a public file of root alone", 0600, TRUSTED_PUBLIC, NULL },
+    { "a public file that nobody may write", 0444, TRUSTED_PUBLIC, NULL },
+    { "a public file that may be executed", 0755, TRUSTED_PUBLIC, NULL },
+    { "a public file that the group may write", 0664, TRUSTED_PUBLIC, "is writable by group or others (mode 0664)" },
+    { "a public file that others may write", 0646, TRUSTED_PUBLIC, "is writable by group or others (mode 0646)" },
+    { "a public file that others may write and not read", 0602, TRUSTED_PUBLIC,
+      "is writable by group or others (mode 0602)" },
+    { "the mode is shown in full", 01666, TRUSTED_PUBLIC, "is writable by group or others (mode 1666)" },
+    { "a secret of its owner alone", 0600, TRUSTED_SECRET, NULL },
+    { "a secret that its owner may only read", 0400, TRUSTED_SECRET, NULL },
+    { "a secret that the group may read", 0640, TRUSTED_SECRET, "is readable by group or others (mode 0640)" },
+    { "a secret that others may read", 0604, TRUSTED_SECRET, "is readable by group or others (mode 0604)" },
+    { "a secret that the group may write", 0620, TRUSTED_SECRET, "is writable by group or others (mode 0620)" },
+};
+
+static void rule_30_not_writable_by_group_or_others_and_secrets_not_readable(void **state)
+{
+    const char *path;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(modes); i++) {
+        ROW(modes[i].name);
+        path = write_file("mode", LITERAL("x"), modes[i].mode);
+        if (modes[i].error == NULL)
+            assert_content(path, modes[i].kind, 10, LITERAL("x"));
+        else
+            assert_string_equal(refusal(path, modes[i].kind, 10), modes[i].error);
+    }
+}
+
+static void rule_30_owned_by_root(void **state)
+{
+    const char *path = write_file("owner", LITERAL("x"), 0600);
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    ROW("root's file, read by root");
+    assert_content(path, TRUSTED_PUBLIC, 10, LITERAL("x"));
+    ROW("somebody's file, read by root");
+    assert_int_equal(chown(path, OTHER, 0), 0);
+    assert_string_equal(refusal(path, TRUSTED_PUBLIC, 10),
+                        "is owned by uid 12345, neither by root nor by the running user");
+    assert_string_equal(refusal(path, TRUSTED_SECRET, 10),
+                        "is owned by uid 12345, neither by root nor by the running user");
+    ROW("a group other than root's does not matter while it may not write");
+    assert_int_equal(chown(path, 0, OTHER), 0);
+    assert_content(path, TRUSTED_PUBLIC, 10, LITERAL("x"));
+}
+
+/* The reads of somebody who is not root, in a process of their own: 0, or the number of the one that went wrong. */
+static int reads_of_nobody(void)
+{
+    struct secret content = { NULL, 0 };
+    struct file_stamp stamp;
+    char error[TRUSTED_FILE_ERROR_MAX];
+
+    if (seteuid(NOBODY) != 0)
+        return 1;
+    if (!trusted_file_read(path_of("of-nobody"), TRUSTED_SECRET, 10, &content, &stamp, error))
+        return 2;
+    secret_clear(&content);
+    if (!trusted_file_read(path_of("of-root"), TRUSTED_PUBLIC, 10, &content, &stamp, error))
+        return 3;
+    secret_clear(&content);
+    if (trusted_file_read(path_of("of-other"), TRUSTED_PUBLIC, 10, &content, &stamp, error)
+        || strcmp(error, "is owned by uid 12345, neither by root nor by the running user") != 0)
+        return 4;
+    if (trusted_file_read(path_of("of-root-alone"), TRUSTED_PUBLIC, 10, &content, &stamp, error)
+        || strcmp(error, "cannot be opened: Permission denied") != 0 || stamp.inode == 0)
+        return 5;
+    return 0;
+}
+
+static void rule_29_a_file_is_opened_with_the_rights_of_the_effective_user(void **state)
+{
+    int status;
+    pid_t child;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chown(write_file("of-nobody", LITERAL("x"), 0600), NOBODY, NOBODY), 0);
+    assert_int_equal(chown(write_file("of-other", LITERAL("x"), 0644), OTHER, 0), 0);
+    write_file("of-root", LITERAL("x"), 0644);
+    write_file("of-root-alone", LITERAL("x"), 0600);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(reads_of_nobody());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    ROW("its own file and root's are read; another's and an unreadable one are not");
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void bind_socket(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+}
+
+static void rule_29_only_a_regular_file(void **state)
+{
+    const char *file = write_file("target", LITERAL("x"), 0644);
+
+    (void)state;
+    ROW("a directory");
+    assert_string_equal(refusal(directory, TRUSTED_PUBLIC, 10), "is not a regular file");
+    ROW("a FIFO, without waiting for a writer");
+    assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
+    alarm(20);
+    assert_string_equal(refusal(path_of("fifo"), TRUSTED_PUBLIC, 10), "is not a regular file");
+    alarm(0);
+    ROW("a device");
+    assert_string_equal(refusal("/dev/zero", TRUSTED_PUBLIC, 10), "is not a regular file");
+    ROW("a socket");
+    bind_socket(path_of("socket"));
+    assert_string_equal(refusal(path_of("socket"), TRUSTED_PUBLIC, 10), "cannot be opened: No such device or address");
+    ROW("a symbolic link to a good file");
+    assert_int_equal(symlink(file, path_of("link")), 0);
+    assert_string_equal(refusal(path_of("link"), TRUSTED_PUBLIC, 10), "is a symbolic link");
+    ROW("a symbolic link to nothing");
+    assert_int_equal(symlink("nothing", path_of("dangling")), 0);
+    assert_string_equal(refusal(path_of("dangling"), TRUSTED_PUBLIC, 10), "is a symbolic link");
+    ROW("a directory on the way may be a symbolic link");
+    assert_int_equal(symlink(directory, path_of("self")), 0);
+    assert_content(path_of("self/target"), TRUSTED_PUBLIC, 10, LITERAL("x"));
+}
+
+static void what_cannot_be_opened_says_why(void **state)
+{
+    char long_path[5000];
+
+    (void)state;
+    ROW("nothing there");
+    assert_string_equal(refusal(path_of("absent"), TRUSTED_PUBLIC, 10), "cannot be opened: No such file or directory");
+    ROW("the empty path");
+    assert_string_equal(refusal("", TRUSTED_PUBLIC, 10), "cannot be opened: No such file or directory");
+    ROW("a file on the way");
+    write_file("file", LITERAL("x"), 0644);
+    assert_string_equal(refusal(path_of("file/below"), TRUSTED_PUBLIC, 10), "cannot be opened: Not a directory");
+    ROW("a path beyond any length");
+    memset(long_path, 'a', sizeof long_path - 1);
+    long_path[sizeof long_path - 1] = '\0';
+    assert_string_equal(refusal(long_path, TRUSTED_PUBLIC, 10), "cannot be opened: File name too long");
+}
+
+static void rule_29_the_descriptor_is_closed_on_exec(void **state)
+{
+    (void)state;
+    ROW("while it is open");
+    fate.is_close_on_exec = false;
+    assert_content(write_file("cloexec", LITERAL("x"), 0644), TRUSTED_PUBLIC, 10, LITERAL("x"));
+    assert_true(fate.is_close_on_exec);
+}
+
+static void a_read_may_be_interrupted_and_short(void **state)
+{
+    (void)state;
+    ROW("three interruptions, then one byte at a time");
+    fate.interruptions = 3;
+    fate.at_most = 1;
+    assert_content(write_file("short", LITERAL("0123456789"), 0644), TRUSTED_PUBLIC, 10, LITERAL("0123456789"));
+    assert_int_equal(fate.interruptions, 0);
+    fate.at_most = 0;
+}
+
+static void truncate_it(void)
+{
+    assert_int_equal(truncate(path_of("fate"), 3), 0);
+}
+
+static void append_to_it(void)
+{
+    int fd = open(path_of("fate"), O_WRONLY | O_APPEND);
+
+    assert_int_equal(write(fd, "abc", 3), 3);
+    close(fd);
+}
+
+/* The clock that stamps files ticks every few milliseconds. */
+static void let_time_pass(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 30000000 }, NULL);
+}
+
+static void overwrite_it(void)
+{
+    int fd = open(path_of("fate"), O_WRONLY);
+
+    let_time_pass();
+    assert_int_equal(write(fd, "abc", 3), 3);
+    close(fd);
+}
+
+static void replace_it(void)
+{
+    let_time_pass();
+    assert_int_equal(rename(write_file("successor", LITERAL("another file"), 0644), path_of("fate")), 0);
+}
+
+static const struct {
+    const char *name;
+    void (*meanwhile)(void);
+    size_t at_most;
+    int failure;
+    const char *error;
+} fates[] = {
+    { "it is truncated before the read", truncate_it, 0, 0, "was truncated while it was read" },
+    { "it grows before the read", append_to_it, 0, 0, "was changed while it was read" },
+    { "it grows after a part was read", append_to_it, 4, 0, "was changed while it was read" },
+    { "it is overwritten, as long as before", overwrite_it, 0, 0, "was changed while it was read" },
+    { "the disk fails", NULL, 0, EIO, "cannot be read: Input/output error" },
+};
+
+static void rule_32_a_file_that_changes_while_it_is_read_is_refused(void **state)
+{
+    const char *path;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(fates); i++) {
+        ROW(fates[i].name);
+        path = write_file("fate", LITERAL("0123456789"), 0644);
+        fate.meanwhile = fates[i].meanwhile;
+        fate.at_most = fates[i].at_most;
+        fate.failure = fates[i].failure;
+        assert_string_equal(refusal(path, TRUSTED_PUBLIC, 1000), fates[i].error);
+        memset(&fate, 0, sizeof fate);
+    }
+    ROW("a file whose size tells less than it holds");
+    assert_string_equal(refusal("/proc/self/status", TRUSTED_PUBLIC, 1 << 20), "was changed while it was read");
+}
+
+static void a_file_that_is_replaced_while_it_is_read_is_as_good_as_before(void **state)
+{
+    struct secret content = { NULL, 0 };
+    struct file_stamp stamp, now;
+    char error[TRUSTED_FILE_ERROR_MAX];
+    const char *path = write_file("fate", LITERAL("0123456789"), 0644);
+
+    (void)state;
+    fate.meanwhile = replace_it;
+    ROW("the old content");
+    assert_true(trusted_file_read(path, TRUSTED_PUBLIC, 1000, &content, &stamp, error));
+    assert_int_equal(content.len, 10);
+    assert_memory_equal(content.bytes, "0123456789", 10);
+    secret_clear(&content);
+    ROW("the old stamp, so that the new file is noticed");
+    now = trusted_file_stamp(path);
+    assert_false(file_stamp_equal(&stamp, &now));
+    assert_content(path, TRUSTED_PUBLIC, 1000, LITERAL("another file"));
+}
+
+/* What changes the stamp of a file. */
+static void same_again(const char *path)
+{
+    (void)path;
+}
+static void change_mode(const char *path)
+{
+    assert_int_equal(chmod(path, 0600), 0);
+}
+static void change_size(const char *path)
+{
+    assert_int_equal(truncate(path, 2), 0);
+}
+static void change_content(const char *path)
+{
+    int fd = open(path, O_WRONLY);
+
+    assert_int_equal(write(fd, "y", 1), 1);
+    close(fd);
+}
+static void change_content_and_put_the_time_back(const char *path)
+{
+    struct stat before;
+
+    assert_int_equal(stat(path, &before), 0);
+    change_content(path);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){ before.st_atim, before.st_mtim }, 0), 0);
+}
+static void replace_by_the_same_content(const char *path)
+{
+    assert_int_equal(rename(write_file("copy", LITERAL("x"), 0644), path), 0);
+}
+static void remove_file(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+static const struct {
+    const char *name;
+    void (*change)(const char *path);
+    bool is_same;
+} changes[] = {
+    { "nothing", same_again, true },
+    { "its mode", change_mode, false },
+    { "its size", change_size, false },
+    { "its content", change_content, false },
+    { "its content, the time of modification put back", change_content_and_put_the_time_back, false },
+    { "the file, for one with the same content", replace_by_the_same_content, false },
+    { "it is removed", remove_file, false },
+};
+
+static void a_stamp_tells_versions_apart(void **state)
+{
+    struct file_stamp before, after;
+    const char *path;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(changes); i++) {
+        ROW(changes[i].name);
+        path = write_file("stamped", LITERAL("x"), 0644);
+        before = trusted_file_stamp(path);
+        let_time_pass();
+        changes[i].change(path);
+        after = trusted_file_stamp(path);
+        assert_int_equal(file_stamp_equal(&before, &after), changes[i].is_same);
+    }
+}
+
+static void every_part_of_a_stamp_counts(void **state)
+{
+    const struct file_stamp base = { 1, 2, 3, { 4, 5 }, { 6, 7 } };
+    const struct {
+        const char *name;
+        struct file_stamp stamp;
+    } others[] = {
+        { "the device", { 9, 2, 3, { 4, 5 }, { 6, 7 } } },
+        { "the inode", { 1, 9, 3, { 4, 5 }, { 6, 7 } } },
+        { "the size", { 1, 2, 9, { 4, 5 }, { 6, 7 } } },
+        { "the seconds of modification", { 1, 2, 3, { 9, 5 }, { 6, 7 } } },
+        { "the nanoseconds of modification", { 1, 2, 3, { 4, 9 }, { 6, 7 } } },
+        { "the seconds of change", { 1, 2, 3, { 4, 5 }, { 9, 7 } } },
+        { "the nanoseconds of change", { 1, 2, 3, { 4, 5 }, { 6, 9 } } },
+    };
+    struct file_stamp same = base;
+    size_t i;
+
+    (void)state;
+    ROW("the same");
+    assert_true(file_stamp_equal(&base, &same));
+    for (i = 0; i < COUNT(others); i++) {
+        ROW(others[i].name);
+        assert_false(file_stamp_equal(&base, &others[i].stamp));
+    }
+}
+
+static struct file_stamp stamp_of_refused(const char *path)
+{
+    struct secret content = { NULL, 0 };
+    struct file_stamp stamp;
+    char error[TRUSTED_FILE_ERROR_MAX];
+
+    memset(&stamp, 0xff, sizeof stamp);
+    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, 10, &content, &stamp, error));
+    return stamp;
+}
+
+static void a_refused_file_has_a_stamp_too(void **state)
+{
+    const struct file_stamp none = { 0 };
+    struct file_stamp refused, now;
+    const char *path;
+
+    (void)state;
+    ROW("no file: all zero");
+    refused = stamp_of_refused(path_of("absent"));
+    assert_true(file_stamp_equal(&refused, &none));
+    now = trusted_file_stamp(path_of("absent"));
+    assert_true(file_stamp_equal(&now, &none));
+    ROW("loose permissions: the stamp changes when they are repaired");
+    path = write_file("repaired", LITERAL("x"), 0666);
+    refused = stamp_of_refused(path);
+    now = trusted_file_stamp(path);
+    assert_true(file_stamp_equal(&refused, &now));
+    let_time_pass();
+    change_mode(path);
+    now = trusted_file_stamp(path);
+    assert_false(file_stamp_equal(&refused, &now));
+    ROW("a symbolic link: that of the link, so that a file in its place is noticed");
+    assert_int_equal(symlink(path, path_of("link-to-repaired")), 0);
+    refused = stamp_of_refused(path_of("link-to-repaired"));
+    assert_false(file_stamp_equal(&refused, &none));
+    assert_false(file_stamp_equal(&refused, &now));
+}
+
+static int make_directory(void **state)
+{
+    (void)state;
+    return mkdtemp(directory) != NULL && chmod(directory, 0755) == 0 ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    DIR *entries = opendir(directory);
+    struct dirent *entry;
+
+    (void)state;
+    if (entries == NULL)
+        return -1;
+    while ((entry = readdir(entries)) != NULL)
+        unlinkat(dirfd(entries), entry->d_name, 0);
+    closedir(entries);
+    return rmdir(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_whole_file_is_read),
+        cmocka_unit_test(rule_29_a_read_is_bounded),
+        cmocka_unit_test(rule_30_not_writable_by_group_or_others_and_secrets_not_readable),
+        cmocka_unit_test(rule_30_owned_by_root),
+        cmocka_unit_test(rule_29_a_file_is_opened_with_the_rights_of_the_effective_user),
+        cmocka_unit_test(rule_29_only_a_regular_file),
+        cmocka_unit_test(what_cannot_be_opened_says_why),
+        cmocka_unit_test(rule_29_the_descriptor_is_closed_on_exec),
+        cmocka_unit_test(a_read_may_be_interrupted_and_short),
+        cmocka_unit_test(rule_32_a_file_that_changes_while_it_is_read_is_refused),
+        cmocka_unit_test(a_file_that_is_replaced_while_it_is_read_is_as_good_as_before),
+        cmocka_unit_test(a_stamp_tells_versions_apart),
+        cmocka_unit_test(every_part_of_a_stamp_counts),
+        cmocka_unit_test(a_refused_file_has_a_stamp_too),
+    };
+
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
