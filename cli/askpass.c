@@ -13,6 +13,9 @@
 #include "cli.h"
 #include "trusted_file.h"
 
+/* Bytes of one answer: what PAM_MAX_RESP_SIZE allows. sudo fails the conversation for a longer one. */
+#define PART_MAX 511
+
 static const char *find_token_file(int argc, char **argv)
 {
     static const struct option known[] = { { "token-file", required_argument, NULL, 't' }, { NULL, 0, NULL, 0 } };
@@ -58,19 +61,17 @@ static size_t offset_asked(const char *prompt)
     return offset;
 }
 
-/* All of it in one write(): ssh reads as much as it takes, closes the pipe, and wants exit status 0. */
-static int print_rest(struct slice token, size_t offset)
+static int print_part(struct slice token, size_t offset)
 {
-    CLEANUP(secret_clear) struct secret line = { NULL, 0 };
-    struct slice rest = { token.bytes + offset, token.len - offset };
+    char line[PART_MAX + 1];
+    size_t len = token.len - offset < PART_MAX ? token.len - offset : PART_MAX;
+    ssize_t written;
 
-    line.bytes = malloc(rest.len + 1);
-    if (line.bytes == NULL)
-        return STATUS_UNAVAILABLE;
-    memcpy(line.bytes, rest.bytes, rest.len);
-    line.bytes[rest.len] = '\n';
-    line.len = rest.len + 1;
-    return write(STDOUT_FILENO, line.bytes, line.len) == (ssize_t)line.len ? STATUS_OK : STATUS_UNAVAILABLE;
+    memcpy(line, token.bytes + offset, len);
+    line[len] = '\n';
+    written = write(STDOUT_FILENO, line, len + 1);
+    secret_wipe(line, sizeof line);
+    return written == (ssize_t)len + 1 ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
 int command_askpass(int argc, char **argv)
@@ -101,5 +102,5 @@ int command_askpass(int argc, char **argv)
                 offset);
         return STATUS_REFUSED;
     }
-    return print_rest(token, offset);
+    return print_part(token, offset);
 }

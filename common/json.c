@@ -40,8 +40,8 @@ static struct json_object *unwrap(const struct json *json)
 struct reader {
     const char *at;
     const char *end;
-    /* For the string or number being read. It is as long as the text, and a string never grows by unescaping, so there
-     * is room even below the names of the members that the reader is inside of. */
+    /* Room for the next string or number with its NUL. It starts a byte longer than the text, and only names use it
+     * up, each less of it than of the text, which has quotation marks around them. So it never runs out. */
     char *scratch;
     int depth;
     const char *error;
@@ -349,10 +349,8 @@ static bool add_member(struct reader *reader, struct json_object *object, const 
 /* RFC 8259 §4: member = string name-separator value. */
 static bool read_member(struct reader *reader, struct json_object *object)
 {
-    char *scratch = reader->scratch;
     struct json_object *value;
     struct slice name;
-    bool ok;
 
     if (skip_space(reader) != '"')
         return fail_here(reader, "a member name is missing");
@@ -364,10 +362,8 @@ static bool read_member(struct reader *reader, struct json_object *object)
     if (skip_space(reader) != ':')
         return fail_here(reader, "a colon is missing");
     reader->at++;
-    reader->scratch += name.len + 1;
-    ok = read_value(reader, &value) && add_member(reader, object, name.bytes, value);
-    reader->scratch = scratch;
-    return ok;
+    reader->scratch += name.len + 1; /* the name must outlive the reading of its value */
+    return read_value(reader, &value) && add_member(reader, object, name.bytes, value);
 }
 
 static bool read_element(struct reader *reader, struct json_object *array)
@@ -674,12 +670,12 @@ static bool is_complete(struct slice text, struct json_object *value)
 
 const char *json_print(struct json *json, bool indented)
 {
-    int flags = JSON_C_TO_STRING_NOSLASHESCAPE | (indented ? JSON_C_TO_STRING_PRETTY : JSON_C_TO_STRING_PLAIN);
+    int layout = indented ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
     struct json_object *value = unwrap(json);
     struct slice text;
 
     if (json == NULL)
         return NULL;
-    text.bytes = json_object_to_json_string_length(value, flags, &text.len);
+    text.bytes = json_object_to_json_string_length(value, layout | JSON_C_TO_STRING_NOSLASHESCAPE, &text.len);
     return text.bytes != NULL && is_complete(text, value) ? text.bytes : NULL;
 }

@@ -1,6 +1,5 @@
 #include "jwks.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -54,18 +54,23 @@ static const struct curve {
     { "P-521", "secp521r1", COORDINATE_MAX },
 };
 
-static OSSL_LIB_CTX *library_context;
-static pthread_once_t library_context_once = PTHREAD_ONCE_INIT;
-
-static void make_library_context(void)
-{
-    library_context = OSSL_LIB_CTX_new();
-}
+static const char memory_is_short[] = "memory is short";
 
 OSSL_LIB_CTX *jwks_library_context(void)
 {
-    pthread_once(&library_context_once, make_library_context);
-    return library_context;
+    static _Atomic(OSSL_LIB_CTX *) made;
+    OSSL_LIB_CTX *context = atomic_load(&made), *expected = NULL;
+
+    if (context != NULL)
+        return context;
+    /* Who comes first decides whether libcrypto tidies up at exit(): in a process that has its own use for it, somebody
+     * did; in the others it would cost each login a third of a millisecond to free memory that is about to vanish. */
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+    context = OSSL_LIB_CTX_new();
+    if (context == NULL || atomic_compare_exchange_strong(&made, &expected, context))
+        return context;
+    OSSL_LIB_CTX_free(context); /* another thread was first */
+    return expected;
 }
 
 /* A member in base64url, decoded. False when it is absent, no string, not strict, empty, or longer than max bytes. */
@@ -126,6 +131,12 @@ static EVP_PKEY *rsa_pkey(struct slice modulus, struct slice exponent)
     return pkey;
 }
 
+/* What OpenSSL's refusal of a key means: a short memory is no fault of the key. */
+static const char *refused(const char *why)
+{
+    return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE ? memory_is_short : why;
+}
+
 /* The readers below set what the key is and return NULL, or why it is not usable. */
 
 static const char *read_rsa(const struct json *member, struct jwk *key)
@@ -151,7 +162,7 @@ static const char *read_rsa(const struct json *member, struct jwk *key)
         return "the RSA exponent is not odd, or not from 3 to 2^64";
     key->rsa_signature_len = n_len;
     key->pkey = rsa_pkey((struct slice){ (const char *)n, n_len }, (struct slice){ (const char *)e, e_len });
-    return key->pkey != NULL ? NULL : "OpenSSL does not take the RSA key";
+    return key->pkey != NULL ? NULL : refused("OpenSSL does not take the RSA key");
 }
 
 static const struct curve *find_curve(const struct json *member)
@@ -188,7 +199,7 @@ static const char *read_ec(const struct json *member, struct jwk *key)
             == 1)
         key->pkey = pkey_from("EC", builder);
     OSSL_PARAM_BLD_free(builder);
-    return key->pkey != NULL ? NULL : "the point is not on its curve";
+    return key->pkey != NULL ? NULL : refused("the point is not on its curve");
 }
 
 static const char *read_okp(const struct json *member, struct jwk *key)
@@ -201,11 +212,11 @@ static const char *read_okp(const struct json *member, struct jwk *key)
     if (!json_string(json_member(member, "crv"), &curve) || !slice_equal_string(curve, "Ed25519"))
         return "crv is not Ed25519";
     key->curve = "Ed25519";
-    snprintf(key->type_text, sizeof key->type_text, "Ed25519");
+    snprintf(key->type_text, sizeof key->type_text, "OKP Ed25519");
     if (!member_bytes(member, "x", x, sizeof x, &len) || len != sizeof x)
         return "x is not 32 bytes in strict base64url";
     key->pkey = EVP_PKEY_new_raw_public_key_ex(jwks_library_context(), "ED25519", NULL, x, len);
-    return key->pkey != NULL ? NULL : "OpenSSL does not take the Ed25519 key";
+    return key->pkey != NULL ? NULL : refused("OpenSSL does not take the Ed25519 key");
 }
 
 static const struct {
@@ -284,9 +295,9 @@ static void read_key(const struct json *member, struct jwk *key)
     snprintf(key->type_text, sizeof key->type_text, "?");
     if (json_type_of(member) != JSON_OBJECT)
         key->note = "no JSON object";
-    else if ((key->note = read_kid(member, key)) == NULL && (key->note = read_purpose(member)) == NULL
-             && (key->note = read_type(member, key)) == NULL)
-        key->note = read_alg(member, key);
+    else if ((key->note = read_kid(member, key)) == NULL && (key->note = read_type(member, key)) == NULL
+             && (key->note = read_alg(member, key)) == NULL)
+        key->note = read_purpose(member);
 }
 
 /* RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2: what only the signer may have. A set that shows it is compromised. */
@@ -352,6 +363,9 @@ static bool read_members(struct verdict *verdict, const struct json *members, st
             return verdict_reject(verdict, REASON_JWKS_INVALID, "keys[%zu]: the private member %s is in it", i,
                                   private);
         read_key(member, &jwks->keys[i]);
+        /* The snapshot of a set lives long: a key that is lost to a bad moment would stay lost. */
+        if (jwks->keys[i].note == memory_is_short)
+            return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "keys[%zu]", i);
     }
     return check_set(verdict, jwks);
 }

@@ -70,7 +70,11 @@ static struct prepared *prepare(const struct jwk *key, const struct algorithm *a
     prepared->waiting.free = prepared_free;
     prepared->digest = EVP_MD_CTX_new();
     ok = prepared->digest != NULL;
-    if (ok && algorithm->scheme != SCHEME_EDDSA) {
+    if (ok && algorithm->scheme == SCHEME_EDDSA) {
+        ok = EVP_DigestVerifyInit_ex(prepared->digest, NULL, NULL, jwks_library_context(), NULL, jwk_public_key(key),
+                                     NULL)
+            == 1;
+    } else if (ok) {
         const EVP_MD *digest = digest_of(algorithm);
 
         prepared->key = EVP_PKEY_CTX_new_from_pkey(jwks_library_context(), jwk_public_key(key), NULL);
@@ -104,11 +108,10 @@ static size_t rs_to_der(struct slice signature, unsigned char der[ECDSA_DER_MAX]
     return len > 0 ? (size_t)len : 0;
 }
 
-static bool verify_eddsa(struct prepared *prepared, const struct jwk *key, struct slice input, struct slice signature)
+/* A context verifies once; initialised again without a key, it keeps the one that prepare() gave it. */
+static bool verify_eddsa(struct prepared *prepared, struct slice input, struct slice signature)
 {
-    return EVP_DigestVerifyInit_ex(prepared->digest, NULL, NULL, jwks_library_context(), NULL, jwk_public_key(key),
-                                   NULL)
-        == 1
+    return EVP_DigestVerifyInit_ex(prepared->digest, NULL, NULL, NULL, NULL, NULL, NULL) == 1
         && EVP_DigestVerify(prepared->digest, (const unsigned char *)signature.bytes, signature.len,
                             (const unsigned char *)input.bytes, input.len)
         == 1;
@@ -147,7 +150,7 @@ static bool verify_public(struct verdict *verdict, const struct algorithm *algor
         prepared = prepare(key, algorithm);
     if (prepared == NULL)
         return verdict_reject(verdict, REASON_SYSTEM_ERROR, "OpenSSL cannot prepare %s", algorithm->name);
-    ok = algorithm->scheme == SCHEME_EDDSA ? verify_eddsa(prepared, key, input, signature)
+    ok = algorithm->scheme == SCHEME_EDDSA ? verify_eddsa(prepared, input, signature)
                                            : verify_hashed(prepared, algorithm, input, signature);
     jwk_give_context(key, algorithm, &prepared->waiting);
     return ok || verdict_reject(verdict, REASON_SIGNATURE_INVALID, "alg=%s", algorithm->name);

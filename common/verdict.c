@@ -100,7 +100,7 @@ bool verdict_check(struct verdict *verdict, enum check check)
 {
     struct explanation *explanation = verdict->explanation;
 
-    if (explanation == NULL || explanation->count >= CHECK_MAX)
+    if (explanation == NULL || verdict->reason != REASON_UNDECIDED || explanation->count >= CHECK_MAX)
         return true;
     if (verdict->check_is_open && explanation->made[explanation->count - 1].check == check)
         return true;
@@ -154,7 +154,7 @@ bool verdict_accept(struct verdict *verdict)
     return true;
 }
 
-/* A log line under construction; what does not fit is dropped, pair by pair. */
+/* A log line under construction. LOG_LINE_MAX has room for all; should a fact too many come, it is left out whole. */
 struct line {
     char *text;
     size_t len;
@@ -169,7 +169,7 @@ static bool needs_quotes(const char *value)
 
 static void line_add(struct line *line, const char *name, const char *value)
 {
-    char clean[EVIDENCE_MAX + SUBJECT_MAX], pair[2 * sizeof clean + 32];
+    char clean[SUBJECT_MAX + 1], pair[2 * sizeof clean + 32];
     size_t len = 0, i;
 
     verdict_fact(clean, sizeof clean, slice_of(value));

@@ -77,7 +77,7 @@ struct verdict {
 #define VERDICT_INIT ((struct verdict){ .reason = REASON_UNDECIDED, .credential = "none" })
 
 /* Begin a check; the one begun before has thereby passed, unless it is the same one, which then goes on. Always true,
- * to stand in a chain of &&. */
+ * to stand in a chain of &&. Nothing is added once the verdict is decided. */
 bool verdict_check(struct verdict *verdict, enum check check);
 
 /* What the open check found, for the explanation. Costs nothing when none is wanted. */
@@ -109,10 +109,12 @@ struct attempt {
     const char *rhost;
 };
 
-#define LOG_LINE_MAX 2048 /* bytes with the NUL */
+/* Bytes with the NUL: room for every value at its longest, all of it escaped, so that nobody can push a fact out of the
+ * line by a long name. */
+#define LOG_LINE_MAX 4096
 /*
  * "verdict=reject reason=token_expired service=sshd user=alice rhost=192.0.2.7 credential=jwt tenant=… sub=… kid=…
- * jti=… exp=… detail=…". Unknown facts are left out. A value that holds anything but [A-Za-z0-9._:/@+-] stands in
+ * jti=… exp=… detail=…". Unknown facts are left out, and values are cut to SUBJECT_MAX bytes. A value that holds anything but [A-Za-z0-9._:/@+-] stands in
  * double quotes, with `"` and `\` escaped; it never holds a control byte, so nobody can write a line of their own.
  */
 void verdict_log_line(const struct verdict *verdict, const struct attempt *attempt, char line[LOG_LINE_MAX]);

@@ -213,7 +213,7 @@ static bool add_times(struct json *claims, const struct mint_options *options)
 
 static bool add_filler(struct json *claims, size_t len)
 {
-    struct secret filler = { malloc(len), len };
+    struct secret filler = { malloc(len + 1), len };
     bool ok = filler.bytes != NULL;
 
     if (ok) {
@@ -264,7 +264,7 @@ static char *sign_padded(const struct signer *signer, const struct mint_options 
     target = BASE64URL_DECODED_LEN(target % 4 == 1 ? target + 1 : target);
     text_free(&token);
     len += strlen(",\"filler\":\"\"");
-    if (target < len || add_filler(claims, target - len))
+    if (add_filler(claims, target > len ? target - len : 0))
         token = sign(signer, options, claims);
     return token;
 }

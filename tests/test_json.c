@@ -357,6 +357,10 @@ static const struct refused not_unicode[] = {
     { "a lone high surrogate, escaped", TEXT("[\"\\ud800\"]"), "a lone surrogate in a string" },
     { "a lone low surrogate, escaped", TEXT("[\"\\udc00\"]"), "a lone surrogate in a string" },
     { "two high surrogates", TEXT("[\"\\ud800\\ud800\"]"), "a lone surrogate in a string" },
+    { "two low surrogates", TEXT("[\"\\udc00\\udc00\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and the last one", TEXT("[\"\\ud800\\udbff\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and what follows the low ones", TEXT("[\"\\ud800\\ue000\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and the digits of a low one", TEXT("[\"\\ud834\\ndd1e\"]"), "a broken escape in a string" },
     { "the wrong order", TEXT("[\"\\udc00\\ud800\"]"), "a lone surrogate in a string" },
     { "a high surrogate and a letter", TEXT("[\"\\ud800a\"]"), "a lone surrogate in a string" },
     { "a high surrogate and a plain escape", TEXT("[\"\\ud800\\u0041\"]"), "a lone surrogate in a string" },
@@ -641,10 +645,20 @@ static void trees_are_built_and_printed(void **state)
                         "\"array\":[-9223372036854775808,9223372036854775807,null,false,true]}");
     ROW("a member that is added again replaces the first");
     assert_true(json_add(object, "s", json_new_integer(1)));
-    assert_true(json_add(object, "array", json_new_array()));
+    array = json_new_array();
+    assert_true(json_append(array, json_new_integer(1)));
+    assert_true(json_add(object, "array", array));
+    assert_string_equal(json_print(object, false), "{\"s\":1,\"empty\":\"\",\"null\":null,\"array\":[1]}");
     ROW("indented");
     assert_string_equal(json_print(object, true),
-                        "{\n  \"s\":1,\n  \"empty\":\"\",\n  \"null\":null,\n  \"array\":[]\n}");
+                        "{\n"
+                        "  \"s\": 1,\n"
+                        "  \"empty\": \"\",\n"
+                        "  \"null\": null,\n"
+                        "  \"array\": [\n"
+                        "    1\n"
+                        "  ]\n"
+                        "}");
     json_free(&object);
     ROW("null alone");
     object = json_new_null();

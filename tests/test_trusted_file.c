@@ -19,18 +19,47 @@ static char directory[] = "/tmp/latchkey-trusted-XXXXXX";
 
 /* In place of the C library's: what may befall a file while it is read. */
 static struct {
-    unsigned interruptions; /* EINTR that many times */
-    size_t at_most;         /* bytes of one read; 0: no limit */
-    int failure;            /* errno of the next read */
-    void (*meanwhile)(void);
+    unsigned open_interruptions; /* EINTR that many times */
+    unsigned interruptions;
+    size_t at_most; /* bytes of one read; 0: no limit */
+    int failure;    /* errno of the next read */
+    void (*before_open)(void);
+    void (*before_read)(void);
+    void (*after_end)(void); /* when a read found the end */
     bool is_close_on_exec;
 } fate;
 
 ssize_t __read_chk(int fd, void *buffer, size_t len, size_t buffer_len);
 
+static void happen(void (**event)(void))
+{
+    void (*once)(void) = *event;
+
+    *event = NULL;
+    if (once != NULL)
+        once();
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list mode;
+    int fd;
+
+    if (fate.open_interruptions > 0) {
+        fate.open_interruptions--;
+        errno = EINTR;
+        return -1;
+    }
+    happen(&fate.before_open);
+    va_start(mode, flags);
+    fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, (flags & O_CREAT) != 0 ? va_arg(mode, mode_t) : 0);
+    va_end(mode);
+    return fd;
+}
+
 static ssize_t fateful_read(int fd, void *buffer, size_t len)
 {
-    void (*meanwhile)(void) = fate.meanwhile;
+    ssize_t got;
 
     fate.is_close_on_exec = (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
     if (fate.interruptions > 0) {
@@ -42,10 +71,11 @@ static ssize_t fateful_read(int fd, void *buffer, size_t len)
         errno = fate.failure;
         return -1;
     }
-    fate.meanwhile = NULL;
-    if (meanwhile != NULL)
-        meanwhile();
-    return syscall(SYS_read, fd, buffer, fate.at_most != 0 && fate.at_most < len ? fate.at_most : len);
+    happen(&fate.before_read);
+    got = syscall(SYS_read, fd, buffer, fate.at_most != 0 && fate.at_most < len ? fate.at_most : len);
+    if (got == 0)
+        happen(&fate.after_end);
+    return got;
 }
 
 ssize_t read(int fd, void *buffer, size_t len)
@@ -331,13 +361,17 @@ static void rule_29_the_descriptor_is_closed_on_exec(void **state)
 
 static void a_read_may_be_interrupted_and_short(void **state)
 {
+    const char *path = write_file("short", LITERAL("0123456789"), 0644);
+
     (void)state;
-    ROW("three interruptions, then one byte at a time");
+    ROW("interruptions of open() and read(), then one byte at a time");
+    fate.open_interruptions = 2;
     fate.interruptions = 3;
     fate.at_most = 1;
-    assert_content(write_file("short", LITERAL("0123456789"), 0644), TRUSTED_PUBLIC, 10, LITERAL("0123456789"));
+    assert_content(path, TRUSTED_PUBLIC, 10, LITERAL("0123456789"));
+    assert_int_equal(fate.open_interruptions, 0);
     assert_int_equal(fate.interruptions, 0);
-    fate.at_most = 0;
+    memset(&fate, 0, sizeof fate);
 }
 
 static void truncate_it(void)
@@ -359,6 +393,17 @@ static void let_time_pass(void)
     nanosleep(&(struct timespec){ .tv_nsec = 30000000 }, NULL);
 }
 
+/* Within one tick of that clock, only the size tells. */
+static void append_in_no_time(void)
+{
+    struct stat before;
+
+    assert_int_equal(stat(path_of("fate"), &before), 0);
+    append_to_it();
+    assert_int_equal(utimensat(AT_FDCWD, path_of("fate"), (struct timespec[2]){ before.st_atim, before.st_mtim }, 0),
+                     0);
+}
+
 static void overwrite_it(void)
 {
     int fd = open(path_of("fate"), O_WRONLY);
@@ -376,16 +421,18 @@ static void replace_it(void)
 
 static const struct {
     const char *name;
-    void (*meanwhile)(void);
+    void (*before_read)(void);
+    void (*after_end)(void);
     size_t at_most;
     int failure;
     const char *error;
 } fates[] = {
-    { "it is truncated before the read", truncate_it, 0, 0, "was truncated while it was read" },
-    { "it grows before the read", append_to_it, 0, 0, "was changed while it was read" },
-    { "it grows after a part was read", append_to_it, 4, 0, "was changed while it was read" },
-    { "it is overwritten, as long as before", overwrite_it, 0, 0, "was changed while it was read" },
-    { "the disk fails", NULL, 0, EIO, "cannot be read: Input/output error" },
+    { "it is truncated before the read", truncate_it, NULL, 0, 0, "was truncated while it was read" },
+    { "it grows before the read", append_to_it, NULL, 0, 0, "was changed while it was read" },
+    { "it grows after a part was read", append_to_it, NULL, 4, 0, "was changed while it was read" },
+    { "it is overwritten, as long as before", overwrite_it, NULL, 0, 0, "was changed while it was read" },
+    { "it grows after its end was read", NULL, append_in_no_time, 0, 0, "was changed while it was read" },
+    { "the disk fails", NULL, NULL, 0, EIO, "cannot be read: Input/output error" },
 };
 
 static void rule_32_a_file_that_changes_while_it_is_read_is_refused(void **state)
@@ -397,7 +444,8 @@ static void rule_32_a_file_that_changes_while_it_is_read_is_refused(void **state
     for (i = 0; i < COUNT(fates); i++) {
         ROW(fates[i].name);
         path = write_file("fate", LITERAL("0123456789"), 0644);
-        fate.meanwhile = fates[i].meanwhile;
+        fate.before_read = fates[i].before_read;
+        fate.after_end = fates[i].after_end;
         fate.at_most = fates[i].at_most;
         fate.failure = fates[i].failure;
         assert_string_equal(refusal(path, TRUSTED_PUBLIC, 1000), fates[i].error);
@@ -415,7 +463,7 @@ static void a_file_that_is_replaced_while_it_is_read_is_as_good_as_before(void *
     const char *path = write_file("fate", LITERAL("0123456789"), 0644);
 
     (void)state;
-    fate.meanwhile = replace_it;
+    fate.before_read = replace_it;
     ROW("the old content");
     assert_true(trusted_file_read(path, TRUSTED_PUBLIC, 1000, &content, &stamp, error));
     assert_int_equal(content.len, 10);
@@ -425,6 +473,17 @@ static void a_file_that_is_replaced_while_it_is_read_is_as_good_as_before(void *
     now = trusted_file_stamp(path);
     assert_false(file_stamp_equal(&stamp, &now));
     assert_content(path, TRUSTED_PUBLIC, 1000, LITERAL("another file"));
+}
+
+static void a_stamp_is_that_of_the_file_that_was_read(void **state)
+{
+    const char *path = write_file("fate", LITERAL("0123456789"), 0644);
+
+    (void)state;
+    ROW("also of a file that was put there at the last moment");
+    fate.before_open = replace_it;
+    assert_content(path, TRUSTED_PUBLIC, 1000, LITERAL("another file"));
+    assert_null(fate.before_open);
 }
 
 /* What changes the stamp of a file. */
@@ -596,6 +655,7 @@ int main(void)
         cmocka_unit_test(a_read_may_be_interrupted_and_short),
         cmocka_unit_test(rule_32_a_file_that_changes_while_it_is_read_is_refused),
         cmocka_unit_test(a_file_that_is_replaced_while_it_is_read_is_as_good_as_before),
+        cmocka_unit_test(a_stamp_is_that_of_the_file_that_was_read),
         cmocka_unit_test(a_stamp_tells_versions_apart),
         cmocka_unit_test(every_part_of_a_stamp_counts),
         cmocka_unit_test(a_refused_file_has_a_stamp_too),

@@ -1,0 +1,593 @@
+/*
+ * latchkey check: mistakes in the configuration and in what it names. The exit statuses and the JSON member names are
+ * an interface.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <regex.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cleanup.h"
+#include "cli.h"
+#include "config.h"
+#include "jwks.h"
+#include "trusted_file.h"
+
+#define PAM_DIRECTORY_DEFAULT "/etc/pam.d"
+#define LEEWAY_LARGE          60   /* s: more than clocks drift that are kept at all */
+#define SYSTEM_UID_MAX        999  /* login.defs(5), SYS_UID_MAX */
+#define PATTERN_MAX           1024 /* bytes of a map's pattern */
+
+void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status)
+{
+    unsigned mode = status->st_mode & 07777;
+
+    if (status->st_uid != 0 && status->st_uid != geteuid())
+        findings_add(findings, SEVERITY_ERROR, path, 0, "is owned by uid %ju, neither by root nor by the running user",
+                     (uintmax_t)status->st_uid);
+    /* In a directory with the sticky bit only its owner can replace what others put there. */
+    if ((mode & (S_IWGRP | S_IWOTH)) != 0 && !(S_ISDIR(status->st_mode) && (mode & S_ISVTX) != 0))
+        findings_add(findings, SEVERITY_ERROR, path, 0, "is writable by group or others (mode %04o)", mode);
+}
+
+static void check_each_directory(struct findings *findings, const char *path)
+{
+    char directory[PATH_MAX];
+    struct stat status;
+    size_t i;
+
+    for (i = 0; path[i] != '\0' && i < sizeof directory - 1; i++) {
+        directory[i] = path[i];
+        directory[i + 1] = '\0';
+        if (path[i] != '/')
+            continue;
+        if (i > 0)
+            directory[i] = '\0';
+        if (stat(directory, &status) == 0)
+            check_owner_and_mode(findings, directory, &status);
+        directory[i] = '/';
+    }
+}
+
+/* As it is written, and as it is without symbolic links: both must hold. */
+void check_directories_above(struct findings *findings, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX], real[PATH_MAX + 1];
+    int len = slash != NULL ? snprintf(directory, sizeof directory, "%.*s", (int)(slash - path) + 1, path)
+                            : snprintf(directory, sizeof directory, "./");
+    size_t real_len;
+
+    if (path[0] == '/')
+        check_each_directory(findings, path);
+    if (len < 0 || (size_t)len >= sizeof directory || realpath(directory, real) == NULL)
+        return;
+    real_len = strlen(real);
+    real[real_len] = '/';
+    real[real_len + 1] = '\0';
+    check_each_directory(findings, real);
+}
+
+/* One configuration under the lint. */
+struct lint {
+    struct findings *findings;
+    const struct config *config;
+    struct slice text; /* of the configuration: where a block or an option stands */
+};
+
+/* The first word of a line, and what follows it. */
+static struct slice first_word(struct slice line, struct slice *ret_rest)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+    size_t start = 0, end;
+
+    while (start < line.len && (line.bytes[start] == ' ' || line.bytes[start] == '\t'))
+        start++;
+    for (end = start; end < line.len && line.bytes[end] != '\0' && strchr(letters, line.bytes[end]) != NULL;)
+        end++;
+    *ret_rest = (struct slice){ line.bytes + end, line.len - end };
+    return (struct slice){ line.bytes + start, end - start };
+}
+
+/* Does the title, in quotes or not, stand right at the beginning? */
+static bool begins_with_title(struct slice rest, const char *title)
+{
+    size_t start = 0, len = strlen(title);
+
+    while (start < rest.len && strchr(" \t\"'", rest.bytes[start]) != NULL && rest.bytes[start] != '\0')
+        start++;
+    return rest.len - start >= len && memcmp(rest.bytes + start, title, len) == 0
+        && (rest.len - start == len || strchr(" \t\"'{", rest.bytes[start + len]) != NULL);
+}
+
+static bool is_block(struct slice word)
+{
+    static const char *const blocks[] = { "tenant", "user", "map", "group", "service" };
+    size_t i;
+
+    for (i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        if (slice_equal_string(word, blocks[i]))
+            return true;
+    return false;
+}
+
+/*
+ * The line of a block, or of an option in it when that stands on a line of its own; 0 when the text is laid out in a
+ * way that a look at the beginnings of its lines does not find.
+ */
+static size_t find_line(const struct lint *lint, const char *block, const char *title, const char *option)
+{
+    struct slice rest = lint->text, line, after;
+    size_t number = 0, found = 0;
+
+    while (rest.len > 0) {
+        struct slice word;
+
+        number++;
+        if (!slice_cut(rest, '\n', &line, &rest)) {
+            line = rest;
+            rest.len = 0;
+        }
+        word = first_word(line, &after);
+        if (found != 0 && option != NULL && slice_equal_string(word, option))
+            return number;
+        if (found != 0 && (option == NULL || is_block(word)))
+            break;
+        if (found == 0 && slice_equal_string(word, block) && begins_with_title(after, title))
+            found = number;
+    }
+    return found;
+}
+
+#define FOUND(lint, severity, block, title, option, ...)                                                            \
+    findings_add((lint)->findings, (severity), (lint)->config->path, find_line((lint), (block), (title), (option)), \
+                 __VA_ARGS__)
+
+static void check_waived(const struct lint *lint, const struct tenant *tenant)
+{
+    if (tenant->claims.issuer == NULL)
+        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "issuer",
+              "tenant \"%s\": the issuer is not checked; only tenant_claim binds a token to the tenant", tenant->id);
+    if (tenant->claims.audiences.count == 0)
+        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "audience",
+              "tenant \"%s\": the audience is not checked: a token for any application of the tenant is accepted",
+              tenant->id);
+    if (tenant->claims.leeway > LEEWAY_LARGE)
+        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "leeway",
+              "tenant \"%s\": leeway = %jd: an expired token is accepted for that many seconds more", tenant->id,
+              (intmax_t)tenant->claims.leeway);
+}
+
+/* A key is asked for as a token would ask for it. NULL: none fits, or several do. */
+static enum reason find_key(const struct tenant *tenant, const struct algorithm *algorithm, size_t index,
+                            const struct jwk **ret_key)
+{
+    struct verdict verdict = VERDICT_INIT;
+    const struct jwt_header header = {
+        .alg = slice_of(algorithm->name),
+        .kid = jwks_kid(tenant->jwks, index),
+        .has_kid = jwks_kid(tenant->jwks, index).len > 0,
+    };
+
+    return jwks_find(&verdict, tenant->jwks, algorithm, &header, ret_key) ? REASON_OK : verdict.reason;
+}
+
+static void check_secret(const struct lint *lint, const struct tenant *tenant)
+{
+    const struct jwk *key = NULL;
+    size_t row;
+
+    for (row = 0; row < ALGORITHM_ROWS; row++) {
+        const struct algorithm *algorithm = algorithm_at(row);
+
+        if (!tenant->algorithms[row] || algorithm->scheme != SCHEME_HMAC)
+            continue;
+        if (find_key(tenant, algorithm, 0, &key) == REASON_OK && jwk_secret(key).len >= algorithm->digest_len)
+            continue;
+        findings_add(lint->findings, SEVERITY_ERROR, tenant->secret_path, 0,
+                     "tenant \"%s\": the secret is too short for %s, which wants %zu bytes (RFC 7518 section 3.2)",
+                     tenant->id, algorithm->name, algorithm->digest_len);
+    }
+}
+
+/* Also true when several fit, which only tokens without a kid mind. */
+static bool any_key_fits(const struct tenant *tenant)
+{
+    const struct jwk *key = NULL;
+    size_t row, i;
+
+    for (row = 0; row < ALGORITHM_ROWS; row++)
+        for (i = 0; tenant->algorithms[row] && i < jwks_count(tenant->jwks); i++) {
+            enum reason reason = find_key(tenant, algorithm_at(row), i, &key);
+
+            if (reason == REASON_OK || reason == REASON_KEY_AMBIGUOUS)
+                return true;
+        }
+    return false;
+}
+
+static void check_kids(const struct lint *lint, const struct tenant *tenant, size_t index)
+{
+    struct slice kid = jwks_kid(tenant->jwks, index);
+    size_t i;
+
+    for (i = 0; kid.len > 0 && i < index; i++)
+        if (slice_equal(jwks_kid(tenant->jwks, i), kid)) {
+            findings_add(lint->findings, SEVERITY_WARNING, tenant->keys_path, 0, "keys[%zu]: kid \"%.*s\" stands twice",
+                         index, SLICE_ARG(kid));
+            return;
+        }
+}
+
+static void check_key_set(const struct lint *lint, const struct tenant *tenant)
+{
+    size_t i;
+
+    for (i = 0; i < jwks_count(tenant->jwks); i++) {
+        struct slice kid = jwks_kid(tenant->jwks, i);
+
+        if (jwks_note(tenant->jwks, i) != NULL)
+            findings_add(lint->findings, SEVERITY_WARNING, tenant->keys_path, 0,
+                         "keys[%zu] (kid \"%.*s\", %s) is never used: %s", i, SLICE_ARG(kid),
+                         jwks_type(tenant->jwks, i), jwks_note(tenant->jwks, i));
+        check_kids(lint, tenant, i);
+    }
+    if (!any_key_fits(tenant))
+        findings_add(lint->findings, SEVERITY_ERROR, tenant->keys_path, 0,
+                     "tenant \"%s\": no key fits any of the algorithms that the tenant allows", tenant->id);
+}
+
+static void check_tenant(const struct lint *lint, const struct tenant *tenant)
+{
+    const char *file = tenant->secret_path != NULL ? tenant->secret_path : tenant->keys_path;
+
+    check_waived(lint, tenant);
+    check_directories_above(lint->findings, file);
+    if (tenant->jwks == NULL)
+        FOUND(lint, SEVERITY_ERROR, "tenant", tenant->id, tenant->secret_path != NULL ? "hmac_secret_file" : "keys",
+              "tenant \"%s\": %s: %s", tenant->id, reason_sentence(tenant->keys_failure.reason),
+              tenant->keys_failure.evidence);
+    else if (tenant->secret_path != NULL)
+        check_secret(lint, tenant);
+    else
+        check_key_set(lint, tenant);
+}
+
+static void check_tenants(const struct lint *lint)
+{
+    size_t i;
+
+    for (i = 0; i < lint->config->tenant_count; i++)
+        check_tenant(lint, &lint->config->tenants[i]);
+}
+
+static void check_revocation_list(const struct lint *lint)
+{
+    const struct config *config = lint->config;
+
+    check_directories_above(lint->findings, config->revocation_path);
+    if (config->revocation_failure.reason != REASON_UNDECIDED)
+        findings_add(lint->findings, SEVERITY_ERROR, config->revocation_path, 0, "%s, so every login is refused: %s",
+                     reason_sentence(config->revocation_failure.reason), config->revocation_failure.evidence);
+}
+
+static const char *other_block(const struct identity_rules *rules, size_t index, struct slice subject)
+{
+    size_t i;
+
+    for (i = index + 1; i < rules->user_count; i++)
+        if (string_list_has(&rules->users[i].subjects, subject))
+            return rules->users[i].name;
+    return NULL;
+}
+
+static void check_user(const struct lint *lint, const struct identity_rules *rules, size_t index)
+{
+    const struct user_block *block = &rules->users[index];
+    const struct passwd *account;
+    size_t i;
+
+    errno = 0;
+    account = getpwnam(block->name);
+    if (account == NULL)
+        FOUND(lint, SEVERITY_WARNING, "user", block->name, NULL, "user \"%s\" does not exist on this host%s%s",
+              block->name, errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    else if (account->pw_uid == 0)
+        FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL, "user \"%s\" is uid 0", block->name);
+    if (block->subjects.count == 0)
+        FOUND(lint, SEVERITY_WARNING, "user", block->name, "sub", "user \"%s\": sub is empty: no token opens it",
+              block->name);
+    for (i = 0; i < block->subjects.count; i++) {
+        const char *other = other_block(rules, index, slice_of(block->subjects.items[i]));
+
+        if (other != NULL)
+            FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL,
+                  "sub \"%s\" opens both \"%s\" and \"%s\": the login must name the user", block->subjects.items[i],
+                  block->name, other);
+    }
+}
+
+static void check_users(const struct lint *lint)
+{
+    const struct identity_rules *rules = &lint->config->identity;
+    size_t i;
+
+    for (i = 0; i < rules->user_count; i++)
+        check_user(lint, rules, i);
+    if (rules->user_count == 0 && rules->map_count == 0)
+        findings_add(lint->findings, SEVERITY_WARNING, lint->config->path, 0,
+                     "there is no user and no map: no token opens any account");
+}
+
+/* One past the bracket expression that begins at `at` (regex(7)): "]" stands for itself right after "[" or "[^". */
+static const char *skip_brackets(const char *at)
+{
+    at++;
+    if (*at == '^')
+        at++;
+    if (*at == ']')
+        at++;
+    while (*at != '\0' && *at != ']') {
+        const char closing[] = { at[1], ']', '\0' };
+
+        if (at[0] == '[' && at[1] != '\0' && strchr(".:=", at[1]) != NULL && strstr(at + 2, closing) != NULL)
+            at = strstr(at + 2, closing) + 1;
+        at++;
+    }
+    return *at == ']' ? at + 1 : at;
+}
+
+/* What stands in the first parentheses: all that the map can give as a name. False when it cannot be told. */
+static bool find_capture(const char *pattern, struct slice *ret_capture)
+{
+    const char *start = NULL, *at = pattern;
+    unsigned depth = 0;
+
+    while (*at != '\0') {
+        const char *next = *at == '[' ? skip_brackets(at) : *at == '\\' && at[1] != '\0' ? at + 2 : at + 1;
+
+        if (*at == '(' && depth++ == 0)
+            start = next;
+        if (*at == ')' && depth > 0 && --depth == 0) {
+            *ret_capture = (struct slice){ start, (size_t)(at - start) };
+            return true;
+        }
+        at = next;
+    }
+    return false;
+}
+
+/* A regular expression for the names that a map can give. */
+static bool compile_names(const struct map_block *map, regex_t *ret_names)
+{
+    char anchored[PATTERN_MAX + 5];
+    struct slice capture;
+
+    if (!find_capture(map->pattern, &capture) || capture.len > PATTERN_MAX)
+        return false;
+    snprintf(anchored, sizeof anchored, "^(%.*s)$", SLICE_ARG(capture));
+    return regcomp(ret_names, anchored, REG_EXTENDED | REG_NOSUB) == 0;
+}
+
+static bool has_login_shell(const struct passwd *account)
+{
+    static const char *const closed[] = { "nologin", "false", "sync", "halt", "shutdown" };
+    const char *slash = strrchr(account->pw_shell, '/');
+    size_t i;
+
+    for (i = 0; i < sizeof closed / sizeof closed[0]; i++)
+        if (strcmp(slash != NULL ? slash + 1 : account->pw_shell, closed[i]) == 0)
+            return false;
+    return true;
+}
+
+/* Whoever can choose the claim's value, an e-mail address, chooses the name. */
+static void check_reached(const struct lint *lint, const struct map_block *map, const regex_t *names)
+{
+    const struct identity_rules *rules = &lint->config->identity;
+    const struct passwd *account;
+    size_t i;
+
+    for (i = 0; i < rules->user_count; i++)
+        if (regexec(names, rules->users[i].name, 0, NULL, 0) == 0)
+            FOUND(lint, SEVERITY_NOTE, "user", rules->users[i].name, NULL,
+                  "the map of claim \"%s\" can give \"%s\": its user block decides alone, so such a token is refused "
+                  "unless the block lists its subject",
+                  map->claim, rules->users[i].name);
+    setpwent();
+    while ((account = getpwent()) != NULL)
+        if (account->pw_uid != 0 && account->pw_uid <= SYSTEM_UID_MAX && has_login_shell(account)
+            && identity_user_block(rules, account->pw_name) == NULL
+            && regexec(names, account->pw_name, 0, NULL, 0) == 0)
+            findings_add(lint->findings, SEVERITY_WARNING, lint->config->path, 0,
+                         "the map of claim \"%s\" can open the system account \"%s\" (uid %ju), which has a shell; a "
+                         "user block with an empty sub closes it",
+                         map->claim, account->pw_name, (uintmax_t)account->pw_uid);
+    endpwent();
+}
+
+static void check_maps(const struct lint *lint)
+{
+    const struct identity_rules *rules = &lint->config->identity;
+    size_t i;
+
+    for (i = 0; i < rules->map_count; i++) {
+        regex_t names;
+
+        if (!compile_names(&rules->maps[i], &names))
+            continue;
+        check_reached(lint, &rules->maps[i], &names);
+        regfree(&names);
+    }
+}
+
+static void check_groups(const struct lint *lint)
+{
+    const struct identity_rules *rules = &lint->config->identity;
+    size_t i;
+
+    for (i = 0; i < rules->group_count; i++) {
+        const char *name = rules->groups[i].name;
+
+        errno = 0;
+        if (getgrnam(name) == NULL)
+            FOUND(lint, SEVERITY_WARNING, "group", name, NULL, "group \"%s\" does not exist on this host%s%s", name,
+                  errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+        if (rules->groups[i].values.count == 0)
+            FOUND(lint, SEVERITY_WARNING, "group", name, "claim",
+                  "group \"%s\": claim is empty: no value maps to the group, so nobody is ever in it", name);
+    }
+}
+
+static const struct group_block *find_group(const struct identity_rules *rules, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < rules->group_count; i++)
+        if (strcmp(rules->groups[i].name, name) == 0)
+            return &rules->groups[i];
+    return NULL;
+}
+
+static bool anybody_is_in(const struct identity_rules *rules, const struct string_list *groups)
+{
+    size_t i;
+
+    for (i = 0; i < groups->count; i++) {
+        const struct group_block *group = find_group(rules, groups->items[i]);
+
+        if (group != NULL && group->values.count > 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_rules_of_service(const struct lint *lint, const struct service_rules *service)
+{
+    if ((service->credentials & CREDENTIALS_API_KEY) != 0)
+        FOUND(lint, SEVERITY_NOTE, "service", service->name, "credentials",
+              "service \"%s\": API keys are refused by this version", service->name);
+    if (service->require_group.count > 0 && !anybody_is_in(&lint->config->identity, &service->require_group))
+        FOUND(lint, SEVERITY_ERROR, "service", service->name, "require_group",
+              "service \"%s\": no value maps to any of the groups that it requires: every login is refused",
+              service->name);
+}
+
+static void check_services(const struct lint *lint)
+{
+    size_t i;
+
+    for (i = 0; i < lint->config->service_count; i++)
+        check_rules_of_service(lint, &lint->config->services[i]);
+    check_rules_of_service(lint, &lint->config->default_service);
+}
+
+static void (*const config_checks[])(const struct lint *lint) = {
+    check_tenants, check_revocation_list, check_users, check_maps, check_groups, check_services,
+};
+
+/* "FILE:LINE: what is wrong", as config.h promises it, in its parts. */
+static void add_config_failure(struct findings *findings, const char *path, const struct verdict *verdict)
+{
+    const char *evidence = verdict->evidence;
+    size_t len = strlen(path), line = 0;
+    int used = 0;
+
+    if (strncmp(evidence, path, len) == 0 && evidence[len] == ':') {
+        evidence += len + 1;
+        if (sscanf(evidence, "%9zu:%n", &line, &used) == 1 && used > 0)
+            evidence += used;
+        else
+            line = 0;
+        evidence += strspn(evidence, " ");
+    }
+    findings_add(findings, SEVERITY_ERROR, path, line, "%s",
+                 evidence[0] != '\0' ? evidence : reason_sentence(verdict->reason));
+}
+
+bool check_configuration(struct findings *findings, const char *path)
+{
+    CLEANUP(config_release) const struct config *config = NULL;
+    CLEANUP(secret_clear) struct secret content = { NULL, 0 };
+    struct verdict verdict = VERDICT_INIT;
+    struct lint lint = { .findings = findings };
+    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_stamp stamp;
+    size_t i;
+
+    check_directories_above(findings, path);
+    if (!config_acquire(&verdict, path, &config)) {
+        add_config_failure(findings, path, &verdict);
+        return false;
+    }
+    lint.config = config;
+    /* The text only tells lines: without it the findings name the file. */
+    if (trusted_file_read(path, TRUSTED_PUBLIC, CONFIG_MAX_LEN, &content, &stamp, error))
+        lint.text = (struct slice){ content.bytes, content.len };
+    for (i = 0; i < sizeof config_checks / sizeof config_checks[0]; i++)
+        config_checks[i](&lint);
+    return true;
+}
+
+struct check_options {
+    const char *config;
+    const char *pam_directory;
+    bool json;
+};
+
+static bool parse_options(int argc, char **argv, struct check_options *options)
+{
+    static const struct option known[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "pam-directory", required_argument, NULL, 'p' },
+        { "json", no_argument, NULL, 'j' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *options = (struct check_options){ .config = CONFIG_PATH_DEFAULT, .pam_directory = PAM_DIRECTORY_DEFAULT };
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 'p':
+            options->pam_directory = optarg;
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        default: /* getopt_long() has said it */
+            return false;
+        }
+    }
+    if (optind < argc)
+        usage_error("check", "wants no arguments");
+    return optind == argc;
+}
+
+int command_check(int argc, char **argv)
+{
+    CLEANUP(findings_clear) struct findings findings = { .count = 0 };
+    struct check_options options;
+    bool is_loaded, is_printed;
+
+    if (!parse_options(argc, argv, &options))
+        return STATUS_USAGE;
+    is_loaded = check_configuration(&findings, options.config);
+    check_pam(&findings, options.pam_directory);
+    is_printed = options.json ? findings_print_json(&findings) : findings_print_text(&findings);
+    if (!is_printed || findings.is_incomplete)
+        return STATUS_UNAVAILABLE;
+    if (!is_loaded)
+        return STATUS_USAGE;
+    return findings.of_severity[SEVERITY_ERROR] > 0 ? STATUS_REFUSED : STATUS_OK;
+}

@@ -1,0 +1,390 @@
+/*
+ * latchkey check: the PAM stacks that name pam_latchkey.so.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cleanup.h"
+#include "options.h"
+#include "pam_stack.h"
+#include "reason.h"
+
+#define MODULE    "pam_latchkey.so"
+#define CODES_MAX 160 /* bytes of a list of return codes in a finding */
+
+/* A file of the directory. */
+struct service {
+    char *name;
+    struct pam_stack stack;
+    bool is_part; /* another file includes it: it is no stack by itself */
+};
+
+struct audit {
+    struct findings *findings;
+    const char *directory;
+    struct service *services;
+    size_t count;
+};
+
+/* What a PAM answer of Latchkey's reason table looks like in pam.conf(5): PAM_AUTH_ERR is auth_err. */
+#define X(id, name, pam, exit, told, sentence) #pam,
+static const char *const answers[] = { REASONS(X) };
+#undef X
+#define ANSWER_COUNT (sizeof answers / sizeof answers[0])
+
+static size_t answer_code(size_t row)
+{
+    return return_code(answers[row] + strlen("PAM_"));
+}
+
+#define ANY       (~(return_set)0)
+#define SUCCEEDS  RETURNS(RETURN_SUCCESS)
+#define FAILS     RETURNS(RETURN_AUTH_ERR)
+#define ABSTAINS  RETURNS(RETURN_IGNORE)
+#define NEVER_YES (ANY & ~SUCCEEDS)
+
+/*
+ * Modules whose part in a stack is known: what they can return as auth to somebody who proves nothing, and to anybody
+ * at all. A module without a row asks for proof: it fails without, and may return anything with it.
+ */
+static const struct known_module {
+    const char *name;
+    return_set without_proof, at_best;
+} known_modules[] = {
+    { "pam_permit.so", SUCCEEDS, SUCCEEDS },       { "pam_deny.so", FAILS, FAILS },
+    { "pam_access.so", SUCCEEDS | FAILS, ANY },    { "pam_faillock.so", SUCCEEDS | FAILS, ANY },
+    { "pam_lastlog.so", SUCCEEDS | FAILS, ANY },   { "pam_localuser.so", SUCCEEDS | FAILS, ANY },
+    { "pam_securetty.so", SUCCEEDS | FAILS, ANY }, { "pam_shells.so", SUCCEEDS | FAILS, ANY },
+    { "pam_echo.so", ABSTAINS, NEVER_YES },        { "pam_env.so", ABSTAINS, NEVER_YES },
+    { "pam_faildelay.so", ABSTAINS, NEVER_YES },   { "pam_group.so", ABSTAINS, NEVER_YES },
+    { "pam_issue.so", ABSTAINS, NEVER_YES },       { "pam_keyinit.so", ABSTAINS, NEVER_YES },
+    { "pam_mail.so", ABSTAINS, NEVER_YES },        { "pam_nologin.so", ABSTAINS, NEVER_YES },
+    { "pam_warn.so", ABSTAINS, NEVER_YES },
+};
+
+static const struct known_module *find_known(const struct pam_line *line)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof known_modules / sizeof known_modules[0]; i++)
+        if (pam_line_is(line, known_modules[i].name))
+            return &known_modules[i];
+    return NULL;
+}
+
+/* What a walk through a stack supposes: Latchkey answers one code throughout. */
+static return_set nothing_is_proven(const struct pam_line *line, const void *latchkey_code)
+{
+    const struct known_module *known = find_known(line);
+
+    if (pam_line_is(line, MODULE))
+        return RETURNS(*(const size_t *)latchkey_code);
+    return known != NULL ? known->without_proof : FAILS;
+}
+
+static return_set anything_is_possible(const struct pam_line *line, const void *latchkey_code)
+{
+    const struct known_module *known = find_known(line);
+
+    if (pam_line_is(line, MODULE))
+        return RETURNS(*(const size_t *)latchkey_code);
+    return known != NULL && line->type == STACK_AUTH ? known->at_best : pam_line_is(line, "pam_deny.so") ? FAILS : ANY;
+}
+
+static return_set others_agree(const struct pam_line *line, const void *latchkey_code)
+{
+    if (pam_line_is(line, MODULE))
+        return RETURNS(*(const size_t *)latchkey_code);
+    return pam_line_is(line, "pam_deny.so") ? FAILS : SUCCEEDS;
+}
+
+/* The first line of Latchkey of a type, or NULL. */
+static const struct pam_line *find_latchkey(const struct pam_stack *stack, enum stack_type type)
+{
+    size_t i;
+
+    for (i = 0; i < stack->count; i++)
+        if (stack->lines[i].type == type && pam_line_is(&stack->lines[i], MODULE))
+            return &stack->lines[i];
+    return NULL;
+}
+
+static bool names_latchkey(const struct pam_stack *stack)
+{
+    enum stack_type type;
+
+    for (type = STACK_AUTH; type < STACK_TYPE_COUNT; type++)
+        if (find_latchkey(stack, type) != NULL)
+            return true;
+    return false;
+}
+
+/* Whoever proves nothing: is there an answer of Latchkey's, other than success, that lets them pass? */
+static void check_lets_in(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *line = find_latchkey(&service->stack, STACK_AUTH);
+    char codes[CODES_MAX] = "";
+    return_set seen = SUCCEEDS;
+    size_t row, code, len = 0;
+
+    for (row = 0; line != NULL && row < ANSWER_COUNT; row++) {
+        code = answer_code(row);
+        if ((seen & RETURNS(code)) != 0)
+            continue;
+        seen |= RETURNS(code);
+        if (!pam_stack_can_succeed(&service->stack, STACK_AUTH, nothing_is_proven, &code))
+            continue;
+        len += (size_t)snprintf(codes + len, sizeof codes - len, "%s%s", len > 0 ? ", " : "", return_name(code));
+        if (len >= sizeof codes)
+            break;
+    }
+    if (len > 0)
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number,
+                     "service %s: the auth stack lets everybody in, without any proof, when Latchkey answers %s",
+                     service->name, codes);
+}
+
+static void check_locks_out(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *auth = find_latchkey(&service->stack, STACK_AUTH);
+    const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
+    const size_t code = RETURN_AUTHINFO_UNAVAIL;
+
+    if (auth != NULL && !pam_stack_can_succeed(&service->stack, STACK_AUTH, anything_is_possible, &code))
+        findings_add(findings, SEVERITY_WARNING, auth->file, auth->number,
+                     "service %s: everybody is locked out while Latchkey cannot decide (authinfo_unavail): no other "
+                     "module of the auth stack can let anybody in then",
+                     service->name);
+    if (account != NULL && !pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, anything_is_possible, &code))
+        findings_add(findings, SEVERITY_WARNING, account->file, account->number,
+                     "service %s: everybody is locked out while Latchkey cannot decide (authinfo_unavail): the account "
+                     "stack does not ignore it",
+                     service->name);
+}
+
+/* Latchkey ignores what is not its business: pam_setcred() and the account of other logins. */
+static void check_ignore(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
+    const size_t code = RETURN_IGNORE;
+    size_t i;
+
+    for (i = 0; i < service->stack.count; i++) {
+        const struct pam_line *line = &service->stack.lines[i];
+        int action = line->actions[RETURN_IGNORE];
+
+        if (line->type == STACK_AUTH && pam_line_is(line, MODULE) && (action == ACTION_BAD || action == ACTION_DIE))
+            findings_add(
+                findings, SEVERITY_WARNING, line->file, line->number,
+                "service %s: without ignore=ignore, logins by other means (a public key) fail in pam_setcred()",
+                service->name);
+    }
+    if (account != NULL && !pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, anything_is_possible, &code))
+        findings_add(findings, SEVERITY_WARNING, account->file, account->number,
+                     "service %s: logins by other means (a public key, a password) are refused: Latchkey ignores them, "
+                     "and the account stack then cannot succeed",
+                     service->name);
+}
+
+static void check_revocation_holds(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *auth = find_latchkey(&service->stack, STACK_AUTH);
+    const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
+    const size_t code = RETURN_PERM_DENIED;
+
+    if (account == NULL && auth != NULL)
+        findings_add(findings, SEVERITY_WARNING, auth->file, auth->number,
+                     "service %s: no account line names " MODULE
+                     ": the revocation list does not shut out logins by public key",
+                     service->name);
+    if (account != NULL && pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, others_agree, &code))
+        findings_add(findings, SEVERITY_WARNING, account->file, account->number,
+                     "service %s: the account stack succeeds though Latchkey refuses (perm_denied): revoked people "
+                     "get in",
+                     service->name);
+}
+
+static void check_first_pass(struct findings *findings, const struct service *service)
+{
+    struct pam_options options;
+    char error[PAM_OPTIONS_ERROR_MAX];
+    const struct pam_line *line = NULL;
+    size_t i;
+
+    for (i = 0; line == NULL && i < service->stack.count; i++)
+        if (service->stack.lines[i].type == STACK_AUTH && service->stack.lines[i].module != NULL)
+            line = &service->stack.lines[i];
+    if (line != NULL && pam_line_is(line, MODULE)
+        && pam_options_parse(line->argc, (const char *const *)line->argv, &options, error) && options.use_first_pass)
+        findings_add(findings, SEVERITY_WARNING, line->file, line->number,
+                     "service %s: use_first_pass in the first line finds nothing: no module before it has asked",
+                     service->name);
+}
+
+/* What is asked of a whole stack, not of a part that others include. */
+static void (*const stack_checks[])(struct findings *findings, const struct service *service) = {
+    check_lets_in, check_locks_out, check_ignore, check_revocation_holds, check_first_pass,
+};
+
+static void check_options(struct findings *findings, const struct pam_line *line)
+{
+    struct pam_options options;
+    char error[PAM_OPTIONS_ERROR_MAX];
+
+    if (!pam_options_parse(line->argc, (const char *const *)line->argv, &options, error))
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number, "%s", error);
+    else if (options.config != NULL && !check_configuration(findings, options.config))
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number, "config=%s does not load", options.config);
+}
+
+static void check_line(struct findings *findings, const struct pam_line *line)
+{
+    if (line->broken != NULL)
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number, "%s", line->broken);
+    if (!pam_line_is(line, MODULE))
+        return;
+    if (line->type == STACK_SESSION)
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number, MODULE " has no session part");
+    if (line->module[0] == '/' && access(line->module, F_OK) != 0)
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number, "%s: %s", line->module, strerror(errno));
+    check_options(findings, line);
+}
+
+static void check_files(struct findings *findings, const struct pam_stack *stack)
+{
+    struct stat status;
+    size_t i;
+
+    for (i = 0; i < stack->file_count; i++) {
+        if (stat(stack->files[i], &status) == 0)
+            check_owner_and_mode(findings, stack->files[i], &status);
+        check_directories_above(findings, stack->files[i]);
+    }
+}
+
+static void check_service(struct findings *findings, const struct service *service)
+{
+    size_t i;
+
+    if (!names_latchkey(&service->stack))
+        return;
+    check_files(findings, &service->stack);
+    for (i = 0; i < service->stack.count; i++)
+        check_line(findings, &service->stack.lines[i]);
+    for (i = 0; !service->is_part && i < sizeof stack_checks / sizeof stack_checks[0]; i++)
+        stack_checks[i](findings, service);
+}
+
+/* Left behind by editors and packages; nothing has a service of such a name. */
+static bool is_leftover(const char *name)
+{
+    static const char *const endings[] = { "~",         ".bak",     ".orig",     ".dpkg-old", ".dpkg-new", ".dpkg-dist",
+                                           ".dpkg-tmp", ".ucf-old", ".ucf-dist", ".rpmsave",  ".rpmnew" };
+    size_t i, len = strlen(name);
+
+    for (i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (len >= strlen(endings[i]) && strcmp(name + len - strlen(endings[i]), endings[i]) == 0)
+            return true;
+    return name[0] == '.';
+}
+
+static int is_service(const struct dirent *entry)
+{
+    return !is_leftover(entry->d_name) && entry->d_type != DT_DIR;
+}
+
+static void read_service(struct audit *audit, const char *name)
+{
+    struct service *service = &audit->services[audit->count];
+    char path[PATH_MAX];
+
+    service->name = strdup(name);
+    if (service->name == NULL) {
+        audit->findings->is_incomplete = true;
+        return;
+    }
+    audit->count++;
+    if (pam_stack_read(audit->directory, name, &service->stack))
+        return;
+    snprintf(path, sizeof path, "%s/%s", audit->directory, name);
+    findings_add(audit->findings, SEVERITY_ERROR, path, 0, "cannot be read: %s", strerror(errno));
+}
+
+static bool includes(const struct pam_stack *stack, const char *path)
+{
+    size_t i;
+
+    for (i = 1; i < stack->file_count; i++)
+        if (strcmp(stack->files[i], path) == 0)
+            return true;
+    return false;
+}
+
+static void mark_parts(struct audit *audit)
+{
+    size_t i, k;
+
+    for (i = 0; i < audit->count; i++)
+        for (k = 0; k < audit->count && audit->services[i].stack.file_count > 0; k++)
+            if (k != i && includes(&audit->services[k].stack, audit->services[i].stack.files[0]))
+                audit->services[i].is_part = true;
+}
+
+static void audit_clear(struct audit *audit)
+{
+    size_t i;
+
+    for (i = 0; i < audit->count; i++) {
+        pam_stack_free(&audit->services[i].stack);
+        free(audit->services[i].name);
+    }
+    free(audit->services);
+}
+
+/* scandir()'s result, freed as it is read. */
+static void read_services(struct audit *audit, struct dirent **entries, size_t count)
+{
+    size_t i;
+
+    audit->services = calloc(count + 1, sizeof *audit->services);
+    audit->findings->is_incomplete = audit->findings->is_incomplete || audit->services == NULL;
+    for (i = 0; i < count; i++) {
+        if (audit->services != NULL)
+            read_service(audit, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+void check_pam(struct findings *findings, const char *directory)
+{
+    char path[PATH_MAX];
+    CLEANUP(audit_clear) struct audit audit = { .findings = findings, .directory = path };
+    struct dirent **entries = NULL;
+    size_t len = strlen(directory), i;
+    int count;
+
+    while (len > 1 && directory[len - 1] == '/')
+        len--;
+    if (len >= sizeof path) {
+        findings_add(findings, SEVERITY_ERROR, directory, 0, "%s", strerror(ENAMETOOLONG));
+        return;
+    }
+    memcpy(path, directory, len);
+    path[len] = '\0';
+    count = scandir(path, &entries, is_service, alphasort);
+    if (count < 0) {
+        findings_add(findings, SEVERITY_ERROR, path, 0, "cannot be read: %s", strerror(errno));
+        return;
+    }
+    read_services(&audit, entries, (size_t)count);
+    mark_parts(&audit);
+    for (i = 0; i < audit.count; i++)
+        check_service(findings, &audit.services[i]);
+}

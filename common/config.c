@@ -1,0 +1,316 @@
+#include "config.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base64url.h"
+#include "cleanup.h"
+#include "config_file.h"
+#include "secret.h"
+#include "trusted_file.h"
+
+#define SNAPSHOTS_MAX   8    /* paths that a process remembers: lines of pam.d with different config= */
+#define SECRET_FILE_MAX 8192 /* bytes */
+
+/* File systems stamp changes with a coarse clock. What changed this shortly before it was read may change again and
+ * keep its stamp, so it is read once more. */
+#define SETTLED_AFTER 2 /* s */
+
+struct watched_file {
+    char *path;
+    struct file_stamp stamp;
+};
+
+/* A configuration with everything it names, or the failure to read it; either way with the stamps of the files. */
+struct snapshot {
+    struct config config;   /* first: a const struct config * is a snapshot's */
+    struct verdict failure; /* REASON_UNDECIDED: the configuration is good */
+    atomic_uint references;
+    bool is_settled; /* reading it again would give the same */
+    struct watched_file *files;
+    size_t file_count;
+};
+
+static const struct verdict no_failure = { .reason = REASON_UNDECIDED, .credential = "none" };
+
+static void snapshot_free(struct snapshot *snapshot)
+{
+    size_t i;
+
+    config_file_clear(&snapshot->config);
+    for (i = 0; i < snapshot->file_count; i++)
+        free(snapshot->files[i].path);
+    free(snapshot->files);
+    free(snapshot);
+}
+
+static void snapshot_drop(struct snapshot *snapshot)
+{
+    if (snapshot != NULL && atomic_fetch_sub(&snapshot->references, 1) == 1)
+        snapshot_free(snapshot);
+}
+
+/* Remember that what was read depends on this file. */
+static bool watch(struct snapshot *snapshot, const char *path, const struct file_stamp *stamp)
+{
+    struct watched_file *larger = realloc(snapshot->files, (snapshot->file_count + 1) * sizeof *larger);
+    struct timespec now;
+
+    if (larger == NULL)
+        return false;
+    snapshot->files = larger;
+    larger[snapshot->file_count] = (struct watched_file){ strdup(path), *stamp };
+    if (larger[snapshot->file_count].path == NULL)
+        return false;
+    snapshot->file_count++;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec - stamp->changed.tv_sec < SETTLED_AFTER)
+        snapshot->is_settled = false;
+    return true;
+}
+
+/* Read a file and watch it, there or not. The failure goes into `verdict` with the given reason. */
+static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enum reason reason, const char *path,
+                         enum trusted_file_kind kind, size_t max_len, struct secret *ret_content)
+{
+    struct file_stamp stamp = { 0 };
+    char error[TRUSTED_FILE_ERROR_MAX];
+    bool ok = trusted_file_read(path, kind, max_len, ret_content, &stamp, error);
+
+    if (!watch(snapshot, path, &stamp)) {
+        if (ok)
+            secret_clear(ret_content);
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
+    }
+    return ok || verdict_reject(verdict, reason, "%s: %s", path, error);
+}
+
+/* Say which file a parser's complaint is about. */
+static bool name_file(struct verdict *verdict, const struct verdict *complaint, const char *path)
+{
+    return verdict_reject(verdict, complaint->reason, "%s: %s", path, complaint->evidence);
+}
+
+static bool read_key_set(struct snapshot *snapshot, struct tenant *tenant, struct verdict *failure)
+{
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    struct verdict complaint = VERDICT_INIT;
+
+    if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->keys_path, TRUSTED_PUBLIC, JWKS_MAX_LEN,
+                      &text))
+        return false;
+    return jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &tenant->jwks)
+        || name_file(failure, &complaint, tenant->keys_path);
+}
+
+/* The bytes of the file less one final newline, or "base64url:" and their encoding. */
+static bool decode_secret(struct slice text, struct secret *ret)
+{
+    static const char prefix[] = "base64url:";
+    const size_t prefix_len = sizeof prefix - 1;
+
+    if (text.len > 0 && text.bytes[text.len - 1] == '\n')
+        text.len--;
+    if (text.len < prefix_len || memcmp(text.bytes, prefix, prefix_len) != 0)
+        return secret_copy(text, ret);
+    text.bytes += prefix_len;
+    text.len -= prefix_len;
+    ret->bytes = malloc(BASE64URL_DECODED_LEN(text.len) + 1);
+    if (ret->bytes != NULL && base64url_decode(text, ret->bytes, &ret->len))
+        return true;
+    free(ret->bytes);
+    *ret = (struct secret){ NULL, 0 };
+    return false;
+}
+
+static bool read_secret(struct snapshot *snapshot, struct tenant *tenant, struct verdict *failure)
+{
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    CLEANUP(secret_clear) struct secret secret = { NULL, 0 };
+    size_t row, weakest = SIZE_MAX;
+
+    if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->secret_path, TRUSTED_SECRET, SECRET_FILE_MAX,
+                      &text))
+        return false;
+    if (!decode_secret((struct slice){ text.bytes, text.len }, &secret))
+        return verdict_reject(failure, REASON_JWKS_INVALID, "%s: not strict base64url", tenant->secret_path);
+    for (row = 0; row < ALGORITHM_ROWS; row++)
+        if (tenant->algorithms[row] && algorithm_at(row)->digest_len < weakest)
+            weakest = algorithm_at(row)->digest_len;
+    /* RFC 7518 §3.2: the secret is at least as long as the hash. */
+    if (secret.len < weakest)
+        return verdict_reject(failure, REASON_JWKS_INVALID, "%s: %zu bytes are too few, at least %zu are needed",
+                              tenant->secret_path, secret.len, weakest);
+    return jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &tenant->jwks);
+}
+
+static void read_tenant_keys(struct snapshot *snapshot, struct tenant *tenant)
+{
+    tenant->keys_failure = no_failure;
+    if (tenant->secret_path != NULL)
+        read_secret(snapshot, tenant, &tenant->keys_failure);
+    else
+        read_key_set(snapshot, tenant, &tenant->keys_failure);
+    if (tenant->keys_failure.reason == REASON_OUT_OF_MEMORY)
+        snapshot->is_settled = false;
+}
+
+static void read_revocation(struct snapshot *snapshot)
+{
+    struct config *config = &snapshot->config;
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    struct verdict complaint = VERDICT_INIT;
+    const struct file_stamp nothing = { 0 };
+    struct file_stamp stamp = trusted_file_stamp(config->revocation_path);
+
+    config->revocation_failure = no_failure;
+    if (!config->revocation_is_required && file_stamp_equal(&stamp, &nothing)) {
+        if (!watch(snapshot, config->revocation_path, &nothing))
+            verdict_reject(&config->revocation_failure, REASON_OUT_OF_MEMORY, "%s", config->revocation_path);
+        return;
+    }
+    if (read_watched(snapshot, &config->revocation_failure, REASON_REVOCATION_UNAVAILABLE, config->revocation_path,
+                     TRUSTED_PUBLIC, REVOCATION_MAX_LEN, &text)
+        && !revocation_parse(&complaint, (struct slice){ text.bytes, text.len }, &config->revocation))
+        name_file(&config->revocation_failure, &complaint, config->revocation_path);
+    if (config->revocation_failure.reason == REASON_OUT_OF_MEMORY)
+        snapshot->is_settled = false;
+}
+
+static bool read_config(struct snapshot *snapshot, const char *path)
+{
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    size_t i;
+
+    if (!read_watched(snapshot, &snapshot->failure, REASON_CONFIG_INVALID, path, TRUSTED_PUBLIC, CONFIG_MAX_LEN, &text)
+        || !config_file_parse(&snapshot->failure, path, (struct slice){ text.bytes, text.len }, &snapshot->config))
+        return false;
+    for (i = 0; i < snapshot->config.tenant_count; i++)
+        read_tenant_keys(snapshot, &snapshot->config.tenants[i]);
+    read_revocation(snapshot);
+    return true;
+}
+
+/* NULL only when memory is short; a broken configuration is a snapshot with a failure. */
+static struct snapshot *snapshot_read(const char *path)
+{
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+    if (snapshot == NULL)
+        return NULL;
+    atomic_init(&snapshot->references, 1);
+    snapshot->failure = no_failure;
+    snapshot->is_settled = true;
+    read_config(snapshot, path);
+    /* Memory may be back at the next login: this failure is no property of the files, and is not kept. */
+    if (snapshot->failure.reason == REASON_OUT_OF_MEMORY) {
+        snapshot_free(snapshot);
+        return NULL;
+    }
+    return snapshot;
+}
+
+static bool is_current(const struct snapshot *snapshot)
+{
+    size_t i;
+
+    if (!snapshot->is_settled)
+        return false;
+    for (i = 0; i < snapshot->file_count; i++) {
+        struct file_stamp now = trusted_file_stamp(snapshot->files[i].path);
+
+        if (!file_stamp_equal(&now, &snapshot->files[i].stamp))
+            return false;
+    }
+    return true;
+}
+
+/* The last snapshot of each path, the most recently read first. The cache holds one reference to each. */
+static struct {
+    char *path;
+    struct snapshot *snapshot;
+} cache[SNAPSHOTS_MAX];
+static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* With a reference for the caller; NULL when there is none. */
+static struct snapshot *cache_find(const char *path)
+{
+    struct snapshot *found = NULL;
+    size_t i;
+
+    pthread_mutex_lock(&cache_lock);
+    for (i = 0; i < SNAPSHOTS_MAX && found == NULL; i++)
+        if (cache[i].path != NULL && strcmp(cache[i].path, path) == 0)
+            found = cache[i].snapshot;
+    if (found != NULL)
+        atomic_fetch_add(&found->references, 1);
+    pthread_mutex_unlock(&cache_lock);
+    return found;
+}
+
+/* Put it in the first place; what stood there for the same path, or else the oldest, goes. */
+static void cache_put(const char *path, struct snapshot *snapshot)
+{
+    char *copy = strdup(path), *old_path;
+    struct snapshot *old;
+    size_t i;
+
+    if (copy == NULL)
+        return; /* it will be read again */
+    atomic_fetch_add(&snapshot->references, 1);
+    pthread_mutex_lock(&cache_lock);
+    for (i = 0; i + 1 < SNAPSHOTS_MAX && cache[i].path != NULL && strcmp(cache[i].path, path) != 0; i++)
+        ;
+    old_path = cache[i].path;
+    old = cache[i].snapshot;
+    memmove(&cache[1], &cache[0], i * sizeof cache[0]);
+    cache[0].path = copy;
+    cache[0].snapshot = snapshot;
+    pthread_mutex_unlock(&cache_lock);
+    free(old_path);
+    snapshot_drop(old);
+}
+
+bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config)
+{
+    struct snapshot *snapshot;
+
+    if (path == NULL)
+        path = CONFIG_PATH_DEFAULT;
+    snapshot = cache_find(path);
+    if (snapshot == NULL || !is_current(snapshot)) {
+        snapshot_drop(snapshot);
+        snapshot = snapshot_read(path); /* without the lock: two threads may read, and the last one stays */
+        if (snapshot == NULL)
+            return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
+        cache_put(path, snapshot);
+    }
+    if (snapshot->failure.reason != REASON_UNDECIDED) {
+        verdict_reject(verdict, snapshot->failure.reason, "%s", snapshot->failure.evidence);
+        snapshot_drop(snapshot);
+        return false;
+    }
+    *ret_config = &snapshot->config;
+    return true;
+}
+
+void config_release(const struct config **config)
+{
+    if (config == NULL || *config == NULL)
+        return;
+    snapshot_drop((struct snapshot *)*config); /* its first member */
+    *config = NULL;
+}
+
+const struct service_rules *config_service(const struct config *config, const char *service)
+{
+    size_t i;
+
+    for (i = 0; service != NULL && i < config->service_count; i++)
+        if (strcmp(config->services[i].name, service) == 0)
+            return &config->services[i];
+    return &config->default_service;
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Every header compiles alone, and twice.
+# usage: tests/check_headers.sh [SOURCE_TREE]
+set -euo pipefail
+
+cd "${1:-$(dirname "$0")/..}"
+flags=(-std=c11 -D_GNU_SOURCE -Icommon -Ipam -Wall -Wextra -Wundef -Werror -fsyntax-only -x c -)
+failures=0
+count=0
+for header in common/*.h pam/*.h cli/*.h examples/*.h tests/*.h tests/*/*.h; do
+    [ -e "$header" ] || continue
+    count=$((count + 1))
+    # Something must follow: a file without a declaration is none in ISO C.
+    if ! printf '#include "%s"\n#include "%s"\nint only_this;\n' "$header" "$header" | ${CC:-cc} "-I." "${flags[@]}"; then
+        echo "headers: $header does not compile alone"
+        failures=$((failures + 1))
+    fi
+done
+[ "$failures" -eq 0 ] && [ "$count" -gt 0 ] || exit 1
+echo "headers: $count compile alone"

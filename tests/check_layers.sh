@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Proves the layers: who includes whom, which foreign library is behind which door, which calls nobody makes.
+# usage: tests/check_layers.sh [SOURCE_TREE]
+set -euo pipefail
+
+cd "${1:-$(dirname "$0")/..}"
+failures=0
+fail() {
+    echo "layers: $*"
+    failures=$((failures + 1))
+}
+
+# A file of common/ includes its own header, files of the rows above its own, and those to its left. Names joined by a
+# slash are one part in several files.
+rows=(
+    "cleanup slice secret reason verdict"
+    "algorithm base64url json trusted_file"
+    "jwt jwks claims identity revocation config/config_file"
+    "signature"
+    "verify"
+    "authenticate"
+)
+declare -A rank
+next=0
+for row in "${rows[@]}"; do
+    for part in $row; do
+        for name in ${part//\// }; do
+            rank[$name]=$next
+        done
+        next=$((next + 1))
+    done
+done
+
+# Each door: a pattern of foreign headers, and the pattern of the files that may include them.
+doors=(
+    'openssl/            ^(common/(jwks|signature|secret)\.c|(examples|tests)/.*)$'
+    'json(-c/|\.h|_)     ^common/json\.c$'
+    'confuse\.h          ^common/config_file\.c$'
+    'security/           ^(pam/.*|tests/.*)$'
+    'syslog\.h           ^pam/.*$'
+    'curl/               ^$'
+    'sasl/               ^$'
+)
+
+# Calls that only some files make: a pattern of names, and the pattern of the files that may.
+lost='strcpy|stpcpy|strcat|sprintf|vsprintf|gets|strtok|mktemp|tmpnam|alloca'
+of_the_host='getenv|secure_getenv|setenv|putenv|unsetenv|clearenv|setlocale|umask|signal|sigaction|sigprocmask'
+of_the_host+='|pthread_sigmask|chdir|exit|_exit|abort|fork|vfork|system|popen|pthread_create|atexit'
+output='printf|vprintf|puts|putchar|fprintf|vfprintf|fputs|perror|openlog|syslog|vsyslog|pam_syslog'
+calls=(
+    "$lost                   ^$"
+    "$of_the_host            ^(cli|examples|tests)/.*$"
+    "$output                 ^(cli|examples|tests)/.*|pam/pam_latchkey\.c$"
+    'jwt_unverified_payload  ^common/(jwt|verify|signature)\.[ch]$|^tests/.*$'
+)
+
+# The text without comments; strings stay, since a header's name is one.
+code() {
+    perl -0777 -pe 's{("(?:\\.|[^"\\\n])*"|\x27(?:\\.|[^\x27\\\n])*\x27)|/\*.*?\*/|//[^\n]*}{defined $1 ? $1 : " "}gse' "$1"
+}
+included() { # the headers that a file includes with the quotes of $2
+    code "$1" | sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*'"$2"'\([^">]*\)[">].*/\1/p'
+}
+
+check_common() {
+    local file=$1 own header name
+    own=$(basename "${file%.*}")
+    if [ -z "${rank[$own]-}" ]; then
+        fail "$file: has no row"
+        return
+    fi
+    for header in $(included "$file" '"'); do
+        name=${header%.h}
+        if [ -z "${rank[$name]-}" ]; then
+            fail "$file: includes \"$header\", which is not of common/"
+        elif [ "${rank[$name]}" -gt "${rank[$own]}" ]; then
+            fail "$file: includes \"$header\", which stands above it"
+        fi
+    done
+}
+check_front_end() { # $2: the headers it may see beside its own folder's
+    local file=$1 header
+    for header in $(included "$file" '"'); do
+        [ -e "$(dirname "$file")/$header" ] || [[ " $2 " == *" $header "* ]] \
+            || fail "$file: includes \"$header\", which its folder does not see"
+    done
+}
+
+shopt -s nullglob
+sources=(common/*.[ch] pam/*.[ch] cli/*.[ch] examples/*.[ch] tests/*.[ch] tests/*/*.[ch])
+[ "${#sources[@]}" -gt 0 ] || fail "there are no sources in $PWD"
+everything_of_common=$(cd common && echo *.h)
+for file in "${sources[@]}"; do
+    case $file in
+    common/*) check_common "$file" ;;
+    pam/*) check_front_end "$file" "authenticate.h config.h verdict.h reason.h cleanup.h" ;;
+    cli/*) check_front_end "$file" "$everything_of_common options.h" ;;
+    esac
+    for door in "${doors[@]}"; do
+        read -r foreign allowed <<<"$door"
+        for header in $(included "$file" '<'); do
+            [[ $header =~ ^$foreign ]] && ! [[ $file =~ $allowed ]] && fail "$file: includes <$header>"
+        done
+    done
+    for row in "${calls[@]}"; do
+        read -r names allowed <<<"$row"
+        [[ $file =~ $allowed ]] && continue
+        while read -r call; do
+            fail "$file: calls $call"
+        done < <(code "$file" | grep -oP "(?<![\w.>])(?:$names)(?=\s*\()" | sort -u)
+    done
+done
+# A row that names a file which is gone proves nothing.
+for name in "${!rank[@]}"; do
+    [ -e "common/$name.h" ] || fail "common/$name.h: has a row and does not exist"
+done
+
+[ "$failures" -eq 0 ] || exit 1
+echo "layers: ${#sources[@]} files keep to them"

@@ -1,0 +1,643 @@
+"""`latchkey check` and `latchkey verify --json`: every finding has its case, and the JSON is the documented interface.
+
+Needs nothing but the built command (BUILDDIR) and a directory of its own.
+"""
+import base64
+import json
+import os
+import pwd
+import subprocess
+from pathlib import Path
+
+import jwt as pyjwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+LATCHKEY = Path(os.environ.get("BUILDDIR", "build")).resolve() / "latchkey"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TENANT = "3f40cd7a-16d1-414a-b15d-b97158d31de9"
+ISSUER = f"https://auth.example.com/tenant/{TENANT}/v2.0/Auth"
+CLAIM = "https://agglestone.com/tenantId"
+SUB = "f3e89bb2-5827-4e4b-8b33-823b48327ec7"
+NOW = 1_800_000_000
+
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+WEAK_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+ED_KEY = ed25519.Ed25519PrivateKey.generate()
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def jwk(key, kid):
+    """The public half as RFC 7517 writes it."""
+    public = key.public_key()
+    if isinstance(key, rsa.RSAPrivateKey):
+        n = public.public_numbers()
+        own = {"kty": "RSA", "n": b64(n.n.to_bytes(key.key_size // 8, "big")), "e": "AQAB"}
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        n = public.public_numbers()
+        own = {"kty": "EC", "crv": "P-256", "x": b64(n.x.to_bytes(32, "big")), "y": b64(n.y.to_bytes(32, "big"))}
+    else:
+        own = {"kty": "OKP", "crv": "Ed25519", "x": b64(public.public_bytes(Encoding.Raw, PublicFormat.Raw))}
+    return own | {"kid": kid, "use": "sig"}
+
+
+class Site:
+    """A configuration in which nothing is to be found, and a pam.d with one good stack."""
+
+    def __init__(self, root):
+        self.root = root
+        self.conf = root / "latchkey.conf"
+        self.keys = root / "keys.json"
+        self.revoked = root / "revoked"
+        self.pam = root / "pam.d"
+        self.pam.mkdir(mode=0o755)
+        self.tenant = f'tenant "{TENANT}" {{\n  url = "https://auth.example.com"\n  keys = "{self.keys}"\n%s}}\n'
+        self.blocks = f'user "daemon" {{ sub = {{"{SUB}"}} }}\n'
+        self.write(self.revoked, "")
+        self.write_keys(jwk(RSA_KEY, "a"))
+        self.configure()
+        self.stack("sshd", GOOD_STACK)
+
+    @staticmethod
+    def write(path, text, mode=0o644):
+        data = text if isinstance(text, bytes) else text.encode()
+        path.write_bytes(data)
+        path.chmod(mode)
+
+    def write_keys(self, *keys):
+        self.write(self.keys, json.dumps({"keys": list(keys)}))
+
+    def configure(self, tenant_options="", blocks=None):
+        text = f'revocation_list = "{self.revoked}"\n' + self.tenant % tenant_options
+        self.write(self.conf, text + (self.blocks if blocks is None else blocks))
+
+    def stack(self, service, text):
+        self.write(self.pam / service, text)
+
+    def run(self, *arguments):
+        return subprocess.run([LATCHKEY, "check", "--config", self.conf, "--pam-directory", self.pam, *arguments],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def check(self):
+        """The findings as (severity, file name, line, message), and the exit status."""
+        result = self.run("--json")
+        report = json.loads(result.stdout)
+        assert result.stderr == ""
+        assert sorted(report) == ["errors", "findings", "warnings"]
+        found = [(f["severity"], Path(f["file"]).name, f["line"], f["message"]) for f in report["findings"]]
+        assert report["errors"] == sum(f[0] == "error" for f in found)
+        assert report["warnings"] == sum(f[0] == "warning" for f in found)
+        return found, result.returncode
+
+    def expect(self, severity, name, line, words, status=None):
+        found, code = self.check()
+        matching = [f for f in found if f[0] == severity and f[1] == name and f[2] == line and words in f[3]]
+        assert len(matching) == 1, f"wanted {severity} {name}:{line} {words!r} among {found}"
+        if status is None:
+            status = 1 if any(f[0] == "error" for f in found) else 0
+        assert code == status
+
+    def verify(self, credential, *arguments, expect=None):
+        data = credential if isinstance(credential, bytes) else credential.encode()
+        result = subprocess.run([LATCHKEY, "verify", "--config", self.conf, *arguments], input=data,
+                                capture_output=True, timeout=60, check=False)
+        if expect is not None:
+            assert result.returncode == expect, result.stdout + result.stderr
+        return result.stdout.decode()
+
+
+GOOD_STACK = """\
+auth    [success=done cred_insufficient=ignore authinfo_unavail=ignore system_err=ignore buf_err=ignore ignore=ignore \\
+         default=die] pam_latchkey.so
+auth    required pam_unix.so try_first_pass
+account [success=ok ignore=ignore authinfo_unavail=ignore default=die] pam_latchkey.so
+account required pam_unix.so
+"""
+
+
+@pytest.fixture(name="site")
+def make_site(tmp_path):
+    return Site(tmp_path)
+
+
+def test_a_sound_set_up_has_no_findings(site):
+    assert site.check() == ([], 0)
+    assert site.run().stdout == "0 errors, 0 warnings\n"
+
+
+# --- the configuration ---
+
+@pytest.mark.parametrize("options, line, words", [
+    ('  levee = 3\n', 5, "levee"),
+    ('  leeway = 301\n', 5, "leeway"),
+    ('  leeway = "x"\n', 5, "leeway"),
+    ('  issuer = ""\n  audience = {}\n  tenant_claim = ""\n', 5, "issuer"),
+])
+def test_a_configuration_that_does_not_load_is_an_error_with_its_line(site, options, line, words):
+    site.configure(options)
+    site.expect("error", "latchkey.conf", line, words, status=2)
+
+
+def test_a_missing_configuration_is_status_2(site):
+    site.conf.unlink()
+    site.expect("error", "latchkey.conf", None, "cannot be opened", status=2)
+
+
+def test_a_loose_configuration_is_status_2(site):
+    site.conf.chmod(0o664)
+    site.expect("error", "latchkey.conf", None, "writable by group or others", status=2)
+
+
+def test_the_text_output_names_file_and_line(site):
+    site.configure('  levee = 3\n')
+    result = site.run()
+    assert result.returncode == 2
+    assert result.stdout.splitlines()[0].startswith(f"error: {site.conf}:5: ")
+    assert result.stdout.splitlines()[-1] == "1 errors, 0 warnings"
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["word"], ["--config"]])
+def test_wrong_usage_is_status_2(site, arguments):
+    result = site.run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr != ""
+
+
+@pytest.mark.parametrize("options, line, words", [
+    ('  issuer = ""\n', 5, "the issuer is not checked"),
+    ('  audience = {}\n', 5, "the audience is not checked"),
+    ('  leeway = 61\n', 5, "leeway = 61"),
+])
+def test_a_waived_check_is_a_warning(site, options, line, words):
+    site.configure(options)
+    site.expect("warning", "latchkey.conf", line, words)
+
+
+def test_a_leeway_of_a_minute_is_not_large(site):
+    site.configure("  leeway = 60\n")
+    assert site.check() == ([], 0)
+
+
+# --- permissions ---
+
+@pytest.mark.parametrize("name", ["keys.json", "revoked"])
+def test_a_loose_file_is_an_error(site, name):
+    (site.root / name).chmod(0o666)
+    found, status = site.check()
+    assert status == 1
+    assert [f[0] for f in found] == ["error"]
+    assert "writable by group or others" in found[0][3]
+
+
+@pytest.mark.parametrize("mode, is_error", [(0o755, False), (0o775, True), (0o757, True), (0o1777, False)])
+def test_a_directory_above_is_loose_unless_sticky(site, mode, is_error):
+    directory = site.root / "deeper"
+    directory.mkdir()
+    site.keys = site.keys.rename(directory / "keys.json")
+    site.tenant = site.tenant.replace(f"{site.root}/keys.json", f"{directory}/keys.json")
+    site.configure()
+    directory.chmod(mode)
+    found, status = site.check()
+    assert status == is_error
+    assert [(f[0], f[1]) for f in found] == ([("error", "deeper")] if is_error else [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_above_that_somebody_else_owns_is_an_error(site):
+    os.chown(site.pam, pwd.getpwnam("daemon").pw_uid, -1)
+    site.expect("error", "pam.d", None, "is owned by uid")
+
+
+def test_a_loose_directory_behind_a_symbolic_link_is_found(site):
+    real = site.root / "real"
+    real.mkdir()
+    site.keys.rename(real / "keys.json")
+    (site.root / "link").symlink_to(real)
+    site.tenant = site.tenant.replace(f"{site.root}/keys.json", f"{site.root}/link/keys.json")
+    site.configure()
+    real.chmod(0o777)
+    site.expect("error", "real", None, "writable")
+
+
+def test_a_loose_pam_file_is_an_error_when_it_names_latchkey(site):
+    (site.pam / "sshd").chmod(0o664)
+    site.expect("error", "sshd", None, "writable by group or others")
+
+
+def test_a_loose_pam_file_without_latchkey_is_none_of_our_business(site):
+    site.stack("cron", "auth required pam_unix.so\n")
+    (site.pam / "cron").chmod(0o666)
+    assert site.check() == ([], 0)
+
+
+# --- keys ---
+
+def test_a_missing_key_set_is_an_error_at_its_option(site):
+    site.keys.unlink()
+    site.expect("error", "latchkey.conf", 4, "there is no key set")
+
+
+BROKEN_KEY_SETS = {
+    "an empty set": '{"keys":[]}',
+    "an empty file": "",
+    "no JSON": "keys",
+    "only a weak key": json.dumps({"keys": [jwk(WEAK_KEY, "w")]}),
+    "two keys of one kid": json.dumps({"keys": [jwk(RSA_KEY, "a"), jwk(RSA_KEY, "a")]}),
+    "a private member": json.dumps({"keys": [jwk(RSA_KEY, "a") | {"d": "AQAB"}]}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_KEY_SETS)
+def test_a_broken_key_set_is_an_error(site, name):
+    site.write(site.keys, BROKEN_KEY_SETS[name])
+    site.expect("error", "latchkey.conf", 4, "the key set is broken")
+
+
+def test_a_weak_key_beside_a_good_one_is_a_warning(site):
+    site.write_keys(jwk(RSA_KEY, "a"), jwk(WEAK_KEY, "weak"))
+    site.expect("warning", "keys.json", None, 'keys[1] (kid "weak"')
+
+
+def test_one_kid_on_keys_of_different_types_is_a_warning(site):
+    site.write_keys(jwk(RSA_KEY, "a"), jwk(EC_KEY, "a"))
+    site.expect("warning", "keys.json", None, 'kid "a" stands twice')
+
+
+def test_keys_that_fit_no_allowed_algorithm_are_an_error(site):
+    site.write_keys(jwk(ED_KEY, "e"))
+    site.expect("error", "keys.json", None, "no key fits any of the algorithms")
+
+
+def test_keys_that_fit_an_allowed_algorithm_are_none(site):
+    site.write_keys(jwk(ED_KEY, "e"))
+    site.configure('  algorithms = {"EdDSA"}\n')
+    assert site.check() == ([], 0)
+
+
+def use_secret(site, text, mode=0o600):
+    secret = site.root / "hmac"
+    site.write(secret, text, mode)
+    site.tenant = site.tenant.replace(f'keys = "{site.keys}"', f'hmac_secret_file = "{secret}"')
+    site.configure('  algorithms = {"HS256", "HS512"}\n')
+
+
+def test_an_hmac_secret_as_long_as_the_longest_hash_is_silent(site):
+    use_secret(site, "s" * 64)
+    assert site.check() == ([], 0)
+
+
+@pytest.mark.parametrize("text, mode, file, line, words", [
+    ("s" * 63, 0o600, "hmac", None, "too short for HS512, which wants 64 bytes"),
+    ("s" * 64, 0o640, "latchkey.conf", 4, "readable by group or others"),
+    ("", 0o600, "latchkey.conf", 4, "the key set is broken"),
+])
+def test_a_weak_or_loose_hmac_secret_is_an_error(site, text, mode, file, line, words):
+    use_secret(site, text, mode)
+    site.expect("error", file, line, words)
+
+
+# --- users, groups, maps, services, the revocation list ---
+
+GROUP = 'group "daemon" { claim = {"501b38ea-16af-4cd2-9f20-35675d2c001e"} }\n'
+
+
+@pytest.mark.parametrize("severity, line, words, blocks", [
+    ("warning", 6, 'user "no-such-user" does not exist', 'user "no-such-user" { sub = {"x"} }\n'),
+    ("warning", 6, "sub is empty", 'user "daemon" { sub = {} }\n'),
+    ("note", 6, 'user "root" is uid 0', 'user "root" { sub = {"x"} }\n'),
+    ("note", 6, 'opens both "daemon" and "bin"', 'user "daemon" { sub = {"x"} }\nuser "bin" { sub = {"x"} }\n'),
+    ("warning", None, "no token opens any account", ""),
+    ("warning", 7, 'group "no-such-group" does not exist',
+     'user "daemon" { sub = {"x"} }\ngroup "no-such-group" { claim = {"g"} }\n'),
+    ("warning", 8, "claim is empty", 'user "daemon" { sub = {"x"} }\ngroup "daemon" {\n  claim = {}\n}\n'),
+    ("error", 8, "no value maps to any of the groups",
+     'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {} }\nservice "sshd" { require_group = {"daemon"} }\n'),
+    ("error", 7, "credentials: the list is empty", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {} }\n'),
+    ("note", 7, "API keys are refused", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
+    ("note", 6, 'can give "daemon"',
+     'user "daemon" { sub = {"x"} }\nmap { claim = "email" pattern = "^([a-z]+)@example\\\\.com$" }\n'),
+])
+def test_identity_findings(site, severity, line, words, blocks):
+    site.configure(blocks=blocks)
+    found, _ = site.check()
+    assert sum(f[0] == severity and f[1] == "latchkey.conf" and f[2] == line and words in f[3] for f in found) == 1, found
+
+
+@pytest.mark.parametrize("pattern", ["^(u[a-z]+)@example\\\\.com$", "^([^d][a-z]*)@x$", "^([]d]+)@x$", "^x(y)@(daemon)$"])
+def test_a_map_that_cannot_give_a_users_name_is_silent(site, pattern):
+    site.configure(blocks=f'user "daemon" {{ sub = {{"x"}} }}\nmap {{ claim = "email" pattern = "{pattern}" }}\n')
+    found, _ = site.check()
+    assert not [f for f in found if 'can give "daemon"' in f[3]]
+
+
+def test_a_required_group_without_a_block_is_an_error(site):
+    site.configure(blocks=site.blocks + 'service "sshd" { require_group = {"ops"} }\n')
+    site.expect("error", "latchkey.conf", 7, "ops", status=2)
+
+
+def test_a_mapped_group_that_exists_is_silent(site):
+    site.configure(blocks=site.blocks + GROUP + 'service "sshd" { require_group = {"daemon"} }\n')
+    assert site.check() == ([], 0)
+
+
+def test_a_revocation_list_that_is_configured_must_be_there(site):
+    site.revoked.unlink()
+    site.expect("error", "revoked", None, "the revocation list cannot be used")
+
+
+def test_a_broken_revocation_list_is_an_error(site):
+    site.write(site.revoked, "sub x\nnonsense y\n")
+    site.expect("error", "revoked", None, "line 2")
+
+
+# --- pam.d ---
+
+ACCOUNT = ("account [success=ok ignore=ignore authinfo_unavail=ignore default=die] pam_latchkey.so\n"
+           "account required pam_unix.so\n")
+AUTH = "auth [success=done cred_insufficient=ignore authinfo_unavail=ignore ignore=ignore default=die] pam_latchkey.so"
+UNIX = "auth required pam_unix.so\n"
+
+STACKS = {
+    "an unknown option":
+        (f"{AUTH} nonsense\n{UNIX}{ACCOUNT}", "error", 1, '"nonsense" is no option of pam_latchkey'),
+    "an unknown option in a continued line":
+        (f"# c\n{AUTH} \\\n# between\n  nonsense\n{UNIX}{ACCOUNT}", "error", 2, '"nonsense"'),
+    "an unknown option in brackets":
+        (f"{AUTH} [prompt=Your token: ] [non sense]\n{UNIX}{ACCOUNT}", "error", 1, '"non sense"'),
+    "an unknown option of an optional module":
+        (f"-{AUTH} nonsense\n{UNIX}{ACCOUNT}", "error", 1, '"nonsense"'),
+    "a module by its path":
+        (f"{AUTH.replace('pam_latchkey.so', '/nonexistent/pam_latchkey.so')}\n{UNIX}{ACCOUNT}", "error", 1,
+         "No such file"),
+    "both first-pass options":
+        (f"{UNIX}{AUTH} use_first_pass try_first_pass\n{ACCOUNT}", "error", 2, "exclude each other"),
+    "a configuration that is not there":
+        (f"{AUTH} config=/nonexistent/latchkey.conf\n{UNIX}{ACCOUNT}", "error", 1, "does not load"),
+    "a session line":
+        (f"{AUTH}\n{UNIX}{ACCOUNT}session required pam_latchkey.so\n", "error", 5, "no session part"),
+    "a control that libpam does not understand":
+        (f"auth [success=dome default=die] pam_latchkey.so\n{UNIX}{ACCOUNT}", "error", 1, "control is not understood"),
+    "an include that is not there":
+        (f"{AUTH}\n{UNIX}@include common-nothing\n{ACCOUNT}", "error", 3, "included file cannot be read"),
+    "required alone":
+        (f"auth required pam_latchkey.so\n{ACCOUNT}", "warning", 1, "locked out while Latchkey cannot decide"),
+    "required before local passwords":
+        (f"auth required pam_latchkey.so\n{UNIX}{ACCOUNT}", "warning", 1, "locked out while Latchkey cannot decide"),
+    "default=die, with authinfo_unavail forgotten":
+        (f"auth [success=done ignore=ignore default=die] pam_latchkey.so\n{UNIX}{ACCOUNT}", "warning", 1,
+         "locked out while Latchkey cannot decide"),
+    "sufficient, and then only modules that never succeed":
+        (f"auth sufficient pam_latchkey.so\nauth required pam_env.so\nauth required pam_deny.so\n{ACCOUNT}", "warning", 1,
+         "locked out while Latchkey cannot decide"),
+    "default=die, with ignore forgotten":
+        (f"auth [success=done authinfo_unavail=ignore default=die] pam_latchkey.so\n{UNIX}{ACCOUNT}", "warning", 1,
+         "without ignore=ignore"),
+    "no account line":
+        (f"{AUTH}\n{UNIX}account required pam_unix.so\n", "warning", 1, "no account line names pam_latchkey.so"),
+    "account required":
+        (f"{AUTH}\n{UNIX}account required pam_latchkey.so\naccount required pam_unix.so\n", "warning", 3,
+         "the account stack does not ignore it"),
+    "account alone":
+        (f"{AUTH}\n{UNIX}account [success=ok ignore=ignore default=die] pam_latchkey.so\n", "warning", 3,
+         "Latchkey ignores them"),
+    "account with ignore forgotten":
+        (f"{AUTH}\n{UNIX}account [success=ok authinfo_unavail=ignore default=die] pam_latchkey.so\n"
+         "account required pam_unix.so\n", "warning", 3, "Latchkey ignores them"),
+    "account optional":
+        (f"{AUTH}\n{UNIX}account optional pam_latchkey.so\naccount required pam_unix.so\n", "warning", 3,
+         "revoked people get in"),
+    "account after a sufficient module":
+        (f"{AUTH}\n{UNIX}account sufficient pam_localuser.so\n{ACCOUNT}", "warning", 4, "revoked people get in"),
+    "sufficient, then pam_permit":
+        (f"auth sufficient pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
+         "lets everybody in, without any proof"),
+    "optional beside pam_permit":
+        (f"auth required pam_permit.so\nauth optional pam_latchkey.so\n{ACCOUNT}", "error", 2, "lets everybody in"),
+    "a refusal that is ignored before pam_permit":
+        (f"auth [success=ok default=ignore] pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
+         "auth_err"),
+    "only an outage that is ignored before pam_permit":
+        (f"auth [success=done authinfo_unavail=ignore ignore=ignore default=die] pam_latchkey.so\n"
+         f"auth required pam_permit.so\n{ACCOUNT}", "error", 1, "when Latchkey answers authinfo_unavail"),
+    "a jump over pam_deny":
+        (f"auth [success=1 auth_err=1 default=ignore] pam_latchkey.so\nauth requisite pam_deny.so\n"
+         f"auth required pam_permit.so\n{ACCOUNT}", "error", 1, "when Latchkey answers auth_err"),
+    "an earlier sufficient pam_permit":
+        (f"auth sufficient pam_permit.so\n{AUTH}\n{UNIX}{ACCOUNT}", "error", 2, "lets everybody in"),
+    "a module that grants without asking":
+        (f"{AUTH}\nauth sufficient pam_localuser.so\n{UNIX}{ACCOUNT}", "error", 1, "lets everybody in"),
+    "use_first_pass before anybody asked":
+        (f"{AUTH} use_first_pass\n{UNIX}{ACCOUNT}", "warning", 1, "finds nothing"),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_with(site, name):
+    text, severity, line, words = STACKS[name]
+    site.stack("sshd", text)
+    site.expect(severity, "sshd", line, words)
+
+
+SILENT = {
+    "sufficient, then local passwords": f"auth sufficient pam_latchkey.so\n{UNIX}{ACCOUNT}",
+    "a jump as Debian writes it":
+        "auth [success=2 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
+        f"auth requisite pam_deny.so\nauth required pam_permit.so\n{ACCOUNT}",
+    "a comment after an option": f"{AUTH} debug # nonsense\n{UNIX}{ACCOUNT}",
+    "spaces in a control": f"{AUTH.replace('=', ' = ')}\n{UNIX}{ACCOUNT}",
+    "upper case": f"{AUTH.replace('auth', 'AUTH', 1)}\n{UNIX}{ACCOUNT}",
+    "another module's strange option": f"{AUTH}\nauth required pam_unix.so nonsense\n{ACCOUNT}",
+    "local passwords first": f"auth sufficient pam_unix.so\n"
+                             f"{AUTH.replace('default=die', 'default=bad')} try_first_pass\n"
+                             f"auth required pam_deny.so\n{ACCOUNT}",
+    "no Latchkey at all": "auth required pam_permit.so\naccount required pam_permit.so\n",
+    "a password line": f"{AUTH}\n{UNIX}{ACCOUNT}password optional pam_latchkey.so\n",
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_silent_about(site, name):
+    site.stack("sshd", SILENT[name])
+    assert site.check() == ([], 0)
+
+
+@pytest.mark.parametrize("how", ["@include common-auth\n", "auth include common-auth\n", "auth substack common-auth\n",
+                                 "auth include {directory}/common-auth\n"])
+def test_an_included_stack_is_judged_in_its_service(site, how):
+    site.stack("common-auth", "auth sufficient pam_latchkey.so\n")
+    site.stack("sshd", how.format(directory=site.pam) + "auth required pam_permit.so\n" + ACCOUNT)
+    found, status = site.check()
+    assert status == 1
+    assert [f[:3] for f in found] == [("error", "common-auth", 1)], found
+    assert "service sshd: the auth stack lets everybody in" in found[0][3]
+
+
+def test_a_substack_ends_only_itself(site):
+    site.stack("inner", "auth requisite pam_deny.so\n")
+    site.stack("sshd", f"auth substack inner\n{AUTH}\n{UNIX}{ACCOUNT}")
+    site.expect("warning", "sshd", 2, "locked out while Latchkey cannot decide")
+    site.stack("inner", "auth sufficient pam_permit.so\nauth requisite pam_deny.so\n")
+    site.stack("sshd", f"auth substack inner\n{AUTH.replace('default=die', 'default=bad')}\n{UNIX}{ACCOUNT}")
+    assert site.check() == ([], 0)
+
+
+def test_files_that_include_each_other_come_to_an_end(site):
+    site.stack("sshd", f"{AUTH}\n{UNIX}@include other\n{ACCOUNT}")
+    site.stack("other", "@include sshd\n")
+    found, status = site.check()
+    assert status == 1
+    assert any("nested too deeply" in f[3] for f in found)
+
+
+def test_includes_that_multiply_come_to_an_end(site):
+    site.stack("sshd", f"{AUTH}\n@include sshd\n@include sshd\n")
+    found, status = site.check()
+    assert (status, found[0][:3]) == (1, ("error", "sshd", None))
+
+
+@pytest.mark.parametrize("name", ["sshd~", "sshd.dpkg-old", ".sshd.swp", "sshd.bak"])
+def test_left_over_files_are_not_services(site, name):
+    site.stack(name, "auth required pam_latchkey.so nonsense\n")
+    assert site.check() == ([], 0)
+
+
+def test_a_fifo_in_the_directory_holds_nothing_up(site):
+    os.mkfifo(site.pam / "fifo")
+    site.expect("error", "fifo", None, "cannot be read")
+
+
+def test_control_bytes_never_reach_the_terminal(site):
+    site.stack("sshd", f"{AUTH} \x1b[31m\u202enonsense\n{UNIX}{ACCOUNT}".replace("[31m", "(31m"))
+    output = site.run().stdout
+    assert "nonsense" in output and "\x1b" not in output and "\u202e" not in output
+
+
+def test_a_line_too_long_for_libpam_is_an_error(site):
+    site.stack("sshd", f"{AUTH} prompt={'x' * 1100}\n{AUTH}\n{UNIX}{ACCOUNT}")
+    site.expect("error", "sshd", 1, "too long")
+
+
+def test_another_configuration_that_a_line_names_is_checked_too(site):
+    other = site.root / "other.conf"
+    site.write(other, site.conf.read_text().replace("daemon", "no-such-user"))
+    site.stack("sshd", f"{AUTH} config={other}\n{UNIX}{ACCOUNT}")
+    site.expect("warning", "other.conf", 6, "no-such-user")
+
+
+def test_a_missing_pam_directory_is_an_error(site):
+    site.pam = site.root / "nowhere"
+    site.expect("error", "nowhere", None, "cannot be read")
+
+
+@pytest.mark.parametrize("name", ["sshd", "sudo", "su", "login"])
+def test_the_example_stacks_have_no_findings(site, name):
+    (site.pam / "sshd").unlink()
+    for part, text in {
+        "auth": "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n"
+                "auth required pam_permit.so\n",
+        "account": "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\n"
+                   "account requisite pam_deny.so\naccount required pam_permit.so\n",
+        "password": "password required pam_unix.so\n",
+        "session": "session required pam_unix.so\n",
+        "session-noninteractive": "session required pam_unix.so\n",
+    }.items():
+        site.stack(f"common-{part}", text)
+    site.stack(name, (EXAMPLES / "pam.d" / name).read_text())
+    assert site.check() == ([], 0)
+
+
+# --- verify --json ---
+
+def make_token(key=RSA_KEY, kid="a", **changes):
+    claims = {"iss": ISSUER, "aud": TENANT, "sub": SUB, CLAIM: TENANT, "iat": NOW - 10, "exp": NOW + 300, "jti": "j1"}
+    claims.update(changes)
+    return pyjwt.encode(claims, key, algorithm="RS256", headers={"kid": kid})
+
+
+CHECKS = ["configuration", "credential", "format", "tenant", "header", "key", "signature", "claims", "binding",
+          "revocation", "user", "account", "time", "service"]
+
+
+def judged(site, token, status, *arguments):
+    return json.loads(site.verify(token, "--json", "--at", str(NOW), *arguments, expect=status))
+
+
+def test_verify_accepts_and_tells_the_whole_story(site):
+    site.configure(blocks=site.blocks + GROUP)
+    report = judged(site, make_token(groups=["501b38ea-16af-4cd2-9f20-35675d2c001e", "other"]) + "\n", 0)
+    assert list(report) == ["verdict", "reason", "message", "tenant", "subject", "user", "groups", "expires", "checks"]
+    message = report.pop("message")
+    checks = report.pop("checks")
+    assert report == {"verdict": "accept", "reason": "ok", "tenant": TENANT, "subject": SUB, "user": "daemon",
+                      "groups": ["daemon"], "expires": NOW + 300}
+    assert message == "accepted"
+    assert [c["check"] for c in checks] == CHECKS
+    assert all(sorted(c) == ["check", "detail", "ok"] and c["ok"] is True for c in checks)
+
+
+@pytest.mark.parametrize("reason, check, change", [
+    ("token_expired", "time", {"exp": NOW - 31}),
+    ("token_not_yet_valid", "time", {"nbf": NOW + 31}),
+    ("token_from_future", "time", {"iat": NOW + 31}),
+    ("audience_mismatch", "binding", {"aud": "somebody"}),
+    ("issuer_untrusted", "binding", {"iss": "https://elsewhere.example"}),
+    ("tenant_mismatch", "binding", {CLAIM: "another"}),
+    ("user_unmapped", "user", {"sub": "nobody-knows"}),
+    ("claim_invalid", "claims", {"exp": "soon"}),
+    ("key_unknown", "key", {"kid": "b"}),
+    ("signature_invalid", "signature", {"key": rsa.generate_private_key(public_exponent=65537, key_size=2048)}),
+])
+def test_verify_names_the_reason_and_the_check_that_refused(site, reason, check, change):
+    report = judged(site, make_token(**change), 1)
+    assert (report["verdict"], report["reason"]) == ("reject", reason)
+    assert [c["check"] for c in report["checks"]] == CHECKS[:CHECKS.index(check) + 1]
+    assert [c["ok"] for c in report["checks"]] == [True] * CHECKS.index(check) + [False]
+
+
+@pytest.mark.parametrize("reason, status, prepare", [
+    ("config_invalid", 2, lambda site: site.conf.unlink()),
+    ("jwks_unavailable", 3, lambda site: site.keys.unlink()),
+    ("jwks_invalid", 3, lambda site: site.write(site.keys, "{}")),
+    ("revocation_unavailable", 3, lambda site: site.revoked.unlink()),
+    ("token_revoked", 1, lambda site: site.write(site.revoked, f"sub {SUB}\n")),
+])
+def test_verify_tells_outages_from_refusals_by_its_status(site, reason, status, prepare):
+    prepare(site)
+    report = judged(site, make_token(), status)
+    assert (report["verdict"], report["reason"]) == ("reject", reason)
+
+
+def test_verify_obeys_user_and_service(site):
+    site.configure(blocks=site.blocks + GROUP + 'service "sudo" { require_group = {"daemon"} }\n')
+    assert judged(site, make_token(), 0, "--user", "daemon", "--service", "sshd")["user"] == "daemon"
+    assert judged(site, make_token(), 1, "--user", "bin")["reason"] == "user_mismatch"
+    assert judged(site, make_token(), 1, "--service", "sudo")["reason"] == "group_missing"
+
+
+@pytest.mark.parametrize("name, credential, reason", [
+    ("nothing", b"", "credential_absent"),
+    ("an empty line", b"\n", "credential_absent"),
+    ("a password", b"correct horse\n", "credential_not_allowed"),
+    ("a hundred thousand bytes", b"eyJ" + b"A" * 100_000, "token_too_long"),
+    ("NUL bytes", b"\0\0\0", "credential_not_allowed"),
+])
+def test_verify_refuses_what_is_no_token(site, name, credential, reason):
+    report = json.loads(site.verify(credential, "--json", expect=1))
+    assert report["reason"] == reason, name
+
+
+@pytest.mark.parametrize("arguments", [["--at", "yesterday"], ["--at", "-1"], ["--nonsense"], ["a-token"]])
+def test_verify_refuses_wrong_usage_with_status_2(site, arguments):
+    assert site.verify(make_token(), *arguments, expect=2) == ""
+
+
+def test_verify_never_prints_a_part_of_the_token(site):
+    token = make_token()
+    for arguments in ([], ["--json"]):
+        output = site.verify(token, "--at", str(NOW), *arguments)
+        assert not [token[i:i + 20] for i in range(len(token) - 20) if token[i:i + 20] in output]

@@ -1,0 +1,382 @@
+"""The module in a PAM application of our own: options, stacks, hostile conversations, resources."""
+import time
+
+import pytest
+
+import tokens
+from host import PRIVATE, run
+
+# security/_pam_types.h
+SUCCESS, PERM_DENIED, AUTH_ERR, CRED_INSUFFICIENT, AUTHINFO_UNAVAIL, USER_UNKNOWN, CONV_ERR = (
+    "0", "6", "7", "8", "9", "10", "19")
+
+ONE_LINE = "auth required @MODULE@ {options}\naccount required @MODULE@ {options}\n"
+FIRST_PASS = "auth optional pam_exec.so expose_authtok quiet /bin/true\n"
+
+
+def with_options(host, options, before=""):
+    host.stack("pamtester", before + ONE_LINE.format(options=options))
+
+
+def test_an_unset_user_is_set_by_the_mapping(host):
+    with_options(host, "")
+    result = host.pamhost("-c", "authenticate,account,setcred", answers=[host.token()])
+    assert (result.authenticate, result.account, result.setcred) == ([SUCCESS], [SUCCESS], [SUCCESS])
+    assert result.user == ["alice"] and f"LATCHKEY_SUBJECT={tokens.ALICE}" in result.env
+
+
+def test_an_unset_user_stays_unset_when_the_token_is_refused(host):
+    with_options(host, "")
+    result = host.pamhost(answers=[host.token(sub=tokens.ADMIN)])
+    assert result.authenticate == [AUTH_ERR] and result.user == [""] and result.env == []
+
+
+def test_the_log_line_names_the_remote_host(host):
+    with_options(host, "")
+    host.pamhost("-u", "alice", "-r", "2001:db8::7", answers=[host.token()])
+    assert host.verdicts()[0]["rhost"] == "2001:db8::7"
+
+
+def test_a_remote_host_cannot_forge_a_log_line(host):
+    with_options(host, "")
+    host.pamhost("-u", "alice", "-r", 'x"\nlatchkey: verdict=accept', answers=["eyJ.eyJ.eyJ"])
+    assert [v["verdict"] for v in host.verdicts()] == ["reject"]
+    assert host.verdicts()[0]["rhost"] == 'x"?latchkey: verdict=accept'
+
+
+# The reason table's PAM column, seen from outside
+
+@pytest.mark.parametrize("change, code, reason", [
+    ({}, SUCCESS, "ok"),
+    ({"lifetime": -100}, AUTH_ERR, "token_expired"),
+    ({"sub": tokens.ADMIN}, AUTH_ERR, "user_unmapped"),
+    ({"jti": "revoked"}, PERM_DENIED, "token_revoked"),
+    ({"sub": tokens.BOB, "email": "root@example.com"}, PERM_DENIED, "user_forbidden"),
+    ({"sub": tokens.BOB, "email": "carol@example.com"}, USER_UNKNOWN, "user_unknown"),
+])
+def test_each_kind_of_refusal_has_its_return_code(host, change, code, reason):
+    with_options(host, "")
+    host.revoke("jti revoked")
+    result = host.pamhost(answers=[host.token(**change)])
+    assert (result.authenticate, host.reasons()) == ([code], [reason])
+
+
+# Options
+
+@pytest.mark.parametrize("options", ["nonsense", "Debug", "debug=1", "debug debug", "config=", "config=relative.conf",
+                                     "service", "prompt=", "use_first_pass try_first_pass"])
+def test_a_wrong_option_refuses_every_login(host, options):
+    with_options(host, options)
+    result = host.pamhost("-u", "alice", "-c", "authenticate,account", answers=[host.token()])
+    assert (result.authenticate, result.account) == ([AUTHINFO_UNAVAIL], [AUTHINFO_UNAVAIL])
+    assert result.prompt == [] and host.reasons() == ["option_invalid", "option_invalid"]
+
+
+def test_use_first_pass_takes_what_an_earlier_module_asked_for(host):
+    with_options(host, "use_first_pass", FIRST_PASS)
+    result = host.pamhost("-u", "alice", answers=[host.token()])
+    assert result.authenticate == [SUCCESS] and len(result.prompt) == 1 and "token" not in result.prompt[0]
+
+
+def test_use_first_pass_never_asks(host):
+    with_options(host, "use_first_pass")
+    result = host.pamhost("-u", "alice", answers=[host.token()])
+    assert result.authenticate == [CRED_INSUFFICIENT] and result.prompt == []
+    assert host.reasons() == ["credential_absent"]
+
+
+def test_use_first_pass_does_not_complete_a_part(host):
+    with_options(host, "use_first_pass", FIRST_PASS)
+    result = host.pamhost("-u", "alice", answers=[host.token()[:500], host.token()[500:]])
+    assert result.authenticate == [AUTH_ERR] and len(result.prompt) == 1
+    assert host.reasons() == ["token_malformed"]
+
+
+def test_try_first_pass_asks_when_there_is_nothing(host):
+    with_options(host, "try_first_pass")
+    result = host.pamhost("-u", "alice", answers=[host.token()])
+    assert (result.authenticate, result.prompt) == ([SUCCESS], ["Access token: "])
+
+
+def test_try_first_pass_asks_when_there_is_a_password(host):
+    with_options(host, "try_first_pass", FIRST_PASS)
+    result = host.pamhost("-u", "alice", answers=["a password", host.token()])
+    assert result.authenticate == [SUCCESS] and result.prompt[1:] == ["Access token: "]
+
+
+def test_try_first_pass_completes_a_part(host):
+    token = host.token()
+    with_options(host, "try_first_pass", FIRST_PASS)
+    result = host.pamhost("-u", "alice", answers=[token[:500], token[500:]])
+    assert result.authenticate == [SUCCESS]
+    assert result.prompt[1:] == ["Access token (continued, 500 so far): "]
+
+
+def test_try_first_pass_does_not_ask_again_after_a_bad_token(host):
+    with_options(host, "try_first_pass", FIRST_PASS)
+    result = host.pamhost("-u", "alice", answers=[host.token(sub=tokens.ADMIN), host.token()])
+    assert result.authenticate == [AUTH_ERR] and len(result.prompt) == 1
+
+
+def test_without_an_option_an_earlier_password_is_not_looked_at(host):
+    with_options(host, "", FIRST_PASS)
+    result = host.pamhost("-u", "alice", answers=[host.token(), host.token()])
+    assert result.authenticate == [SUCCESS] and len(result.prompt) == 2
+
+
+def test_the_prompt_is_the_administrators_in_every_part(host):
+    token = host.token()
+    host.stack("pamtester", "auth required @MODULE@ [prompt=Your %s pass: ]\n")
+    result = host.pamhost("-u", "alice", answers=[token[:500], token[500:]])
+    assert result.authenticate == [SUCCESS]
+    assert result.prompt == ["Your %s pass: ", "Your %s pass (continued, 500 so far): "]
+
+
+def test_service_picks_the_rules(host):
+    host.write_config('service "strict" { require_group = {"ops"} }')
+    token = host.token(groups=[])
+    with_options(host, "service=strict")
+    assert host.pamhost("-u", "alice", answers=[token]).authenticate == [PERM_DENIED]
+    with_options(host, "")
+    assert host.pamhost("-u", "alice", answers=[token]).authenticate == [SUCCESS]
+    assert [(v["service"], v["reason"]) for v in host.verdicts()] == [("strict", "group_missing"), ("pamtester", "ok")]
+
+
+def test_pam_silent_tells_nothing(host):
+    with_options(host, "")
+    bad = host.token(sub=tokens.ADMIN)
+    assert host.pamhost("-u", "alice", answers=[bad]).error == ["Token not accepted."]
+    assert host.pamhost("-u", "alice", "-s", answers=[bad]).error == []
+
+
+def test_a_line_end_of_the_answer_is_no_part_of_the_token(host):
+    with_options(host, "")
+    assert host.pamhost("-u", "alice", answers=[host.token() + "\r"]).authenticate == [SUCCESS]
+
+
+def test_an_api_key_is_not_taken_where_only_tokens_are(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", answers=["ak_0123456789"])
+    assert result.authenticate == [CRED_INSUFFICIENT] and host.reasons() == ["credential_not_allowed"]
+
+
+# Stacked lines
+
+TENANTS = """
+tenant "{name}" {{ issuer = "https://{name}.example.org"  audience = {{"host"}}  tenant_claim = ""  keys = "{keys}" }}
+user "alice" {{ sub = {{"{sub}"}} }}
+revocation_list = "{etc}/{name}.revoked"
+"""
+
+
+@pytest.fixture
+def two_lines(host):
+    """Two lines of one stack that differ in config=, each with a tenant, a key and a list of its own."""
+    for name in ("north", "south"):
+        key = tokens.Key("ES256", f"key-{name}")
+        host.keys[name] = key
+        keys = host.write(f"{name}.jwks", tokens.key_set(key))
+        host.write(f"{name}.revoked", "")
+        host.write(f"{name}.conf", TENANTS.format(name=name, keys=keys, sub=f"alice-of-{name}", etc=host.etc))
+    lines = [f"@MODULE@ try_first_pass config={host.etc}/{name}.conf" for name in ("north", "south")]
+    host.stack("pamtester", f"auth [success=1 default=ignore] {lines[0]}\nauth requisite {lines[1]}\n"
+                            "auth required pam_permit.so\n"
+                            f"account required {lines[0]}\naccount required {lines[1]}\n")
+    yield host
+    for name in ("north", "south"):
+        del host.keys[name]
+
+
+def regional_token(host, name):
+    claims = tokens.short_claims(f"https://{name}.example.org", f"alice-of-{name}")
+    return host.keys[name].sign(claims)
+
+
+def test_stacked_lines_do_not_share_a_configuration(two_lines):
+    north, south = regional_token(two_lines, "north"), regional_token(two_lines, "south")
+    by_first = two_lines.pamhost("-u", "alice", "-c", "authenticate,account", answers=[north])
+    assert (by_first.authenticate, by_first.account) == ([SUCCESS], [SUCCESS])
+    by_second = two_lines.pamhost("-u", "alice", "-c", "authenticate,account", answers=[south, south])
+    assert (by_second.authenticate, by_second.account) == ([SUCCESS], [SUCCESS])
+    assert two_lines.reasons()[0] == "ok" and two_lines.reasons()[2] == "ok"
+    assert two_lines.reasons()[1] in ("key_unknown", "issuer_untrusted")
+
+
+def test_each_line_keeps_its_own_revocation_list(two_lines):
+    two_lines.write("south.revoked", "kid key-south\nkid key-north\n")
+    north, south = regional_token(two_lines, "north"), regional_token(two_lines, "south")
+    assert two_lines.pamhost("-u", "alice", answers=[north]).authenticate == [SUCCESS]
+    assert two_lines.pamhost("-u", "alice", answers=[south, south]).authenticate == [PERM_DENIED]
+
+
+# Hostile conversations
+
+def test_a_conversation_without_a_reply_is_refused(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", "-m", "null", answers=["x"])
+    assert result.authenticate != [SUCCESS]
+    assert host.reasons() in (["conversation_failed"], ["credential_absent"])
+
+
+def test_a_reply_without_a_text_is_no_credential(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", "-m", "empty", answers=["x"])
+    assert result.authenticate in ([CRED_INSUFFICIENT], [CONV_ERR])
+    assert host.reasons() in (["conversation_failed"], ["credential_absent"])
+
+
+def test_a_conversation_that_fails_is_refused(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", "-m", "refuse", answers=["x"])
+    assert result.authenticate == [CONV_ERR] and host.reasons() == ["conversation_failed"]
+
+
+def test_a_conversation_that_fails_between_the_parts_is_refused(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", answers=[host.token()[:300]])
+    assert result.authenticate == [CONV_ERR] and len(result.prompt) == 2
+    assert host.reasons() == ["conversation_failed"]
+
+
+def test_an_empty_answer_ends_the_parts(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", answers=[host.token()[:300], "", host.token()[300:]])
+    assert result.authenticate == [AUTH_ERR] and len(result.prompt) == 2
+    assert host.reasons() == ["token_malformed"]
+
+
+def test_parts_of_one_byte_do_not_go_on_for_ever(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", "-m", "drip", answers=["eyJhbGciOiJSUzI1NiJ9"])
+    assert result.authenticate == [AUTH_ERR] and len(result.prompt) == 64
+    assert host.reasons() == ["token_malformed"]
+
+
+def test_full_parts_do_not_go_on_for_ever(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", "-m", "repeat", answers=["eyJ" + "A" * 4092])
+    assert result.authenticate == [AUTH_ERR] and len(result.prompt) == 5
+    assert host.reasons() == ["token_too_long"]
+
+
+@pytest.mark.parametrize("start", ["", "eyJ", "eyJhbGciOiJSUzI1NiJ9.", "."])
+def test_a_reply_of_a_mebibyte_is_too_long(host, start):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", answers=[start + "A" * (1 << 20)])
+    assert result.authenticate == [AUTH_ERR] and len(result.prompt) == 1
+    assert host.reasons() == ["token_too_long"]
+
+
+def test_an_empty_answer_is_no_credential(host):
+    with_options(host, "")
+    result = host.pamhost("-u", "alice", answers=[""])
+    assert result.authenticate == [CRED_INSUFFICIENT] and host.reasons() == ["credential_absent"]
+
+
+# Resources
+
+def test_two_hundred_logins_of_one_process_leak_nothing(host):
+    """Each cycle loads the module, logs in, fails once, and unloads it."""
+    with_options(host, "")
+    token = host.token()
+    for answers, code in ([[token], SUCCESS], [[host.token(sub=tokens.ADMIN)], AUTH_ERR], [["", ""], CRED_INSUFFICIENT]):
+        result = host.pamhost("-u", "alice", "-n", "200", "-c", "authenticate,account,setcred", answers=answers)
+        assert result.authenticate == [code] * 200
+        assert result.warm_descriptors == result.end_descriptors
+        assert int(result.end_heap[0]) - int(result.warm_heap[0]) < 8192
+
+
+def test_a_changed_configuration_between_logins_of_one_process_leaks_no_descriptor(host):
+    with_options(host, "")
+    script = PRIVATE / "touch"
+    script.write_text(f"#!/bin/sh\ncp {host.etc}/keys.jwks {host.etc}/.new && mv {host.etc}/.new {host.etc}/keys.jwks\n")
+    script.chmod(0o755)
+    host.stack("pamtester", f"auth required pam_exec.so {script}\nauth required @MODULE@\n")
+    result = host.pamhost("-u", "alice", "-n", "60", answers=[host.token()])
+    assert result.authenticate == [SUCCESS] * 60
+    assert result.warm_descriptors == result.end_descriptors
+    assert int(result.end_heap[0]) - int(result.warm_heap[0]) < 32768
+
+
+def test_a_login_opens_no_network_socket(host):
+    trace = PRIVATE / "trace"
+    with host.terminal("strace", "-f", "-e", "trace=socket,connect,openat", "-o", trace, "pamtester", "pamtester",
+                       "alice", "authenticate", "acct_mgmt") as terminal:
+        terminal.type_token(host.token(), 4095)
+        status, output = terminal.wait()
+    assert status == 0, output
+    text = trace.read_text()
+    assert "latchkey.conf" in text and "socket(AF_UNIX" in text  # it did see the module at work
+    assert "AF_INET" not in text and "AF_NETLINK" not in text
+
+
+def test_rule_11_nothing_in_a_header_causes_a_network_request(host):
+    trace = PRIVATE / "trace"
+    header = {"jku": "https://127.0.0.1:1/keys", "x5u": "https://127.0.0.1:1/chain", "jwk": host.keys["ES256"].jwk()}
+    token = host.keys["ES256"].sign(tokens.claims(), header)
+    with host.terminal("strace", "-f", "-e", "trace=socket,connect", "-o", trace, "pamtester", "pamtester", "alice",
+                       "authenticate") as terminal:
+        terminal.type_token(token, 4095)
+        terminal.wait()
+    assert "AF_INET" not in trace.read_text()
+
+
+# Secrets
+
+def test_nothing_of_a_token_is_logged(host):
+    """No 20 bytes of it, through any service, accepted, refused or broken, with debug, also by sshd's own debug lines."""
+    for service in ("sshd", "sudo", "pamtester"):
+        path = host.example_stack("sudo" if service == "pamtester" else service, service=service)
+        path.write_text(path.read_text().replace("pam_latchkey.so", "pam_latchkey.so debug"))
+    good, expired = host.token(), host.token(lifetime=-300)
+    forged = tokens.Key("RS256", "key-RS256").sign(tokens.claims())
+    used = [good, expired, forged, good[:-40], good[:200] + "!" + good[201:], "." + good, good.replace(".", ",")]
+    for token in used:
+        host.ssh("alice", token)
+        host.pamhost("-u", "alice", answers=[token, ""])
+    host.sudo("alice", good)
+    host.sudo("alice", forged)
+    assert len(host.verdicts()) >= 2 * len(used)
+    text = "\n".join(host.log_lines())
+    for token in used:
+        assert not [token[i:i + 20] for i in range(len(token) - 19) if token[i:i + 20] in text]
+
+
+def test_a_password_typed_at_the_token_prompt_is_not_logged(host):
+    host.ssh("alice", typed="a long password that nobody should see")
+    assert host.verdicts() and "nobody should see" not in "\n".join(host.log_lines())
+
+
+def test_the_token_is_not_left_in_the_memory_of_the_environment(host):
+    with_options(host, "")
+    token = host.token()
+    result = host.pamhost("-u", "alice", "-c", "authenticate,account,setcred", answers=[token])
+    assert token not in result.output and token.split(".")[2] not in result.output
+
+
+# askpass
+
+@pytest.mark.parametrize("question, status", [
+    ("Access token: ", 0), ("(alice@host) Access token: ", 0),
+    ("Are you sure you want to continue connecting (yes/no/[fingerprint])? ", 1),
+    ("Enter passphrase for key '/root/.ssh/id_ed25519': ", 1), ("Password: ", 1)])
+def test_askpass_answers_only_questions_for_a_token(host, question, status):
+    from host import ASKPASS
+    file = host.token_file("eyJ-a-token")
+    done = run(ASKPASS, question, env={"LATCHKEY_TOKEN_FILE": str(file)}, check=False)
+    assert (done.returncode, done.stdout) == (status, "eyJ-a-token\n" if status == 0 else "")
+
+
+def test_askpass_refuses_a_token_file_that_others_may_read(host):
+    from host import ASKPASS
+    file = host.token_file("eyJ-a-token")
+    file.chmod(0o644)
+    done = run(ASKPASS, "Access token: ", env={"LATCHKEY_TOKEN_FILE": str(file)}, check=False)
+    assert done.returncode == 3 and done.stdout == "" and "readable" in done.stderr
+
+
+def test_a_refusal_is_answered_at_once(host):
+    with_options(host, "")
+    start = time.monotonic()
+    host.pamhost("-u", "alice", answers=[host.token(sub=tokens.ADMIN)])
+    assert time.monotonic() - start < 5
