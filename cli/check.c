@@ -441,6 +441,9 @@ static void check_groups(const struct lint *lint)
         if (getgrnam(name) == NULL)
             FOUND(lint, SEVERITY_WARNING, "group", name, NULL, "group \"%s\" does not exist on this host%s%s", name,
                   errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+        if (rules->groups[i].session)
+            FOUND(lint, SEVERITY_NOTE, "group", name, "session",
+                  "group \"%s\": this version gives sessions no groups; the group only decides who may log in", name);
         if (rules->groups[i].values.count == 0)
             FOUND(lint, SEVERITY_WARNING, "group", name, "claim",
                   "group \"%s\": claim is empty: no value maps to the group, so nobody is ever in it", name);

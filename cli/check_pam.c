@@ -302,7 +302,7 @@ static int is_service(const struct dirent *entry)
 static void read_service(struct audit *audit, const char *name)
 {
     struct service *service = &audit->services[audit->count];
-    char path[PATH_MAX];
+    char path[PATH_MAX + NAME_MAX + 2];
 
     service->name = strdup(name);
     if (service->name == NULL) {

@@ -21,11 +21,10 @@ bool claims_text(struct verdict *verdict, const struct json *payload, const char
     struct slice text;
 
     if (value == NULL)
-        return verdict != NULL && verdict_reject(verdict, REASON_CLAIM_MISSING, "%s", name);
+        return verdict_reject(verdict, REASON_CLAIM_MISSING, "%s", name);
     /* Control bytes include NUL: what C takes for the end of a string must not be inside one. */
     if (!json_string(value, &text) || text.len == 0 || text.len > SUBJECT_MAX || slice_has_control(text))
-        return verdict != NULL
-            && verdict_reject(verdict, REASON_CLAIM_INVALID,
+        return verdict_reject(verdict, REASON_CLAIM_INVALID,
                               "%s is no string of 1 to %d bytes without control characters", name, SUBJECT_MAX);
     *ret_text = text;
     return true;
@@ -220,8 +219,8 @@ bool claims_check_binding(struct verdict *verdict, const struct claims *claims, 
 bool claims_check_time(struct verdict *verdict, const struct claims *claims, const struct claims_policy *policy,
                        int64_t now)
 {
-    /* Subtract from our clock: the dates are the sender's numbers. Both sums are exact in a double below 2^53. */
-    double earliest = (double)(now - policy->leeway), latest = (double)(now + policy->leeway);
+    /* Doubles do not overflow, whatever the clock says, and are exact below 2^53. */
+    double earliest = (double)now - (double)policy->leeway, latest = (double)now + (double)policy->leeway;
 
     if (claims->has_not_before && latest < claims->not_before)
         return verdict_reject(verdict, REASON_TOKEN_NOT_YET_VALID, "nbf=%.15g now=%lld", claims->not_before,

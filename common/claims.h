@@ -78,8 +78,7 @@ bool claims_check_time(struct verdict *verdict, const struct claims *claims, con
 struct slice claims_group(const struct claims *claims, const struct claims_policy *policy, size_t index);
 
 /*
- * A string claim by name: 1 … SUBJECT_MAX bytes without control bytes. False with CLAIM_MISSING or CLAIM_INVALID, or,
- * with verdict NULL, silently.
+ * A string claim by name: 1 … SUBJECT_MAX bytes without control bytes. False with CLAIM_MISSING or CLAIM_INVALID.
  */
 bool claims_text(struct verdict *verdict, const struct json *payload, const char *name, struct slice *ret_text);
 

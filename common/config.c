@@ -1,9 +1,11 @@
 #include "config.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base64url.h"
@@ -29,11 +31,13 @@ struct snapshot {
     struct config config;   /* first: a const struct config * is a snapshot's */
     struct verdict failure; /* REASON_UNDECIDED: the configuration is good */
     atomic_uint references;
+    time_t begun;    /* before the first file was looked at; s since 1970 */
     bool is_settled; /* reading it again would give the same */
     struct watched_file *files;
     size_t file_count;
 };
 
+static const struct file_stamp no_file = { 0 };
 static const struct verdict no_failure = { .reason = REASON_UNDECIDED, .credential = "none" };
 
 static void snapshot_free(struct snapshot *snapshot)
@@ -57,7 +61,6 @@ static void snapshot_drop(struct snapshot *snapshot)
 static bool watch(struct snapshot *snapshot, const char *path, const struct file_stamp *stamp)
 {
     struct watched_file *larger = realloc(snapshot->files, (snapshot->file_count + 1) * sizeof *larger);
-    struct timespec now;
 
     if (larger == NULL)
         return false;
@@ -66,8 +69,7 @@ static bool watch(struct snapshot *snapshot, const char *path, const struct file
     if (larger[snapshot->file_count].path == NULL)
         return false;
     snapshot->file_count++;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec - stamp->changed.tv_sec < SETTLED_AFTER)
+    if (snapshot->begun - stamp->changed.tv_sec < SETTLED_AFTER)
         snapshot->is_settled = false;
     return true;
 }
@@ -80,6 +82,9 @@ static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enu
     char error[TRUSTED_FILE_ERROR_MAX];
     bool ok = trusted_file_read(path, kind, max_len, ret_content, &stamp, error);
 
+    /* Not only the file may be the cause: too many open files, another user by now. The next login tries again. */
+    if (!ok && !file_stamp_equal(&stamp, &no_file))
+        snapshot->is_settled = false;
     if (!watch(snapshot, path, &stamp)) {
         if (ok)
             secret_clear(ret_content);
@@ -107,7 +112,7 @@ static bool read_key_set(struct snapshot *snapshot, struct tenant *tenant, struc
 }
 
 /* The bytes of the file less one final newline, or "base64url:" and their encoding. */
-static bool decode_secret(struct slice text, struct secret *ret)
+static bool decode_secret(struct verdict *failure, const char *path, struct slice text, struct secret *ret)
 {
     static const char prefix[] = "base64url:";
     const size_t prefix_len = sizeof prefix - 1;
@@ -115,36 +120,40 @@ static bool decode_secret(struct slice text, struct secret *ret)
     if (text.len > 0 && text.bytes[text.len - 1] == '\n')
         text.len--;
     if (text.len < prefix_len || memcmp(text.bytes, prefix, prefix_len) != 0)
-        return secret_copy(text, ret);
+        return secret_copy(text, ret) || verdict_reject(failure, REASON_OUT_OF_MEMORY, "%s", path);
     text.bytes += prefix_len;
     text.len -= prefix_len;
     ret->bytes = malloc(BASE64URL_DECODED_LEN(text.len) + 1);
-    if (ret->bytes != NULL && base64url_decode(text, ret->bytes, &ret->len))
-        return true;
-    free(ret->bytes);
-    *ret = (struct secret){ NULL, 0 };
-    return false;
+    if (ret->bytes == NULL)
+        return verdict_reject(failure, REASON_OUT_OF_MEMORY, "%s", path);
+    ret->len = BASE64URL_DECODED_LEN(text.len);
+    return base64url_decode(text, ret->bytes, &ret->len)
+        || verdict_reject(failure, REASON_JWKS_INVALID, "%s: not strict base64url", path);
+}
+
+/* RFC 7518 §3.2: the secret is at least as long as the hash; here, as the shortest hash that the tenant allows. */
+static bool check_secret_len(struct verdict *failure, const struct tenant *tenant, size_t len)
+{
+    size_t row, needed = SIZE_MAX;
+
+    for (row = 0; row < ALGORITHM_ROWS; row++)
+        if (tenant->algorithms[row] && algorithm_at(row)->digest_len < needed)
+            needed = algorithm_at(row)->digest_len;
+    return len >= needed
+        || verdict_reject(failure, REASON_JWKS_INVALID, "%s: %zu bytes are too few, at least %zu are needed",
+                          tenant->secret_path, len, needed);
 }
 
 static bool read_secret(struct snapshot *snapshot, struct tenant *tenant, struct verdict *failure)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     CLEANUP(secret_clear) struct secret secret = { NULL, 0 };
-    size_t row, weakest = SIZE_MAX;
 
-    if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->secret_path, TRUSTED_SECRET, SECRET_FILE_MAX,
-                      &text))
-        return false;
-    if (!decode_secret((struct slice){ text.bytes, text.len }, &secret))
-        return verdict_reject(failure, REASON_JWKS_INVALID, "%s: not strict base64url", tenant->secret_path);
-    for (row = 0; row < ALGORITHM_ROWS; row++)
-        if (tenant->algorithms[row] && algorithm_at(row)->digest_len < weakest)
-            weakest = algorithm_at(row)->digest_len;
-    /* RFC 7518 §3.2: the secret is at least as long as the hash. */
-    if (secret.len < weakest)
-        return verdict_reject(failure, REASON_JWKS_INVALID, "%s: %zu bytes are too few, at least %zu are needed",
-                              tenant->secret_path, secret.len, weakest);
-    return jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &tenant->jwks);
+    return read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->secret_path, TRUSTED_SECRET,
+                        SECRET_FILE_MAX, &text)
+        && decode_secret(failure, tenant->secret_path, (struct slice){ text.bytes, text.len }, &secret)
+        && check_secret_len(failure, tenant, secret.len)
+        && jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &tenant->jwks);
 }
 
 static void read_tenant_keys(struct snapshot *snapshot, struct tenant *tenant)
@@ -158,17 +167,23 @@ static void read_tenant_keys(struct snapshot *snapshot, struct tenant *tenant)
         snapshot->is_settled = false;
 }
 
+/* Nothing is there; a path that may not be looked at is another matter. */
+static bool is_absent(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 static void read_revocation(struct snapshot *snapshot)
 {
     struct config *config = &snapshot->config;
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     struct verdict complaint = VERDICT_INIT;
-    const struct file_stamp nothing = { 0 };
-    struct file_stamp stamp = trusted_file_stamp(config->revocation_path);
 
     config->revocation_failure = no_failure;
-    if (!config->revocation_is_required && file_stamp_equal(&stamp, &nothing)) {
-        if (!watch(snapshot, config->revocation_path, &nothing))
+    if (!config->revocation_is_required && is_absent(config->revocation_path)) {
+        if (!watch(snapshot, config->revocation_path, &no_file))
             verdict_reject(&config->revocation_failure, REASON_OUT_OF_MEMORY, "%s", config->revocation_path);
         return;
     }
@@ -204,6 +219,7 @@ static struct snapshot *snapshot_read(const char *path)
     atomic_init(&snapshot->references, 1);
     snapshot->failure = no_failure;
     snapshot->is_settled = true;
+    snapshot->begun = time(NULL);
     read_config(snapshot, path);
     /* Memory may be back at the next login: this failure is no property of the files, and is not kept. */
     if (snapshot->failure.reason == REASON_OUT_OF_MEMORY) {

@@ -9,62 +9,74 @@
 
 #include "cleanup.h"
 
-#define STRING_MAX       1024 /* bytes of any one string */
-#define MAX_AGE_MAX      (10 * 366 * 86400L)
-#define TENANT_ID_MAX    (FACT_MAX - 1)
-#define OUTLINE_NAME_MAX 32
+#define STRING_MAX    1024 /* bytes of any one string */
+#define BLOCKS_MAX    8192 /* libConfuse looks through all titles for each new one, and spends 4 KiB on a block */
+#define MAX_AGE_MAX   (10 * 366 * 86400L)
+#define TENANT_ID_MAX (FACT_MAX - 1)
+#define LEEWAY        30 /* s */
 
 #define TENANT_CLAIM_DEFAULT "https://agglestone.com/tenantId"
 
 /*
- * Every option has one row: its block ("" for none), its name, its type. The rows make libConfuse's tables, and
- * latchkey.conf(5) is held against them.
+ * Every option has one row: its block, its name, its type. The rows make libConfuse's tables, and latchkey.conf(5) is
+ * held against them. Numbers and booleans are strings to libConfuse, which would take 010 for 8 and "" for 0.
  */
-enum option_type { TYPE_STRING, TYPE_LIST, TYPE_INTEGER, TYPE_BOOLEAN };
+enum option_type { TYPE_STRING, TYPE_LIST };
 
 /* clang-format off */
+#define TOP_OPTIONS(X) \
+    X("revocation_list",             TYPE_STRING)
+#define BLOCK_OPTIONS(X) \
+    X("tenant",  "url",              TYPE_STRING) \
+    X("tenant",  "issuer",           TYPE_STRING) \
+    X("tenant",  "audience",         TYPE_LIST) \
+    X("tenant",  "keys",             TYPE_STRING) \
+    X("tenant",  "discovery",        TYPE_STRING) \
+    X("tenant",  "algorithms",       TYPE_LIST) \
+    X("tenant",  "tenant_claim",     TYPE_STRING) \
+    X("tenant",  "leeway",           TYPE_STRING) \
+    X("tenant",  "hmac_secret_file", TYPE_STRING) \
+    X("tenant",  "type",             TYPE_STRING) \
+    X("tenant",  "azp",              TYPE_LIST) \
+    X("tenant",  "scope",            TYPE_LIST) \
+    X("tenant",  "subject_claim",    TYPE_STRING) \
+    X("tenant",  "groups_claim",     TYPE_STRING) \
+    X("user",    "sub",              TYPE_LIST) \
+    X("user",    "api_key",          TYPE_STRING) \
+    X("map",     "claim",            TYPE_STRING) \
+    X("map",     "pattern",          TYPE_STRING) \
+    X("group",   "claim",            TYPE_LIST) \
+    X("group",   "session",          TYPE_STRING) \
+    X("service", "credentials",      TYPE_LIST) \
+    X("service", "require_group",    TYPE_LIST) \
+    X("service", "max_age",          TYPE_STRING)
+#define BLOCKS(X) X("tenant") X("user") X("map") X("group") X("service")
+
+#define TOP(name, type)          { "", name, type },
+#define IN_BLOCK(block, name, type) { block, name, type },
 static const struct option_row {
-    const char *block, *name, *full_name;
+    const char *block; /* "": outside of blocks */
+    const char *name;
     enum option_type type;
-} option_rows[] = {
-    { "",        "revocation_list",  "revocation_list",         TYPE_STRING },
-    { "tenant",  "url",              "tenant.url",              TYPE_STRING },
-    { "tenant",  "issuer",           "tenant.issuer",           TYPE_STRING },
-    { "tenant",  "audience",         "tenant.audience",         TYPE_LIST },
-    { "tenant",  "keys",             "tenant.keys",             TYPE_STRING },
-    { "tenant",  "discovery",        "tenant.discovery",        TYPE_STRING },
-    { "tenant",  "algorithms",       "tenant.algorithms",       TYPE_LIST },
-    { "tenant",  "tenant_claim",     "tenant.tenant_claim",     TYPE_STRING },
-    { "tenant",  "leeway",           "tenant.leeway",           TYPE_INTEGER },
-    { "tenant",  "hmac_secret_file", "tenant.hmac_secret_file", TYPE_STRING },
-    { "tenant",  "type",             "tenant.type",             TYPE_STRING },
-    { "tenant",  "azp",              "tenant.azp",              TYPE_LIST },
-    { "tenant",  "scope",            "tenant.scope",            TYPE_LIST },
-    { "tenant",  "subject_claim",    "tenant.subject_claim",    TYPE_STRING },
-    { "tenant",  "groups_claim",     "tenant.groups_claim",     TYPE_STRING },
-    { "user",    "sub",              "user.sub",                TYPE_LIST },
-    { "user",    "api_key",          "user.api_key",            TYPE_BOOLEAN },
-    { "map",     "claim",            "map.claim",               TYPE_STRING },
-    { "map",     "pattern",          "map.pattern",             TYPE_STRING },
-    { "group",   "claim",            "group.claim",             TYPE_LIST },
-    { "group",   "session",          "group.session",           TYPE_BOOLEAN },
-    { "service", "credentials",      "service.credentials",     TYPE_LIST },
-    { "service", "require_group",    "service.require_group",   TYPE_LIST },
-    { "service", "max_age",          "service.max_age",         TYPE_INTEGER },
-};
-static const char *const block_names[] = { "tenant", "user", "map", "group", "service" };
+} option_rows[] = { TOP_OPTIONS(TOP) BLOCK_OPTIONS(IN_BLOCK) };
+#undef TOP
+#undef IN_BLOCK
+
+#define NAME(name) name,
+static const char *const block_names[] = { BLOCKS(NAME) };
+#define TOP(name, type)             name,
+#define IN_BLOCK(block, name, type) block "." name,
+static const char *const full_names[] = { TOP_OPTIONS(TOP) BLOCKS(NAME) BLOCK_OPTIONS(IN_BLOCK) NULL };
+#undef TOP
+#undef IN_BLOCK
+#undef NAME
 /* clang-format on */
 #define OPTION_COUNT (sizeof option_rows / sizeof option_rows[0])
 #define BLOCK_COUNT  (sizeof block_names / sizeof block_names[0])
 
 const char *const *config_option_names(void)
 {
-    static const char *names[OPTION_COUNT + 1];
-    size_t i;
-
-    for (i = 0; i < OPTION_COUNT; i++)
-        names[i] = option_rows[i].full_name;
-    return names;
+    return full_names;
 }
 
 /*
@@ -72,9 +84,9 @@ const char *const *config_option_names(void)
  * the parse name, and where a second mention of an option shows.
  */
 struct mention {
-    char block[OUTLINE_NAME_MAX];  /* "" outside of blocks */
-    unsigned ordinal;              /* the how-manieth block of that name, from 0 */
-    char option[OUTLINE_NAME_MAX]; /* "" for the block itself */
+    struct slice block;  /* lent by the parse's text; empty outside of blocks */
+    unsigned ordinal;    /* the how-manieth block of that name, from 0 */
+    struct slice option; /* empty for the block itself */
     int line;
 };
 
@@ -87,7 +99,10 @@ struct outline {
 struct parse {
     struct verdict *verdict;
     const char *path;
+    char *text; /* a copy, in which comments become blanks */
+    size_t len;
     struct outline outline;
+    size_t block_count;
     cfg_t *cfg;
     struct config *config;
 };
@@ -114,8 +129,8 @@ static const struct mention *find_mention(const struct outline *outline, const c
     size_t i;
 
     for (i = 0; i < outline->count; i++)
-        if (outline->mentions[i].ordinal == ordinal && strcmp(outline->mentions[i].block, block) == 0
-            && strcmp(outline->mentions[i].option, option) == 0)
+        if (outline->mentions[i].ordinal == ordinal && slice_equal_string(outline->mentions[i].block, block)
+            && slice_equal_string(outline->mentions[i].option, option))
             return &outline->mentions[i];
     return NULL;
 }
@@ -133,77 +148,82 @@ static int line_of(const struct parse *parse, const char *block, unsigned ordina
 /* The scan of the text before libConfuse reads it. */
 struct scan {
     struct parse *parse;
-    struct slice text;
     size_t at;
     int line;
-    char word[OUTLINE_NAME_MAX]; /* the last word outside of strings: an option's or a block's name */
-    int word_line;
-    char block_word[OUTLINE_NAME_MAX]; /* the first word since the last block or option ended: a block's name */
+    struct slice name; /* the first word since the last option or block ended: an option's or a block's name */
+    int name_line;
     bool after_equals;
     bool in_list;
-    char block[OUTLINE_NAME_MAX];
+    struct slice block;
     unsigned ordinal;
     unsigned seen[BLOCK_COUNT];
 };
 
 /* Backwards from the end to where the block began: a file of ten thousand users is still read in no time. */
-static bool is_mentioned(const struct scan *scan, const char *option)
+static bool is_mentioned(const struct scan *scan, struct slice option)
 {
     size_t i;
 
     for (i = scan->parse->outline.count; i > 0; i--) {
         const struct mention *mention = &scan->parse->outline.mentions[i - 1];
 
-        if (mention->ordinal != scan->ordinal || strcmp(mention->block, scan->block) != 0)
+        if (mention->ordinal != scan->ordinal || !slice_equal(mention->block, scan->block))
             continue;
-        if (mention->option[0] == '\0')
+        if (mention->option.len == 0)
             return false;
-        if (strcmp(mention->option, option) == 0)
+        if (slice_equal(mention->option, option))
             return true;
     }
     return false;
 }
 
-static bool add_mention(struct scan *scan, const char *option, int line)
+static bool add_mention(struct scan *scan, struct slice option, int line)
 {
     struct outline *outline = &scan->parse->outline;
     struct mention *larger;
 
-    if (option[0] != '\0' && is_mentioned(scan, option))
-        return fail_at(scan->parse, line, "%s stands twice in one block", option);
+    if (option.len > 0 && is_mentioned(scan, option))
+        return fail_at(scan->parse, line, "%.*s stands twice in one block", SLICE_ARG(option));
     larger = realloc(outline->mentions, (outline->count + 1) * sizeof *larger);
     if (larger == NULL)
         return out_of_memory(scan->parse);
     outline->mentions = larger;
-    larger[outline->count] = (struct mention){ .ordinal = scan->ordinal, .line = line };
-    memcpy(larger[outline->count].block, scan->block, sizeof scan->block);
-    snprintf(larger[outline->count].option, sizeof larger[outline->count].option, "%s", option);
-    outline->count++;
+    larger[outline->count++] = (struct mention){ scan->block, scan->ordinal, option, line };
     return true;
 }
 
 static char peek(const struct scan *scan, size_t ahead)
 {
-    return scan->at + ahead < scan->text.len ? scan->text.bytes[scan->at + ahead] : '\0';
+    return scan->at + ahead < scan->parse->len ? scan->parse->text[scan->at + ahead] : '\0';
+}
+
+/* A comment becomes blanks, line ends stay: libConfuse miscounts the lines of comments. */
+static void blank(struct scan *scan)
+{
+    if (peek(scan, 0) == '\n')
+        scan->line++;
+    else
+        scan->parse->text[scan->at] = ' ';
+    scan->at++;
 }
 
 static void skip_line(struct scan *scan)
 {
-    while (scan->at < scan->text.len && peek(scan, 0) != '\n')
-        scan->at++;
+    while (scan->at < scan->parse->len && peek(scan, 0) != '\n')
+        blank(scan);
 }
 
 static bool skip_block_comment(struct scan *scan)
 {
     int begin = scan->line;
 
-    for (scan->at += 2; scan->at < scan->text.len; scan->at++) {
-        if (peek(scan, 0) == '\n')
-            scan->line++;
-        if (peek(scan, 0) == '*' && peek(scan, 1) == '/') {
-            scan->at += 2;
-            return true;
-        }
+    blank(scan);
+    for (blank(scan); scan->at < scan->parse->len; blank(scan)) {
+        if (peek(scan, 0) != '*' || peek(scan, 1) != '/')
+            continue;
+        blank(scan);
+        blank(scan);
+        return true;
     }
     return fail_at(scan->parse, begin, "a comment has no end");
 }
@@ -213,12 +233,20 @@ static bool refuse_expansion(struct scan *scan)
     return fail_at(scan->parse, scan->line, "\"${\" would be replaced from the environment, which is not trusted");
 }
 
-/* A string stands on one line, holds no "${", and in double quotes no escape but \\ and \". */
+/* An option's value is complete: what follows is another option, or the end of the block. */
+static void end_option(struct scan *scan)
+{
+    scan->after_equals = scan->in_list = false;
+    scan->name = (struct slice){ NULL, 0 };
+}
+
+/* A string stands on one line, is UTF-8, holds no "${", and in double quotes no escape but \\ and \". */
 static bool skip_string(struct scan *scan)
 {
     char quote = peek(scan, 0);
+    size_t begin = scan->at + 1;
 
-    for (scan->at++; scan->at < scan->text.len; scan->at++) {
+    for (scan->at++; scan->at < scan->parse->len; scan->at++) {
         char c = peek(scan, 0), next = peek(scan, 1);
 
         if (c == '$' && next == '{')
@@ -227,14 +255,28 @@ static bool skip_string(struct scan *scan)
             break;
         if (c == '\\' && quote == '"' && next != '\\' && next != '"')
             return fail_at(scan->parse, scan->line, "a backslash in double quotes is written \\\\");
-        if (c == '\\' && (next == '\\' || next == quote))
+        if (c == '\\' && (next == '\\' || next == quote)) {
             scan->at++;
-        else if (c == quote) {
+        } else if (c == quote) {
             scan->at++;
-            return true;
+            return slice_is_utf8((struct slice){ scan->parse->text + begin, scan->at - 1 - begin })
+                || fail_at(scan->parse, scan->line, "a string is not UTF-8");
         }
     }
     return fail_at(scan->parse, scan->line, "a string has no end on its line");
+}
+
+static bool scan_string(struct scan *scan)
+{
+    if (!skip_string(scan))
+        return false;
+    if (scan->in_list)
+        return true;
+    if (scan->after_equals)
+        end_option(scan);
+    else if (scan->name.len == 0)
+        return fail_at(scan->parse, scan->line, "the name of an option or a block stands without quotes");
+    return true;
 }
 
 static bool is_word_char(char c)
@@ -244,22 +286,17 @@ static bool is_word_char(char c)
 
 static void scan_word(struct scan *scan)
 {
-    size_t begin = scan->at, len;
+    struct slice word = { scan->parse->text + scan->at, 0 };
 
-    while (scan->at < scan->text.len && is_word_char(peek(scan, 0)))
-        scan->at++;
-    len = scan->at - begin;
-    if (len >= sizeof scan->word)
-        len = sizeof scan->word - 1;
-    memcpy(scan->word, scan->text.bytes + begin, len);
-    scan->word[len] = '\0';
-    scan->word_line = scan->line;
-    if (scan->block_word[0] == '\0')
-        memcpy(scan->block_word, scan->word, sizeof scan->block_word);
-    /* The value of an option: what follows is a new mention. */
-    if (scan->after_equals && !scan->in_list) {
-        scan->after_equals = false;
-        scan->block_word[0] = '\0';
+    while (is_word_char(peek(scan, 0)))
+        scan->at++, word.len++;
+    if (scan->in_list)
+        return;
+    if (scan->after_equals) {
+        end_option(scan);
+    } else if (scan->name.len == 0) {
+        scan->name = word;
+        scan->name_line = scan->line;
     }
 }
 
@@ -267,32 +304,38 @@ static bool begin_block(struct scan *scan)
 {
     size_t i;
 
-    memcpy(scan->block, scan->block_word, sizeof scan->block);
+    scan->block = scan->name;
     scan->ordinal = 0;
     for (i = 0; i < BLOCK_COUNT; i++)
-        if (strcmp(scan->block, block_names[i]) == 0)
+        if (slice_equal_string(scan->block, block_names[i]))
             scan->ordinal = scan->seen[i]++;
-    scan->block_word[0] = '\0';
-    return add_mention(scan, "", scan->line);
+    scan->name = (struct slice){ NULL, 0 };
+    if (++scan->parse->block_count > BLOCKS_MAX)
+        return fail_at(scan->parse, scan->line, "more than %d blocks", BLOCKS_MAX);
+    return add_mention(scan, scan->name, scan->line);
 }
 
 static bool scan_mark(struct scan *scan, char c)
 {
     scan->at++;
     switch (c) {
+    case '\n':
+        scan->line++;
+        return true;
     case '=':
         scan->after_equals = true;
-        return add_mention(scan, scan->word, scan->word_line);
+        return add_mention(scan, scan->name, scan->name_line);
     case '{':
         if (!scan->after_equals)
             return begin_block(scan);
         scan->in_list = true;
         return true;
     case '}':
-        if (!scan->in_list)
-            scan->block[0] = '\0', scan->ordinal = 0;
-        scan->in_list = scan->after_equals = false;
-        scan->block_word[0] = '\0';
+        if (!scan->in_list) {
+            scan->block = (struct slice){ NULL, 0 };
+            scan->ordinal = 0;
+        }
+        end_option(scan);
         return true;
     default:
         return true;
@@ -304,8 +347,6 @@ static bool scan_next(struct scan *scan)
 {
     char c = peek(scan, 0);
 
-    if (c == '\0')
-        return fail_at(scan->parse, scan->line, "a NUL byte");
     if (c == '$' && peek(scan, 1) == '{')
         return refuse_expansion(scan);
     if (c == '#' || (c == '/' && peek(scan, 1) == '/')) {
@@ -314,34 +355,36 @@ static bool scan_next(struct scan *scan)
     }
     if (c == '/' && peek(scan, 1) == '*')
         return skip_block_comment(scan);
-    if (c == '"' || c == '\'') {
-        if (!skip_string(scan))
-            return false;
-        if (!scan->in_list && scan->after_equals) {
-            scan->after_equals = false;
-            scan->block_word[0] = '\0';
-        }
-        return true;
-    }
+    if (c == '"' || c == '\'')
+        return scan_string(scan);
     if (is_word_char(c)) {
         scan_word(scan);
         return true;
     }
-    if (c == '\n')
-        scan->line++;
     /* Outside of strings nothing else has a meaning, and what libConfuse would make of it need not be known. */
-    if (strchr(" \t\r\n={},+", c) == NULL)
+    if (strchr(" \t\r\n={},", c) == NULL)
         return fail_at(scan->parse, scan->line, "the character '%c' stands outside of a string", c);
     return scan_mark(scan, c);
 }
 
-static bool scan_text(struct parse *parse, struct slice text)
+static bool scan_text(struct parse *parse)
 {
-    struct scan scan = { .parse = parse, .text = text, .line = 1 };
+    struct scan scan = { .parse = parse, .line = 1 };
+    const char *nul = memchr(parse->text, '\0', parse->len);
+    const char *at;
 
-    while (scan.at < text.len)
+    /* Everything after this may be a C string. */
+    if (nul != NULL) {
+        for (at = parse->text; at < nul; at++)
+            scan.line += *at == '\n';
+        return fail_at(parse, scan.line, "a NUL byte");
+    }
+    while (scan.at < parse->len)
         if (!scan_next(&scan))
             return false;
+    /* libConfuse takes the end of the text for the end of the blocks that are open. */
+    if (scan.block.len > 0 || scan.in_list)
+        return fail_at(parse, scan.line, "a block or a list has no end");
     return true;
 }
 
@@ -359,16 +402,8 @@ __attribute__((format(printf, 2, 0))) static void confuse_error(cfg_t *cfg, cons
 
 static cfg_opt_t make_option(const struct option_row *row)
 {
-    switch (row->type) {
-    case TYPE_STRING:
-        return (cfg_opt_t)CFG_STR(row->name, NULL, CFGF_NODEFAULT);
-    case TYPE_LIST:
-        return (cfg_opt_t)CFG_STR_LIST(row->name, NULL, CFGF_NODEFAULT);
-    case TYPE_INTEGER:
-        return (cfg_opt_t)CFG_INT(row->name, 0, CFGF_NODEFAULT);
-    default:
-        return (cfg_opt_t)CFG_BOOL(row->name, cfg_false, CFGF_NODEFAULT);
-    }
+    return row->type == TYPE_LIST ? (cfg_opt_t)CFG_STR_LIST(row->name, NULL, CFGF_NODEFAULT)
+                                  : (cfg_opt_t)CFG_STR(row->name, NULL, CFGF_NODEFAULT);
 }
 
 /* The rows of one block as libConfuse wants them; returns how many. */
@@ -382,14 +417,27 @@ static size_t make_options(const char *block, cfg_opt_t *options)
     return count;
 }
 
-static bool run_confuse(struct parse *parse, struct slice text)
+/*
+ * libConfuse and its scanner abort() or exit() when memory is short. It is asked for beforehand, all at once: what a
+ * block's tables, a few copies of the text and the scanner's buffers take.
+ */
+static bool memory_suffices(const struct parse *parse)
+{
+    void *room = malloc((parse->block_count + 1) * 8192 + parse->len * 32 + 131072);
+    bool suffices = room != NULL;
+
+    free(room);
+    return suffices;
+}
+
+static bool run_confuse(struct parse *parse)
 {
     cfg_opt_t blocks[BLOCK_COUNT][OPTION_COUNT + 1], top[BLOCK_COUNT + OPTION_COUNT + 1];
     size_t count = make_options("", top), i;
-    FILE *file = fmemopen((void *)text.bytes, text.len > 0 ? text.len : 1, "r");
+    FILE *file;
     bool ok;
 
-    if (file == NULL)
+    if (!memory_suffices(parse))
         return out_of_memory(parse);
     for (i = 0; i < BLOCK_COUNT; i++) {
         cfg_flag_t title = strcmp(block_names[i], "map") == 0 ? CFGF_NONE : CFGF_TITLE | CFGF_NO_TITLE_DUPES;
@@ -398,14 +446,17 @@ static bool run_confuse(struct parse *parse, struct slice text)
         top[count++] = (cfg_opt_t)CFG_SEC(block_names[i], blocks[i], CFGF_MULTI | title);
     }
     top[count] = (cfg_opt_t)CFG_END();
-    confuse_parse = parse;
     parse->cfg = cfg_init(top, CFGF_NONE);
-    if (parse->cfg != NULL) {
-        cfg_set_error_function(parse->cfg, confuse_error);
-        free(parse->cfg->filename);
-        parse->cfg->filename = strdup(parse->path);
-    }
-    ok = parse->cfg != NULL && parse->cfg->filename != NULL && cfg_parse_fp(parse->cfg, file) == CFG_SUCCESS;
+    if (parse->cfg == NULL)
+        return out_of_memory(parse);
+    if (parse->len == 0)
+        return true; /* fmemopen(3): some refuse a size of 0 */
+    file = fmemopen(parse->text, parse->len, "r");
+    if (file == NULL)
+        return out_of_memory(parse);
+    cfg_set_error_function(parse->cfg, confuse_error);
+    confuse_parse = parse;
+    ok = cfg_parse_fp(parse->cfg, file) == CFG_SUCCESS;
     confuse_parse = NULL;
     fclose(file);
     /* A failure without a message can only be one of memory. */
@@ -488,12 +539,29 @@ static bool get_list(const struct block *block, const char *option, struct strin
 
 static bool get_integer(const struct block *block, const char *option, long min, long max, int64_t *ret)
 {
-    long value = is_set(block, option) ? cfg_getint(block->cfg, option) : (long)*ret;
+    const char *text = is_set(block, option) ? cfg_getstr(block->cfg, option) : NULL;
+    long value = 0;
+    size_t i;
 
-    if (is_set(block, option) && (value < min || value > max))
-        return fail(block, option, "%ld is not from %ld to %ld", value, min, max);
+    if (text == NULL)
+        return true;
+    for (i = 0; text[i] >= '0' && text[i] <= '9' && value <= max; i++)
+        value = value * 10 + (text[i] - '0');
+    /* 010 is ten to some and eight to others. */
+    if (i == 0 || (text[i] != '\0' && value <= max) || (text[0] == '0' && i > 1))
+        return fail(block, option, "\"%.40s\" is no decimal number", text);
+    if (value < min || value > max)
+        return fail(block, option, "%.40s is not from %ld to %ld", text, min, max);
     *ret = value;
     return true;
+}
+
+static bool get_boolean(const struct block *block, const char *option, bool *ret)
+{
+    const char *text = is_set(block, option) ? cfg_getstr(block->cfg, option) : "false";
+
+    *ret = strcmp(text, "true") == 0;
+    return *ret || strcmp(text, "false") == 0 || fail(block, option, "\"%.40s\" is neither true nor false", text);
 }
 
 __attribute__((format(printf, 3, 4))) static bool set_default(const struct block *block, char **string,
@@ -512,12 +580,17 @@ __attribute__((format(printf, 3, 4))) static bool set_default(const struct block
     return len >= 0 || out_of_memory(block->parse);
 }
 
+static void free_string(char **string)
+{
+    free(*string);
+    *string = NULL;
+}
+
 /* "" stands for "do not check"; in struct config that is NULL. */
 static bool empty_is_null(char **string)
 {
     if (*string != NULL && (*string)[0] == '\0') {
-        free(*string);
-        *string = NULL;
+        free_string(string);
         return true;
     }
     return false;
@@ -528,12 +601,12 @@ static bool check_path(const struct block *block, const char *option, const char
     return path == NULL || path[0] == '/' || fail(block, option, "\"%s\" is no absolute path", path);
 }
 
-/* The id becomes part of addresses, of a file name and of a claim. */
+/* With a url, the id becomes part of addresses and of a file name. */
 static bool is_plain_id(const char *id)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-    return id[0] != '\0' && id[0] != '.' && id[strspn(id, plain)] == '\0';
+    return id[0] != '.' && id[strspn(id, plain)] == '\0';
 }
 
 static bool read_id(const struct block *block, struct tenant *tenant)
@@ -542,8 +615,10 @@ static bool read_id(const struct block *block, struct tenant *tenant)
 
     if (!check_string(block, "", id))
         return false;
-    if (!is_plain_id(id) || strlen(id) > TENANT_ID_MAX)
-        return fail(block, "", "the id is not 1 to %d of [A-Za-z0-9._-], or begins with a dot", TENANT_ID_MAX);
+    if (id[0] == '\0' || strlen(id) > TENANT_ID_MAX)
+        return fail(block, "", "the id is not of 1 to %d bytes", TENANT_ID_MAX);
+    if (is_set(block, "url") && !is_plain_id(id))
+        return fail(block, "", "with url, the id is made of [A-Za-z0-9._-] and does not begin with a dot");
     tenant->id = strdup(id);
     tenant->claims.tenant_id = strdup(id);
     return (tenant->id != NULL && tenant->claims.tenant_id != NULL) || out_of_memory(block->parse);
@@ -553,13 +628,17 @@ static bool read_id(const struct block *block, struct tenant *tenant)
 static bool check_url(const struct block *block, const char *option, const char *url)
 {
     static const char scheme[] = "https://";
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/[]%!$&'()*+,;=";
 
     if (url == NULL)
         return true;
     if (strncmp(url, scheme, sizeof scheme - 1) != 0)
         return fail(block, option, "\"%s\" does not begin with https://", url);
-    if (url[strcspn(url, "?#@ \\")] != '\0' || url[sizeof scheme - 1] == '/' || url[sizeof scheme - 1] == '\0')
-        return fail(block, option, "\"%s\" has no host, or a user, query, fragment, blank or backslash", url);
+    if (strchr("/:", url[sizeof scheme - 1]) != NULL) /* also the end of the string */
+        return fail(block, option, "\"%s\" has no host", url);
+    if (url[strspn(url, legal)] != '\0')
+        return fail(block, option, "\"%s\" has a user, a query, a fragment or a character that no such address has",
+                    url);
     return true;
 }
 
@@ -569,8 +648,7 @@ static bool read_url(const struct block *block, struct tenant *tenant)
 
     if (!get_string(block, "url", &tenant->url) || !check_url(block, "url", tenant->url))
         return false;
-    len = tenant->url != NULL ? strlen(tenant->url) : 0;
-    if (len > 0 && tenant->url[len - 1] == '/')
+    for (len = tenant->url != NULL ? strlen(tenant->url) : 0; len > 0 && tenant->url[len - 1] == '/'; len--)
         tenant->url[len - 1] = '\0';
     if (!get_string(block, "discovery", &tenant->discovery) || !check_url(block, "discovery", tenant->discovery))
         return false;
@@ -670,7 +748,7 @@ static bool read_tenant(const struct block *block, struct tenant *tenant)
 {
     struct claims_policy *claims = &tenant->claims;
 
-    claims->leeway = 30;
+    claims->leeway = LEEWAY;
     return read_id(block, tenant) && read_url(block, tenant) && read_keys(block, tenant)
         && read_algorithms(block, tenant) && read_binding(block, tenant)
         && get_integer(block, "leeway", 0, CLAIMS_LEEWAY_MAX, &claims->leeway)
@@ -700,6 +778,17 @@ static bool check_tenant(const struct block *block, size_t index)
     return true;
 }
 
+/* A token's subject is never longer (claims.h), so a longer one would be a line that silently does nothing. */
+static bool check_subjects(const struct block *block, const struct string_list *subjects)
+{
+    size_t i;
+
+    for (i = 0; i < subjects->count; i++)
+        if (strlen(subjects->items[i]) > SUBJECT_MAX)
+            return fail(block, "sub", "a subject is longer than %d bytes", SUBJECT_MAX);
+    return true;
+}
+
 static bool read_user(const struct block *block, struct user_block *user)
 {
     const char *name = cfg_title(block->cfg);
@@ -707,32 +796,49 @@ static bool read_user(const struct block *block, struct user_block *user)
     if (!identity_is_valid_name(slice_of(name)))
         return fail(block, "", "it is no valid user name");
     user->name = strdup(name);
-    user->api_key = is_set(block, "api_key") && cfg_getbool(block->cfg, "api_key") == cfg_true;
-    return (user->name != NULL || out_of_memory(block->parse)) && get_list(block, "sub", &user->subjects);
+    return (user->name != NULL || out_of_memory(block->parse)) && get_boolean(block, "api_key", &user->api_key)
+        && get_list(block, "sub", &user->subjects) && check_subjects(block, &user->subjects);
+}
+
+/* The last character is the anchor, not "\\$", a literal dollar. */
+static bool is_anchored(const char *pattern)
+{
+    size_t len = strlen(pattern), backslashes = 0;
+
+    if (len < 2 || pattern[0] != '^' || pattern[len - 1] != '$')
+        return false;
+    while (pattern[len - 2 - backslashes] == '\\') /* the ^ ends it */
+        backslashes++;
+    return backslashes % 2 == 0;
+}
+
+static bool compile_pattern(const struct block *block, struct map_block *map)
+{
+    CLEANUP(free_string) char *pattern = NULL;
+    char message[EVIDENCE_MAX / 2];
+    int error;
+
+    if (!get_string(block, "pattern", &pattern))
+        return false;
+    if (!is_anchored(pattern))
+        return fail(block, "pattern", "it does not begin with ^ and end with $");
+    error = regcomp(&map->regex, pattern, REG_EXTENDED);
+    if (error == REG_ESPACE)
+        return out_of_memory(block->parse);
+    if (error != 0) {
+        regerror(error, &map->regex, message, sizeof message);
+        return fail(block, "pattern", "%s", message);
+    }
+    map->pattern = pattern; /* which tells that the regex is to be freed */
+    pattern = NULL;
+    return map->regex.re_nsub > 0 || fail(block, "pattern", "it has no group ( ) whose match is the user");
 }
 
 static bool read_map(const struct block *block, struct map_block *map)
 {
-    size_t len;
-    int error;
-
     if (!is_set(block, "claim") || !is_set(block, "pattern"))
         return fail(block, "", "claim and pattern must be set");
-    if (!get_name(block, "claim", &map->claim, NULL) || !get_string(block, "pattern", &map->pattern))
-        return false;
-    len = strlen(map->pattern);
-    if (len < 2 || map->pattern[0] != '^' || map->pattern[len - 1] != '$' || map->pattern[len - 2] == '\\')
-        return fail(block, "pattern", "it does not begin with ^ and end with $");
-    error = regcomp(&map->regex, map->pattern, REG_EXTENDED);
-    if (error != 0) {
-        char message[EVIDENCE_MAX / 2];
-
-        regerror(error, &map->regex, message, sizeof message);
-        free(map->pattern); /* regcomp() failed: there is nothing for regfree() */
-        map->pattern = NULL;
-        return fail(block, "pattern", "%s", message);
-    }
-    return map->regex.re_nsub > 0 || fail(block, "pattern", "it has no group ( ) whose match is the user");
+    return get_name(block, "claim", &map->claim, NULL) && compile_pattern(block, map);
 }
 
 static bool read_group(const struct block *block, struct group_block *group)
@@ -742,9 +848,10 @@ static bool read_group(const struct block *block, struct group_block *group)
     if (!identity_is_valid_name(slice_of(name)))
         return fail(block, "", "it is no valid group name");
     group->name = strdup(name);
-    group->session = is_set(block, "session") && cfg_getbool(block->cfg, "session") == cfg_true;
     if (group->name == NULL)
         return out_of_memory(block->parse);
+    if (!get_boolean(block, "session", &group->session))
+        return false;
     if (group->session && strcmp(name, "root") == 0)
         return fail(block, "session", "gid 0 is never given for a session");
     return get_list(block, "claim", &group->values);
@@ -924,30 +1031,48 @@ static bool read_revocation_path(struct parse *parse)
         && check_path(&top, "revocation_list", config->revocation_path);
 }
 
-static bool read_all(struct parse *parse, struct slice text)
+static bool copy_text(struct parse *parse, struct slice text)
+{
+    parse->len = text.len;
+    parse->text = malloc(text.len + 1);
+    if (parse->text == NULL)
+        return out_of_memory(parse);
+    if (text.len > 0)
+        memcpy(parse->text, text.bytes, text.len);
+    return true;
+}
+
+static bool read_all(struct parse *parse)
 {
     bool parsed;
 
-    if (!scan_text(parse, text))
-        return false;
     pthread_mutex_lock(&confuse_lock);
-    parsed = run_confuse(parse, text);
+    parsed = run_confuse(parse);
     pthread_mutex_unlock(&confuse_lock);
     return parsed && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse) && read_services(parse);
 }
 
+static void parse_clear(struct parse *parse)
+{
+    /* cfg_free() also ends the scanner, which may be another thread's just now. */
+    pthread_mutex_lock(&confuse_lock);
+    cfg_free(parse->cfg);
+    pthread_mutex_unlock(&confuse_lock);
+    free(parse->outline.mentions);
+    free(parse->text);
+}
+
 bool config_file_parse(struct verdict *verdict, const char *path, struct slice text, struct config *ret_config)
 {
-    struct parse parse = { .verdict = verdict, .path = path, .config = ret_config };
-    bool ok;
+    CLEANUP(parse_clear) struct parse parse = { .verdict = verdict, .path = path, .config = ret_config };
 
     *ret_config = (struct config){ .path = strdup(path) };
-    ok = ret_config->path != NULL ? read_all(&parse, text) : out_of_memory(&parse);
-    cfg_free(parse.cfg);
-    free(parse.outline.mentions);
-    if (!ok)
-        config_file_clear(ret_config);
-    return ok;
+    if (ret_config->path == NULL)
+        out_of_memory(&parse);
+    else if (copy_text(&parse, text) && scan_text(&parse) && read_all(&parse))
+        return true;
+    config_file_clear(ret_config);
+    return false;
 }
 
 static void list_clear(struct string_list *list)

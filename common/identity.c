@@ -87,18 +87,25 @@ static bool map_by_block(struct verdict *verdict, const struct user_block *block
     return set_user(verdict, identity, slice_of(block->name), wanted);
 }
 
-/* Does the pattern match the whole of the value? "^a|b$" is anchored to the eye and matches parts all the same. */
-static bool match_whole(const struct map_block *map, struct slice value, struct slice *ret_capture)
+/*
+ * Capture 1, when the pattern matches the whole of the value: "^a|b$" is anchored to the eye and matches parts all the
+ * same. The empty slice without bytes when it does not. False when memory is too short to know.
+ */
+static bool match_whole(struct verdict *verdict, const struct map_block *map, struct slice value,
+                        struct slice *ret_capture)
 {
     char text[SUBJECT_MAX + 1];
     regmatch_t match[2];
+    int error;
 
     memcpy(text, value.bytes, value.len);
     text[value.len] = '\0';
-    if (regexec(&map->regex, text, 2, match, 0) != 0 || match[0].rm_so != 0 || (size_t)match[0].rm_eo != value.len
-        || match[1].rm_so < 0)
-        return false;
-    *ret_capture = (struct slice){ value.bytes + match[1].rm_so, (size_t)(match[1].rm_eo - match[1].rm_so) };
+    error = regexec(&map->regex, text, 2, match, 0);
+    if (error != 0 && error != REG_NOMATCH)
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "map of %s", map->claim);
+    *ret_capture = (struct slice){ NULL, 0 };
+    if (error == 0 && match[0].rm_so == 0 && (size_t)match[0].rm_eo == value.len && match[1].rm_so >= 0)
+        *ret_capture = (struct slice){ value.bytes + match[1].rm_so, (size_t)(match[1].rm_eo - match[1].rm_so) };
     return true;
 }
 
@@ -109,8 +116,13 @@ static bool map_by_pattern(struct verdict *verdict, const struct identity_rules 
     size_t i;
 
     for (i = 0; i < rules->map_count; i++) {
-        if (!claims_text(NULL, claims->payload, rules->maps[i].claim, &value)
-            || !match_whole(&rules->maps[i], value, &name))
+        if (json_member(claims->payload, rules->maps[i].claim) == NULL)
+            continue;
+        /* A value that is there and broken is not passed over: another map would choose another user. */
+        if (!claims_text(verdict, claims->payload, rules->maps[i].claim, &value)
+            || !match_whole(verdict, &rules->maps[i], value, &name))
+            return false;
+        if (name.bytes == NULL)
             continue;
         if (!set_user(verdict, identity, name, wanted))
             return false;

@@ -50,11 +50,12 @@ struct identity {
 
 /*
  * The local user: of a user block that lists the subject, else of the first map whose claim is there and whose pattern
- * matches all of it. A name with a user block is never reached by a pattern: the block says who may have it.
- * `wanted` is the account that the host asks for, or NULL; with several blocks for one subject it picks one.
- * The groups: each group block that lists a value of the groups claim.
+ * matches all of it; a claim that is there and no text (claims_text()) refuses. A name with a user block is never
+ * reached by a pattern: the block says who may have it. `wanted` is the account that the host asks for, or NULL; with
+ * several blocks for one subject it picks one. The groups: each group block that lists a value of the groups claim.
  * Asks nothing of the system.
- * False with USER_UNMAPPED, USER_AMBIGUOUS (several blocks, none wanted), USER_NAME_INVALID, USER_MISMATCH.
+ * False with USER_UNMAPPED, USER_AMBIGUOUS (several blocks, none wanted), USER_NAME_INVALID, USER_MISMATCH,
+ * CLAIM_INVALID or OUT_OF_MEMORY.
  */
 bool identity_map(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
                   const struct claims_policy *policy, const char *wanted, struct identity *ret_identity);

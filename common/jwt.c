@@ -87,6 +87,7 @@ static bool read_header(struct verdict *verdict, struct jwt *jwt)
     if (!header_string(verdict, json, "alg", &header->alg) || !header_string(verdict, json, "typ", &header->typ)
         || !header_string(verdict, json, "cty", &content_type) || !header_string(verdict, json, "kid", &header->kid))
         return false;
+    header->has_typ = json_member(json, "typ") != NULL;
     header->has_kid = json_member(json, "kid") != NULL;
     /* A kid goes into log lines and comparisons: NUL and other control bytes have no business there. */
     if (header->kid.len > SUBJECT_MAX || slice_has_control(header->kid))
@@ -213,6 +214,7 @@ static size_t signature_text_len(struct slice header_part, jwt_rsa_signature_len
 enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signature_len, const void *context)
 {
     struct parts parts;
+    struct slice rest;
     size_t dots = 0, i;
     bool is_clean = true;
 
@@ -226,11 +228,10 @@ enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signatu
         return is_clean && split(text, &parts) ? JWT_WHOLE : JWT_NOT;
     if (!is_clean || text.len >= JWT_MAX_LEN || dots > 2)
         return JWT_WHOLE;
-    if (dots < 2)
+    if (!slice_cut(text, '.', &parts.header, &rest) || !slice_cut(rest, '.', &parts.payload, &parts.signature))
         return JWT_PART;
-    if (text.bytes[text.len - 1] == '.') /* the cut may fall just behind the second dot */
-        return text.bytes[text.len - 2] == '.' ? JWT_WHOLE : JWT_PART;
-    if (!split(text, &parts))
+    if (parts.payload.len == 0)
         return JWT_WHOLE;
+    /* The cut may fall just behind the second dot: no signature yet is a beginning, too. */
     return parts.signature.len < signature_text_len(parts.header, rsa_signature_len, context) ? JWT_PART : JWT_WHOLE;
 }

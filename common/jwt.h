@@ -18,7 +18,8 @@ struct jwt;
 /* Sender's word, all of it. Slices lent by the jwt; empty when absent. */
 struct jwt_header {
     struct slice alg;
-    struct slice typ;
+    bool has_typ;
+    struct slice typ; /* may be empty though present */
     bool has_kid;
     struct slice kid; /* without control bytes; may be empty though present */
 };

@@ -15,8 +15,8 @@
 #ifndef LATCHKEY_REASON_H
 #define LATCHKEY_REASON_H
 
-#define TOLD_REFUSED     "Token not accepted."
-#define TOLD_EXPIRED     "The token expired %s ago."
+#define TOLD_REFUSED "Token not accepted."
+#define TOLD_EXPIRED "The token expired %s ago."
 
 /* clang-format off */
 #define REASONS(X) \

@@ -6,7 +6,7 @@
 #include "cleanup.h"
 #include "json.h"
 
-#define NUMBER_MAX    9007199254740992.0 /* 2^53, as for the dates of a token */
+#define NUMBER_MAX    (UINT64_C(1) << 53) /* as for the dates of a token */
 #define NUMBER_DIGITS 16
 
 /* One kind of entry: sorted texts, and for issued-before the time that goes with each. */
@@ -133,15 +133,17 @@ static bool add_value(const struct reader *reader, enum kind kind, struct slice 
     }
     if (value.len == 0)
         return refuse(reader, "the value is missing");
-    if (value.len > SUBJECT_MAX || slice_has_control(value))
-        return refuse(reader, "the value is longer than 256 bytes or holds control characters");
+    if (value.len > SUBJECT_MAX)
+        return refuse(reader, "the value is longer than 256 bytes");
+    if (slice_has_control(value) || !slice_is_utf8(value))
+        return refuse(reader, "the value holds control characters, or is not UTF-8");
     return add(reader, kind, value, before);
 }
 
 /* s since 1970: digits only. */
 static bool parse_time(struct slice text, double *ret)
 {
-    double value = 0;
+    uint64_t value = 0; /* a double would round 2^53 + 1 down */
     size_t i;
 
     if (text.len == 0 || text.len > NUMBER_DIGITS)
@@ -149,9 +151,9 @@ static bool parse_time(struct slice text, double *ret)
     for (i = 0; i < text.len; i++) {
         if (text.bytes[i] < '0' || text.bytes[i] > '9')
             return false;
-        value = value * 10 + (text.bytes[i] - '0');
+        value = value * 10 + (uint64_t)(text.bytes[i] - '0');
     }
-    *ret = value;
+    *ret = (double)value;
     return value <= NUMBER_MAX;
 }
 

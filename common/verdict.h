@@ -114,8 +114,9 @@ struct attempt {
 #define LOG_LINE_MAX 4096
 /*
  * "verdict=reject reason=token_expired service=sshd user=alice rhost=192.0.2.7 credential=jwt tenant=… sub=… kid=…
- * jti=… exp=… detail=…". Unknown facts are left out, and values are cut to SUBJECT_MAX bytes. A value that holds anything but [A-Za-z0-9._:/@+-] stands in
- * double quotes, with `"` and `\` escaped; it never holds a control byte, so nobody can write a line of their own.
+ * jti=… exp=… detail=…". Unknown facts are left out, and values are cut to SUBJECT_MAX bytes. A value that holds
+ * anything but [A-Za-z0-9._:/@+-] stands in double quotes, with `"` and `\` escaped; it never holds a control byte, so
+ * nobody can write a line of their own.
  */
 void verdict_log_line(const struct verdict *verdict, const struct attempt *attempt, char line[LOG_LINE_MAX]);
 

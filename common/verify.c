@@ -154,7 +154,8 @@ static bool check_age(struct verdict *verdict, const struct service_rules *servi
         return true;
     if (!login->has_issued_at)
         return verdict_reject(verdict, REASON_CLAIM_MISSING, "iat, which max_age needs");
-    if ((double)(now - policy->leeway - service->max_age) > login->issued_at)
+    /* In doubles nothing overflows, whatever the clock and the configuration say. */
+    if ((double)now - (double)policy->leeway - (double)service->max_age > login->issued_at)
         return verdict_reject(verdict, REASON_TOKEN_TOO_OLD, "iat=%.15g now=%lld max_age=%lld", login->issued_at,
                               (long long)now, (long long)service->max_age);
     return true;

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 cd "${1:-$(dirname "$0")/..}"
-flags=(-std=c11 -D_GNU_SOURCE -Icommon -Ipam -Wall -Wextra -Wundef -Werror -fsyntax-only -x c -)
+flags=(-std=c11 -D_GNU_SOURCE -Icommon -Ipam -Iexamples -Wall -Wextra -Wundef -Werror -fsyntax-only -x c -)
 failures=0
 count=0
 for header in common/*.h pam/*.h cli/*.h examples/*.h tests/*.h tests/*/*.h; do

@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "base64url.h"
@@ -36,6 +37,32 @@
 /* clang-format off */
 #define BYTES(text) { (text), sizeof(text) - 1 }
 /* clang-format on */
+
+/* In place of OpenSSL's allocator: the allocation that `allocations_left` counts down to fails. -1: none. */
+static int allocations_left = -1;
+
+static bool is_short(void)
+{
+    return allocations_left >= 0 && allocations_left-- == 0;
+}
+
+static void *allocate(size_t len, const char *file, int line)
+{
+    (void)file, (void)line;
+    return is_short() ? NULL : malloc(len);
+}
+
+static void *reallocate(void *bytes, size_t len, const char *file, int line)
+{
+    (void)file, (void)line;
+    return is_short() ? NULL : realloc(bytes, len);
+}
+
+static void release(void *bytes, const char *file, int line)
+{
+    (void)file, (void)line;
+    free(bytes);
+}
 
 /* Parse from memory of exactly the text's size, so that a sanitizer sees one byte too many. */
 static bool parse(struct verdict *verdict, struct slice text, struct jwks **ret_jwks)
@@ -714,6 +741,35 @@ static void rule_28_the_error_queue_of_the_host_stays(void **state)
     ERR_clear_error();
 }
 
+/* The first test of all, so that the library context is made in it. */
+static void rule_32_a_short_memory_refuses_the_set_and_loses_no_key(void **state)
+{
+    static const char text[] = SET(KEY(RSA_MEMBERS) "," KEY(EC_MEMBERS(256)) "," KEY(OKP_MEMBERS));
+    unsigned refused = 0;
+    bool is_met = true;
+    int allocations;
+    size_t i;
+
+    (void)state;
+    for (allocations = 0; is_met; allocations++) {
+        struct verdict verdict;
+        struct jwks *jwks = NULL;
+        bool ok;
+
+        allocations_left = allocations;
+        ok = parse(&verdict, slice_of(text), &jwks);
+        is_met = allocations_left < 0; /* or no allocation was left that could fail */
+        allocations_left = -1;
+        for (i = 0; ok && i < jwks_count(jwks); i++)
+            assert_note(jwks, i, NULL);
+        if (!ok)
+            assert_int_equal(verdict.reason, REASON_OUT_OF_MEMORY);
+        refused += !ok;
+        jwks_free(&jwks);
+    }
+    assert_true(refused > 0);
+}
+
 static void free_accepts_nothing(void **state)
 {
     struct jwks *jwks = NULL;
@@ -735,6 +791,7 @@ static void rule_28_the_library_context_is_apart_and_made_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_32_a_short_memory_refuses_the_set_and_loses_no_key),
         cmocka_unit_test(rule_07_and_08_keys_that_are_usable),
         cmocka_unit_test(rule_20_a_good_key_beside_a_broken_one_still_works),
         cmocka_unit_test(rule_20_a_set_without_a_usable_key_is_refused),
@@ -752,5 +809,7 @@ int main(void)
         cmocka_unit_test(free_accepts_nothing),
     };
 
+    if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ LogLevel DEBUG1
 ANSWER = """#!/bin/sh
 printf '%s\\n' "$1" >>"$PROMPTS"
 case $1 in
-*assword:*) [ -n "${PASSWORD+x}" ] && printf '%s\\n' "$PASSWORD" ;;
+*assword*) [ -n "${PASSWORD+x}" ] && printf '%s\\n' "$PASSWORD" ;;
 *) if [ -n "${TYPED+x}" ]; then printf '%s\\n' "$TYPED"; else exec @ASKPASS@ "$1"; fi ;;
 esac
 """
@@ -153,10 +153,6 @@ def add_users():
         lines.append(f"{user}:{digest}:20000:0:99999:7:::")
     shadow.write_text("\n".join(lines) + "\n")
     Path("/etc/nologin").unlink(missing_ok=True)
-    sudoers = Path("/etc/sudoers")
-    sudoers.unlink(missing_ok=True)
-    sudoers.write_text("Defaults passwd_tries=1, !lecture\nroot, %alice, %bob ALL=(ALL) ALL\n")
-    sudoers.chmod(0o440)
 
 
 def build_variable(name):
@@ -295,6 +291,7 @@ class Host:
         self.write_config()
         self.write_keys()
         self.write("hmac.key", tokens.HMAC_SECRET + b"\n", mode=0o600)
+        self.write_sudoers()
         for service in ("sshd", "sudo", "su", "login"):
             self.example_stack(service)
         self.example_stack("sudo", service="pamtester")
@@ -325,7 +322,14 @@ class Host:
     def revoke(self, *lines):
         return self.write("revoked", "".join(f"{line}\n" for line in lines))
 
-    # PAM stacks
+    # Files of others
+
+    @staticmethod
+    def write_sudoers(defaults="passwd_tries=1, !lecture"):
+        path = Path("/etc/sudoers")
+        path.unlink(missing_ok=True)
+        path.write_text(f"Defaults {defaults}\nroot, %alice, %bob ALL=(ALL) ALL\n")
+        path.chmod(0o440)
 
     def example_stack(self, name, service=None, module=MODULE):
         """The example as it stands; only where the module lies differs."""

@@ -7,7 +7,7 @@
  * Calls: authenticate, account, setcred, chauthtok. -s sets PAM_SILENT. Modes of the conversation:
  *   lines    each prompt gets the next line of standard input, and PAM_CONV_ERR when there is none
  *   repeat   each prompt gets the first line
- *   drip     each prompt gets one byte of the first line, and its last byte for ever
+ *   drip     the first prompt gets the first line, each further one a single byte for ever
  *   null     PAM_SUCCESS without a reply
  *   empty    a reply without a text
  *   refuse   PAM_CONV_ERR
@@ -34,14 +34,12 @@ struct talk {
 static char *answer(struct talk *talk)
 {
     size_t i = talk->asked++;
-    char byte[2] = "";
 
     if (strcmp(talk->mode, "lines") == 0)
         return i < talk->line_count ? strdup(talk->lines[i]) : NULL;
     if (strcmp(talk->mode, "repeat") == 0)
         return strdup(talk->lines[0]);
-    byte[0] = talk->lines[0][i < strlen(talk->lines[0]) ? i : strlen(talk->lines[0]) - 1];
-    return strdup(byte);
+    return strdup(i == 0 ? talk->lines[0] : "A");
 }
 
 static int reply(struct talk *talk, const struct pam_message *message, struct pam_response *response)

@@ -319,6 +319,8 @@ GROUP = 'group "daemon" { claim = {"501b38ea-16af-4cd2-9f20-35675d2c001e"} }\n'
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {} }\nservice "sshd" { require_group = {"daemon"} }\n'),
     ("error", 7, "credentials: the list is empty", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {} }\n'),
     ("note", 7, "API keys are refused", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
+    ("note", 7, "gives sessions no groups",
+     'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {"g"} session = true }\n'),
     ("note", 6, 'can give "daemon"',
      'user "daemon" { sub = {"x"} }\nmap { claim = "email" pattern = "^([a-z]+)@example\\\\.com$" }\n'),
 ])

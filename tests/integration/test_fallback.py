@@ -124,14 +124,14 @@ def test_an_empty_answer_goes_on_to_the_local_password(host, client):
     done = getattr(host, client)("alice", typed="", password=PASSWORDS["alice"])
     assert done.returncode == 0, done.stderr
     owner = "root" if client == "ssh" else "alice"
-    assert [p for p in host.prompts(owner) if "assword:" in p] and len(host.prompts(owner)) == 2
+    assert [p for p in host.prompts(owner) if "assword" in p] and len(host.prompts(owner)) == 2
     assert host.reasons() == ["credential_absent"]
 
 
 def test_a_refused_token_is_not_followed_by_a_question_for_a_password(host):
     done = host.ssh("alice", host.token(sub=tokens.ADMIN), password=PASSWORDS["alice"])
     assert done.returncode == 255
-    assert not [p for p in host.prompts() if "assword:" in p]
+    assert not [p for p in host.prompts() if "assword" in p]
 
 
 def test_the_example_of_login_takes_a_token_and_a_local_password(host):

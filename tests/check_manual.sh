@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# The manual pages name every sub-command, option, check, reason, return code and configuration option that exists, and
+# none that does not. What exists is asked of the code.
+# usage: tests/check_manual.sh BUILD_DIRECTORY [SOURCE_TREE]
+set -euo pipefail
+
+build=$(cd "${1:?usage: check_manual.sh BUILD_DIRECTORY [SOURCE_TREE]}" && pwd)
+cd "${2:-$(dirname "$0")/..}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cat >"$work/names.c" <<'EOF'
+#include <stdio.h>
+#include "config.h"
+#include "options.h"
+#define X(id, name, pam, exit, told, sentence) { name, #pam, exit },
+static const struct { const char *name, *pam; int exit; } reasons[] = { REASONS(X) };
+#undef X
+int main(void)
+{
+    const char *const *option = config_option_names();
+    const char *name;
+    size_t i;
+
+    for (i = 0; i < REASON_COUNT; i++) {
+        printf("reason %s %s %d\n", reasons[i].name, reasons[i].pam, reasons[i].exit);
+        printf("code %s\n", reasons[i].pam);
+    }
+    for (i = 0; i < CHECK_COUNT; i++)
+        printf("check %s\n", check_name((enum check)i));
+    for (i = 0; (name = pam_options_name(i)) != NULL; i++)
+        printf("pam %s\n", name);
+    while (*option != NULL)
+        printf("config %s\n", *option++);
+    return 0;
+}
+EOF
+# shellcheck disable=SC2046
+${CC:-cc} -std=c11 -D_GNU_SOURCE -Icommon -Ipam '-DLATCHKEY_SYSCONFDIR=""' '-DLATCHKEY_LOCALSTATEDIR=""' \
+    "$work/names.c" pam/options.c "$build/.libs/libcommon.a" -o "$work/names" \
+    $(pkg-config --libs libcrypto json-c libconfuse) -pthread
+"$work/names" >"$work/all"
+
+exists() { # a kind of name, as the code has them
+    sed -n "s/^$1 //p" "$work/all" | sort -u
+}
+section() { # page, section: its text
+    awk -v wanted="$2" '/^\.Sh /{ title = substr($0, 5); gsub(/"/, "", title); inside = title == wanted; next } inside' "$1"
+}
+failures=0
+compare() { # what, what exists, what is documented
+    if [ -z "$2" ]; then
+        echo "manual: found no $1 in the code"
+        failures=$((failures + 1))
+        return
+    fi
+    local difference
+    difference=$(diff <(echo "$2") <(echo "$3") | sed -n 's/^< /  not documented: /p; s/^> /  does not exist: /p')
+    [ -n "$difference" ] || return 0
+    echo "manual: $1:"
+    echo "$difference"
+    failures=$((failures + 1))
+}
+
+page=cli/latchkey.1
+compare "$page: reasons, with their PAM code and exit status" "$(exists reason)" \
+    "$(section $page REASONS | awk '$1 == ".It" { print $3, $6, $9 }' | sort)"
+compare "$page: checks" "$(exists check)" "$(section $page CHECKS | awk '$1 == ".It" { print $3 }' | sort)"
+
+# Each command of the usage text has its file, whose table names the long options.
+commands=$("$build/latchkey" --help | sed -n 's/^  latchkey \([a-z]*\) .*/\1/p' | sort)
+compare "$page: commands" "$commands" "$(section $page COMMANDS | awk '$2 == "Ic" { print $3 }' | sort)"
+compare "$page: options of the commands" \
+    "$({ echo "any help"; echo "any version"
+        for command in $commands; do
+            grep -oP '{ "\K[a-z-]+(?=", (no|required|optional)_argument)' "cli/$command.c" | sed "s/^/$command /"
+        done; } | sort)" \
+    "$(section $page COMMANDS | awk '$1 == ".Pp" && !depth { command = "any" } $2 == "Ic" { command = $3 }
+        $1 == ".Bl" { depth++ } $1 == ".El" { depth-- }
+        $2 == "Fl" && $1 == ".It" { print command, substr($3, 2) }' | sort)"
+
+page=pam/pam_latchkey.8
+compare "$page: options" "$(exists pam)" \
+    "$(section $page OPTIONS | awk '$1 == ".It" { sub("=", "", $3); print $3 }' | sort)"
+compare "$page: return codes" "$({ exists code; echo PAM_IGNORE; } | sort)" \
+    "$(section $page "RETURN CODES" | awk '$1 == ".It" { print $3 }' | sort)"
+
+page=common/latchkey.conf.5
+compare "$page: options" "$(exists config)" \
+    "$(section $page OPTIONS | awk '$1 == ".Ss" { block = $2 == "Outside" ? "" : $2 "." }
+        $1 == ".It" { print block $3 }' | sort)"
+
+[ "$failures" -eq 0 ] || exit 1
+echo "manual: $(wc -l <"$work/all") names stand in their pages"

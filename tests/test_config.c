@@ -1,0 +1,639 @@
+#include "unit.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "signer.h"
+
+/*
+ * Each test writes files into a directory of its own and acquires them through the public door. In the texts below
+ * "@" stands for that directory.
+ */
+static char directory[] = "/tmp/latchkey-test-config-XXXXXX";
+static char *key_set; /* a good one */
+
+static const char *in_directory(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static void write_bytes(const char *name, struct slice text, mode_t mode)
+{
+    const char *path = in_directory(name);
+    FILE *file;
+
+    unlink(path);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text.bytes, 1, text.len, file), text.len);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+/* "@" becomes the directory, but not inside of a word, where it is an e-mail address. */
+static void write_config(const char *text)
+{
+    char *full = malloc(strlen(text) * 40 + 1), *out = full;
+
+    for (; *text != '\0'; text++)
+        if (text[0] == '@' && text[1] == '/')
+            out += sprintf(out, "%s", directory);
+        else
+            *out++ = *text;
+    write_bytes("latchkey.conf", (struct slice){ full, (size_t)(out - full) }, 0644);
+    free(full);
+}
+
+static const struct config *acquire(void)
+{
+    const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+
+    if (!config_acquire(&verdict, in_directory("latchkey.conf"), &config))
+        fail_msg("%s: %s", reason_name(verdict.reason), verdict.evidence);
+    return config;
+}
+
+#define GOOD  "tenant \"t1\" { url = \"https://auth.example.com\" keys = \"@/keys\" }\n"
+#define PLAIN "issuer = \"https://i.example.com\" audience = {\"a\"} keys = \"@/keys\" tenant_claim = \"\""
+
+static void a_minimal_tenant_gets_everything_from_its_url_and_id(void **state)
+{
+    const struct config *config;
+    const struct tenant *tenant;
+    size_t row;
+
+    (void)state;
+    write_config("tenant \"t1\" { url = \"https://auth.example.com/\" }\n");
+    config = acquire();
+    assert_int_equal(config->tenant_count, 1);
+    tenant = &config->tenants[0];
+    assert_string_equal(tenant->id, "t1");
+    assert_string_equal(tenant->url, "https://auth.example.com");
+    assert_string_equal(tenant->claims.issuer, "https://auth.example.com/tenant/t1/v2.0/Auth");
+    assert_string_equal(tenant->discovery,
+                        "https://auth.example.com/tenant/t1/v2.0/Auth/.well-known/openid-configuration");
+    assert_string_equal(tenant->keys_path, LATCHKEY_LOCALSTATEDIR "/lib/latchkey/t1.jwks");
+    assert_int_equal(tenant->claims.audiences.count, 1);
+    assert_string_equal(tenant->claims.audiences.items[0], "t1");
+    assert_string_equal(tenant->claims.tenant_claim, "https://agglestone.com/tenantId");
+    assert_string_equal(tenant->claims.subject_claim, "sub");
+    assert_string_equal(tenant->claims.groups_claim, "groups");
+    assert_int_equal(tenant->claims.leeway, 30);
+    for (row = 0; row < ALGORITHM_ROWS; row++)
+        assert_int_equal(tenant->algorithms[row],
+                         strcmp(algorithm_at(row)->name, "RS256") == 0
+                             || strcmp(algorithm_at(row)->name, "ES256") == 0);
+    assert_int_equal(config->default_service.credentials, CREDENTIALS_JWT);
+    assert_int_equal(config->default_service.max_age, 0);
+    assert_int_equal(config->default_service.require_group.count, 0);
+    assert_string_equal(config->revocation_path, LATCHKEY_SYSCONFDIR "/latchkey/revoked");
+    config_release(&config);
+    assert_null(config);
+}
+
+static void what_is_said_is_kept(void **state)
+{
+    const struct config *config;
+
+    (void)state;
+    write_config("# a comment\n// another\n/* and\n   a third: ${HOME} */\n"
+                 "tenant \"t1\" {\n url = \"https://auth.example.com\"\n keys = '@/keys' # behind\n leeway = 300\n"
+                 " issuer = \"\" audience = {}\n algorithms = {\"PS512\", \"EdDSA\"}\n type = \"at+jwt\"\n"
+                 " azp = {\"p\"} scope = {\"a\", \"b\"} subject_claim = \"oid\" groups_claim = \"roles\"\n}\n"
+                 "tenant \"t2\" { " PLAIN " }\n"
+                 "user \"alice\" { sub = {\"s1\", \"s 2\"} }\nuser \"bob\" { sub = {} api_key = true }\n"
+                 "map { claim = \"email\" pattern = \"^([a-z]+)@example\\\\.com$\" }\n"
+                 "map { claim = \"name\" pattern = '^([a-z]+)\\.x$' }\n"
+                 "group \"ops\" { claim = {\"g1\"} session = true }\ngroup \"svc\" { claim = {} }\n");
+    config = acquire();
+    assert_null(config->tenants[0].claims.issuer);
+    assert_int_equal(config->tenants[0].claims.audiences.count, 0);
+    assert_int_equal(config->tenants[0].claims.leeway, 300);
+    assert_string_equal(config->tenants[0].type, "at+jwt");
+    assert_int_equal(config->tenants[0].claims.scopes.count, 2);
+    assert_string_equal(config->tenants[0].claims.parties.items[0], "p");
+    assert_string_equal(config->tenants[0].claims.subject_claim, "oid");
+    assert_string_equal(config->tenants[0].claims.groups_claim, "roles");
+    assert_true(config->tenants[0].algorithms[algorithm_row(algorithm_find(slice_of("EdDSA")))]);
+    assert_false(config->tenants[0].algorithms[algorithm_row(algorithm_find(slice_of("RS256")))]);
+    assert_non_null(config->tenants[0].jwks);
+    assert_null(config->tenants[1].url);
+    assert_null(config->tenants[1].discovery);
+    assert_null(config->tenants[1].claims.tenant_claim);
+    assert_int_equal(config->identity.user_count, 2);
+    assert_string_equal(config->identity.users[0].subjects.items[1], "s 2");
+    assert_int_equal(config->identity.users[1].subjects.count, 0);
+    assert_true(config->identity.users[1].api_key);
+    assert_string_equal(config->identity.maps[0].pattern, "^([a-z]+)@example\\.com$");
+    assert_string_equal(config->identity.maps[1].pattern, "^([a-z]+)\\.x$");
+    assert_true(config->identity.groups[0].session);
+    assert_false(config->identity.groups[1].session);
+    config_release(&config);
+}
+
+static void a_service_inherits_what_it_leaves_out(void **state)
+{
+    const struct service_rules *rules;
+    const struct config *config;
+
+    (void)state;
+    write_config(GOOD "group \"ops\" { claim = {\"g\"} }\ngroup \"svc\" { claim = {\"h\"} }\n"
+                      "service \"sudo\" { max_age = 60 }\n"
+                      "service \"*\" { credentials = {\"jwt\", \"api_key\"} require_group = {\"ops\"} max_age = 600 }\n"
+                      "service \"sshd\" { require_group = {} credentials = {\"api_key\"} }\n");
+    config = acquire();
+    rules = config_service(config, "sudo");
+    assert_int_equal(rules->credentials, CREDENTIALS_JWT | CREDENTIALS_API_KEY);
+    assert_int_equal(rules->max_age, 60);
+    assert_string_equal(rules->require_group.items[0], "ops");
+    rules = config_service(config, "sshd");
+    assert_int_equal(rules->credentials, CREDENTIALS_API_KEY);
+    assert_int_equal(rules->max_age, 600);
+    assert_int_equal(rules->require_group.count, 0);
+    assert_ptr_equal(config_service(config, "login"), &config->default_service);
+    assert_ptr_equal(config_service(config, NULL), &config->default_service);
+    assert_int_equal(config_service(config, "login")->max_age, 600);
+    config_release(&config);
+}
+
+static void what_is_wrong_is_refused_with_its_line(void **state)
+{
+    static const struct {
+        const char *name, *text, *where;
+    } cases[] = {
+        { "an empty file", "", ":1: there is no tenant" },
+        { "an unknown option", GOOD "user \"a\" {\n uid = 5 }\n", ":3: no such option 'uid'" },
+        { "an unknown block", GOOD "users { }\n", ":2: no such option 'users'" },
+        { "an unknown option outside of blocks", "leeway = 5\n" GOOD, ":1: no such option 'leeway'" },
+        { "an option of another block", GOOD "user \"a\" { leeway = 1 }\n", ":2: no such option 'leeway'" },
+        { "a missing title", "tenant { url = \"https://a\" }\n", ":1:" },
+        { "an unclosed block", GOOD "user \"a\" {\n", ":3: a block or a list has no end" },
+        { "an unclosed list", GOOD "user \"a\" { sub = {\"x\"\n", ":3: a block or a list has no end" },
+        { "an unclosed string", GOOD "user \"a { }\n", ":2: a string has no end" },
+        { "a string over two lines", GOOD "user \"a\nb\" { }\n", ":2: a string has no end" },
+        { "a brace too many", GOOD "}\n", ":2:" },
+        { "a NUL-free but foreign character", GOOD "; user \"a\" {}\n", ":2: the character ';'" },
+        { "a function call", GOOD "include(\"/etc/passwd\")\n", ":2: the character '('" },
+        { "an expansion in double quotes", GOOD "user \"${USER}\" {}\n", ":2: \"${\"" },
+        { "an expansion in single quotes", GOOD "user '${USER}' {}\n", ":2: \"${\"" },
+        { "an expansion without quotes", GOOD "user ${USER} {}\n", ":2: \"${\"" },
+        { "an expansion behind a hash in a string", GOOD "user \"# ${USER}\" {}\n", ":2: \"${\"" },
+        { "an expansion behind slashes in a string", GOOD "user \"// ${USER}\" {}\n", ":2: \"${\"" },
+        { "an expansion behind a quoted quote", GOOD "user \"\\\"${USER}\" {}\n", ":2: \"${\"" },
+        { "an expansion behind a comment", GOOD "/* \" */ user \"${USER}\" {}\n", ":2: \"${\"" },
+        { "a backslash that would be dropped", GOOD "map { claim = \"e\"\n pattern = \"^(a)\\.b$\" }\n",
+          ":3: a backslash" },
+        { "a byte by escape", GOOD "user \"a\\x00b\" { }\n", ":2: a backslash" },
+        { "a duplicate tenant", GOOD "\ntenant \"t1\" { url = \"https://b.example.com\" }\n", ":3: found duplicate" },
+        { "a duplicate user", GOOD "user \"a\" {}\nuser \"a\" {}\n", ":3: found duplicate" },
+        { "a duplicate service", GOOD "service \"*\" {}\nservice \"*\" {}\n", ":3: found duplicate" },
+        { "a scalar twice", "tenant \"t\" {\n leeway = 1\n leeway = 2\n url = \"https://a\" }\n",
+          ":3: leeway stands twice" },
+        { "a list twice", GOOD "user \"a\" {\n sub = {\"x\"}\n sub = {\"y\"} }\n", ":4: sub stands twice" },
+        { "an option twice outside", "revocation_list = \"/a\"\nrevocation_list = \"/b\"\n" GOOD,
+          ":2: revocation_list" },
+        { "a word for a number", "tenant \"t\" { url = \"https://a\"\n leeway = soon }\n", ":2:" },
+        { "a number with a unit", "tenant \"t\" { url = \"https://a\"\n leeway = 30s }\n", ":2:" },
+        { "a negative leeway", "tenant \"t\" { url = \"https://a\"\n leeway = -1 }\n", ":2:" },
+        { "a leeway beyond the limit", "tenant \"t\" { url = \"https://a\"\n leeway = 301 }\n",
+          ":2: tenant \"t\": leeway: 301 is not" },
+        { "a number beyond long", "tenant \"t\" { url = \"https://a\"\n leeway = 99999999999999999999 }\n", ":2:" },
+        { "a word for a boolean", GOOD "user \"a\" {\n api_key = perhaps }\n", ":3:" },
+        { "a list for a string", "tenant \"t\" {\n url = {\"https://a\"} }\n", ":2:" },
+        { "a tenant without url and issuer", "tenant \"t\" { keys = \"@/keys\" audience = {\"a\"} }\n", "issuer" },
+        { "a tenant without url and keys", "tenant \"t\" { issuer = \"i\" audience = {\"a\"} }\n", ":1: tenant \"t\"" },
+        { "http", "tenant \"t\" {\n url = \"http://a.example.com\" }\n", ":2: tenant \"t\": url:" },
+        { "no host", "tenant \"t\" {\n url = \"https://\" }\n", ":2: tenant \"t\": url:" },
+        { "no host but a path", "tenant \"t\" {\n url = \"https:///x\" }\n", ":2: tenant \"t\": url:" },
+        { "a user in the url", "tenant \"t\" {\n url = \"https://u@a\" }\n", ":2: tenant \"t\": url:" },
+        { "a query in the url", "tenant \"t\" {\n url = \"https://a/?x\" }\n", ":2: tenant \"t\": url:" },
+        { "a fragment in the url", "tenant \"t\" {\n url = \"https://a/#x\" }\n", ":2: tenant \"t\": url:" },
+        { "a discovery without TLS", "tenant \"t\" { url = \"https://a\"\n discovery = \"http://a\" }\n", ":2:" },
+        { "an id with a slash", "tenant \"../t\" { url = \"https://a\" }\n", ":1: tenant \"../t\"" },
+        { "an id with a dot before it", "tenant \".t\" { url = \"https://a\" }\n", ":1: tenant \".t\"" },
+        { "an empty id", "tenant \"\" { url = \"https://a\" }\n", ":1: tenant \"\"" },
+        { "a relative path", "tenant \"t\" { url = \"https://a\"\n keys = \"keys\" }\n", ":2: tenant \"t\": keys:" },
+        { "a relative revocation list", "revocation_list = \"revoked\"\n" GOOD, ":1:" },
+        { "both a secret and keys", "tenant \"t\" { url = \"https://a\" keys = \"/k\"\n hmac_secret_file = \"/s\" }\n",
+          ":2: tenant \"t\": hmac_secret_file:" },
+        { "an unknown algorithm", "tenant \"t\" { url = \"https://a\"\n algorithms = {\"RS256\", \"none\"} }\n",
+          ":2: tenant \"t\": algorithms: \"none\"" },
+        { "an algorithm in lower case", "tenant \"t\" { url = \"https://a\"\n algorithms = {\"rs256\"} }\n", ":2:" },
+        { "no algorithm", "tenant \"t\" { url = \"https://a\"\n algorithms = {} }\n", ":2:" },
+        { "HMAC without a secret", "tenant \"t\" { url = \"https://a\"\n algorithms = {\"HS256\"} }\n", ":2:" },
+        { "a public algorithm with a secret",
+          "tenant \"t\" { url = \"https://a\" hmac_secret_file = \"/s\"\n algorithms = {\"RS256\"} }\n", ":2:" },
+        { "a waived issuer without a tenant claim",
+          "tenant \"t\" { url = \"https://a\" tenant_claim = \"\"\n issuer = \"\" }\n", ":2: tenant \"t\": issuer:" },
+        { "a waived audience without a tenant claim",
+          "tenant \"t\" { url = \"https://a\" tenant_claim = \"\"\n audience = {} }\n", ":2: tenant \"t\": audience:" },
+        { "an empty scope", "tenant \"t\" { url = \"https://a\"\n scope = {} }\n", ":2: tenant \"t\": scope:" },
+        { "an empty azp", "tenant \"t\" { url = \"https://a\"\n azp = {} }\n", ":2: tenant \"t\": azp:" },
+        { "an empty type", "tenant \"t\" { url = \"https://a\"\n type = \"\" }\n", ":2: tenant \"t\": type:" },
+        { "an empty audience string", "tenant \"t\" { url = \"https://a\"\n audience = {\"\"} }\n", ":2:" },
+        { "a control character", "tenant \"t\" { url = \"https://a\"\n subject_claim = \"a\001b\" }\n", ":2:" },
+        { "two plain tenants of one issuer", "tenant \"a\" { " PLAIN " }\ntenant \"b\" { " PLAIN " }\n",
+          ":2: tenant \"b\": issuer:" },
+        { "a user name with a slash", GOOD "user \"a/b\" {}\n", ":2: user \"a/b\"" },
+        { "a user name of digits", GOOD "user \"1000\" {}\n", ":2: user \"1000\"" },
+        { "an empty user name", GOOD "user \"\" {}\n", ":2: user \"\"" },
+        { "a user name of 33 bytes", GOOD "user \"abcdefghijklmnopqrstuvwxyzabcdefg\" {}\n", ":2: user" },
+        { "an empty subject", GOOD "user \"a\" {\n sub = {\"\"} }\n", ":3: user \"a\": sub:" },
+        { "a pattern without ^", GOOD "map { claim = \"e\"\n pattern = \"(a)$\" }\n", ":3: map: pattern:" },
+        { "a pattern without $", GOOD "map { claim = \"e\"\n pattern = \"^(a)\" }\n", ":3: map: pattern:" },
+        { "a pattern with an escaped $", GOOD "map { claim = \"e\"\n pattern = \"^(a)\\\\$\" }\n",
+          ":3: map: pattern:" },
+        { "a pattern without a group", GOOD "map { claim = \"e\"\n pattern = \"^a$\" }\n", ":3: map: pattern:" },
+        { "a broken pattern", GOOD "map { claim = \"e\"\n pattern = \"^(a$\" }\n", ":3: map: pattern:" },
+        { "a pattern without a claim", GOOD "map { pattern = \"^(a)$\" }\n", ":2: map: claim and pattern" },
+        { "a claim without a pattern", GOOD "map { claim = \"e\" }\n", ":2: map: claim and pattern" },
+        { "the second map", GOOD "map { claim = \"e\" pattern = \"^(a)$\" }\nmap { claim = \"e\"\n pattern = \"a\" }\n",
+          ":4: map: pattern:" },
+        { "root's group for a session", GOOD "group \"root\" { claim = {\"g\"}\n session = true }\n",
+          ":3: group \"root\"" },
+        { "a group that no block defines", GOOD "service \"x\" {\n require_group = {\"ops\"} }\n",
+          ":3: service \"x\": require_group:" },
+        { "a group that no block defines, in *", GOOD "service \"*\" {\n require_group = {\"ops\"} }\n",
+          ":3: service \"*\"" },
+        { "an unknown credential", GOOD "service \"x\" {\n credentials = {\"password\"} }\n", ":3: service \"x\"" },
+        { "no credential", GOOD "service \"x\" {\n credentials = {} }\n", ":3: service \"x\"" },
+        { "a max_age of nothing", GOOD "service \"x\" {\n max_age = 0 }\n", ":3: service \"x\": max_age:" },
+        { "an enormous max_age", GOOD "service \"x\" {\n max_age = 9223372036854775807 }\n", ":3: service \"x\"" },
+        { "an empty service", GOOD "service \"\" { }\n", ":2: service \"\"" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *config = NULL;
+        struct verdict verdict = VERDICT_INIT;
+        char where[256];
+
+        ROW(cases[i].name);
+        write_config(cases[i].text);
+        if (config_acquire(&verdict, in_directory("latchkey.conf"), &config))
+            fail_msg("it was accepted");
+        assert_int_equal(verdict.reason, REASON_CONFIG_INVALID);
+        snprintf(where, sizeof where, "%s%s", cases[i].where[0] == ':' ? in_directory("latchkey.conf") : "",
+                 cases[i].where);
+        if (strstr(verdict.evidence, where) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", verdict.evidence, where);
+        assert_null(config);
+    }
+}
+
+static void a_nul_byte_is_refused(void **state)
+{
+    const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+
+    (void)state;
+    write_bytes("latchkey.conf", LITERAL("tenant \"t\" { url = \"https://a\" }\n\0user \"a\" {}\n"), 0644);
+    assert_false(config_acquire(&verdict, in_directory("latchkey.conf"), &config));
+    assert_non_null(strstr(verdict.evidence, ":2: a NUL byte"));
+}
+
+/* Rule 28. */
+static void rule_28_the_environment_and_the_locale_have_no_say(void **state)
+{
+    const struct config *config;
+
+    (void)state;
+    setenv("HOME", "/nowhere", 1);
+    write_config(GOOD "user \"a\" { sub = {\"~/x\", \"$HOME\", \"$(id)\"} }\n");
+    config = acquire();
+    assert_string_equal(config->identity.users[0].subjects.items[0], "~/x");
+    assert_string_equal(config->identity.users[0].subjects.items[1], "$HOME");
+    assert_string_equal(config->identity.users[0].subjects.items[2], "$(id)");
+    config_release(&config);
+}
+
+static void rule_30_a_configuration_that_others_can_write_is_refused(void **state)
+{
+    static const struct {
+        mode_t mode;
+        bool ok;
+    } cases[] = { { 0644, true }, { 0600, true }, { 0664, false }, { 0646, false }, { 0666, false } };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *config = NULL;
+        struct verdict verdict = VERDICT_INIT;
+
+        write_config(GOOD);
+        assert_int_equal(chmod(in_directory("latchkey.conf"), cases[i].mode), 0);
+        assert_int_equal(config_acquire(&verdict, in_directory("latchkey.conf"), &config), cases[i].ok);
+        assert_int_equal(verdict.reason, cases[i].ok ? REASON_UNDECIDED : REASON_CONFIG_INVALID);
+        config_release(&config);
+    }
+}
+
+static void a_missing_configuration_is_refused_and_noticed_when_it_comes(void **state)
+{
+    const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+
+    (void)state;
+    unlink(in_directory("latchkey.conf"));
+    assert_false(config_acquire(&verdict, in_directory("latchkey.conf"), &config));
+    assert_int_equal(verdict.reason, REASON_CONFIG_INVALID);
+    assert_non_null(strstr(verdict.evidence, in_directory("latchkey.conf")));
+    write_config(GOOD);
+    config = acquire();
+    config_release(&config);
+}
+
+static void a_key_set_that_cannot_be_used_closes_its_own_tenant_only(void **state)
+{
+    static const struct {
+        const char *name, *content;
+        mode_t mode;
+        enum reason reason;
+    } cases[] = {
+        { "absent", NULL, 0, REASON_JWKS_UNAVAILABLE },
+        { "writable by others", "{\"keys\":[]}", 0666, REASON_JWKS_UNAVAILABLE },
+        { "empty file", "", 0644, REASON_JWKS_INVALID },
+        { "no keys", "{\"keys\":[]}", 0644, REASON_JWKS_INVALID },
+        { "no JSON", "keys", 0644, REASON_JWKS_INVALID },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *config;
+
+        ROW(cases[i].name);
+        if (cases[i].content != NULL)
+            write_bytes("other", slice_of(cases[i].content), cases[i].mode);
+        else
+            unlink(in_directory("other"));
+        write_config(GOOD "tenant \"t2\" { url = \"https://b.example.com\" keys = \"@/other\" }\n");
+        config = acquire();
+        assert_non_null(config->tenants[0].jwks);
+        assert_null(config->tenants[1].jwks);
+        assert_int_equal(config->tenants[1].keys_failure.reason, cases[i].reason);
+        assert_non_null(strstr(config->tenants[1].keys_failure.evidence, in_directory("other")));
+        config_release(&config);
+    }
+}
+
+static void rule_06_the_secret_is_at_least_as_long_as_the_hash(void **state)
+{
+    static const struct {
+        const char *name, *content, *algorithms;
+        mode_t mode;
+        const char *type; /* NULL: not usable */
+    } cases[] = {
+        { "32 bytes for HS256", "0123456789abcdef0123456789abcdef", "\"HS256\"", 0600, "HMAC 32" },
+        { "a final newline is not part of it", "0123456789abcdef0123456789abcdef\n", "\"HS256\"", 0600, "HMAC 32" },
+        { "a second newline is", "0123456789abcdef0123456789abcdef\n\n", "\"HS256\"", 0600, "HMAC 33" },
+        { "31 bytes", "0123456789abcdef0123456789abcde\n", "\"HS256\"", 0600, NULL },
+        { "32 bytes for HS512 alone", "0123456789abcdef0123456789abcdef", "\"HS512\"", 0600, NULL },
+        { "base64url", "base64url:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\n", "\"HS256\"", 0600, "HMAC 32" },
+        { "padded base64url", "base64url:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n", "\"HS256\"", 0600, NULL },
+        { "readable by others", "0123456789abcdef0123456789abcdef", "\"HS256\"", 0604, NULL },
+        { "readable by the group", "0123456789abcdef0123456789abcdef", "\"HS256\"", 0640, NULL },
+        { "an empty file", "", "\"HS256\"", 0600, NULL },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *config;
+        char text[512];
+
+        ROW(cases[i].name);
+        write_bytes("secret", slice_of(cases[i].content), cases[i].mode);
+        snprintf(text, sizeof text,
+                 "tenant \"t\" { url = \"https://a\" hmac_secret_file = \"@/secret\" algorithms = {%s} }\n",
+                 cases[i].algorithms);
+        write_config(text);
+        config = acquire();
+        if (cases[i].type != NULL)
+            assert_string_equal(jwks_type(config->tenants[0].jwks, 0), cases[i].type);
+        else
+            assert_null(config->tenants[0].jwks);
+        config_release(&config);
+    }
+}
+
+static void rule_19_a_list_that_cannot_be_used_is_a_failure(void **state)
+{
+    static const struct {
+        const char *name, *content;
+        mode_t mode;
+        bool ok;
+    } cases[] = {
+        { "a good one", "sub s\n", 0644, true },          { "an empty one", "", 0644, true },
+        { "absent though configured", NULL, 0, false },   { "writable by others", "sub s\n", 0666, false },
+        { "not understood", "subject s\n", 0644, false },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *config;
+
+        ROW(cases[i].name);
+        unlink(in_directory("revoked"));
+        if (cases[i].content != NULL)
+            write_bytes("revoked", slice_of(cases[i].content), cases[i].mode);
+        write_config("revocation_list = \"@/revoked\"\n" GOOD);
+        config = acquire();
+        assert_int_equal(config->revocation_failure.reason,
+                         cases[i].ok ? REASON_UNDECIDED : REASON_REVOCATION_UNAVAILABLE);
+        config_release(&config);
+    }
+}
+
+static void a_changed_file_gives_a_new_snapshot_and_the_old_one_lives_on(void **state)
+{
+    const struct config *before, *after;
+
+    (void)state;
+    write_config("revocation_list = \"@/revoked\"\n" GOOD);
+    write_bytes("revoked", slice_of("sub a\n"), 0644);
+    before = acquire();
+    write_bytes("revoked", slice_of("sub a\nsub b\n"), 0644);
+    after = acquire();
+    assert_int_equal(revocation_count(before->revocation), 1);
+    assert_int_equal(revocation_count(after->revocation), 2);
+    config_release(&after);
+    write_bytes("revoked", slice_of("sub a\nsub c\n"), 0644); /* as long as before */
+    after = acquire();
+    {
+        struct verdict verdict = VERDICT_INIT;
+
+        assert_false(revocation_check_subject(&verdict, after->revocation, slice_of("c")));
+    }
+    config_release(&after);
+    write_config("nonsense");
+    {
+        struct verdict verdict = VERDICT_INIT;
+
+        assert_false(config_acquire(&verdict, in_directory("latchkey.conf"), &after));
+    }
+    assert_string_equal(before->tenants[0].id, "t1");
+    config_release(&before);
+}
+
+static void an_unchanged_configuration_is_read_once(void **state)
+{
+    const struct config *first, *second;
+
+    (void)state;
+    write_config(GOOD);
+    sleep(3); /* the files settle */
+    first = acquire();
+    second = acquire();
+    assert_ptr_equal(first, second);
+    config_release(&first);
+    config_release(&second);
+}
+
+static void several_paths_stand_side_by_side(void **state)
+{
+    const struct config *configs[12];
+    char name[32], text[256];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(configs); i++) {
+        struct verdict verdict = VERDICT_INIT;
+
+        snprintf(name, sizeof name, "conf-%zu", i);
+        snprintf(text, sizeof text, "tenant \"n%zu\" { url = \"https://a\" }\n", i);
+        write_bytes(name, slice_of(text), 0644);
+        assert_true(config_acquire(&verdict, in_directory(name), &configs[i]));
+    }
+    for (i = 0; i < COUNT(configs); i++) {
+        snprintf(name, sizeof name, "n%zu", i);
+        assert_string_equal(configs[i]->tenants[0].id, name);
+        config_release(&configs[i]);
+        snprintf(name, sizeof name, "conf-%zu", i);
+        unlink(in_directory(name));
+    }
+}
+
+static void *acquire_often(void *stop)
+{
+    while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED)) {
+        const struct config *config = NULL;
+        struct verdict verdict = VERDICT_INIT;
+
+        if (!config_acquire(&verdict, in_directory("latchkey.conf"), &config) || config->tenant_count != 1)
+            return (void *)"a thread was refused";
+        config_release(&config);
+    }
+    return NULL;
+}
+
+static void rule_31_threads_share_a_configuration_that_changes(void **state)
+{
+    pthread_t threads[3];
+    bool stop = false;
+    size_t i;
+    int round;
+
+    (void)state;
+    write_config(GOOD);
+    for (i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, acquire_often, &stop), 0);
+    for (round = 0; round < 50; round++) {
+        char text[512];
+
+        snprintf(text, sizeof text, "tenant \"t1\" { url = \"https://auth.example.com\" leeway = %d }\n", round);
+        write_bytes("next", slice_of(text), 0644);
+        assert_int_equal(rename(in_directory("next"), in_directory("latchkey.conf")), 0);
+        usleep(2000);
+    }
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    for (i = 0; i < COUNT(threads); i++) {
+        void *complaint;
+
+        pthread_join(threads[i], &complaint);
+        assert_null(complaint);
+    }
+}
+
+static void thousands_of_users_are_read(void **state)
+{
+    char *text = NULL;
+    const struct config *config;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    int i;
+
+    (void)state;
+    fputs(GOOD, out);
+    for (i = 0; i < 5000; i++)
+        fprintf(out, "user \"u%d\" { sub = {\"s%d\"} }\n", i, i);
+    fclose(out);
+    write_config(text);
+    config = acquire();
+    assert_int_equal(config->identity.user_count, 5000);
+    assert_string_equal(config->identity.users[4999].subjects.items[0], "s4999");
+    config_release(&config);
+    free(text);
+}
+
+static int set_up(void **state)
+{
+    struct signer *signer = signer_generate("ES256", 0);
+    struct json *set = json_new_object(), *keys = json_new_array();
+
+    (void)state;
+    if (mkdtemp(directory) == NULL || !json_append(keys, signer_jwk(signer, "k", "ES256"))
+        || !json_add(set, "keys", keys))
+        return -1;
+    key_set = strdup(json_print(set, false));
+    json_free(&set);
+    signer_free(&signer);
+    write_bytes("keys", slice_of(key_set), 0644);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    static const char *const names[] = { "keys", "latchkey.conf", "other", "secret", "revoked", "next" };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(names); i++)
+        unlink(in_directory(names[i]));
+    free(key_set);
+    return rmdir(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_minimal_tenant_gets_everything_from_its_url_and_id),
+        cmocka_unit_test(what_is_said_is_kept),
+        cmocka_unit_test(a_service_inherits_what_it_leaves_out),
+        cmocka_unit_test(what_is_wrong_is_refused_with_its_line),
+        cmocka_unit_test(a_nul_byte_is_refused),
+        cmocka_unit_test(rule_28_the_environment_and_the_locale_have_no_say),
+        cmocka_unit_test(rule_30_a_configuration_that_others_can_write_is_refused),
+        cmocka_unit_test(a_missing_configuration_is_refused_and_noticed_when_it_comes),
+        cmocka_unit_test(a_key_set_that_cannot_be_used_closes_its_own_tenant_only),
+        cmocka_unit_test(rule_06_the_secret_is_at_least_as_long_as_the_hash),
+        cmocka_unit_test(rule_19_a_list_that_cannot_be_used_is_a_failure),
+        cmocka_unit_test(a_changed_file_gives_a_new_snapshot_and_the_old_one_lives_on),
+        cmocka_unit_test(an_unchanged_configuration_is_read_once),
+        cmocka_unit_test(several_paths_stand_side_by_side),
+        cmocka_unit_test(rule_31_threads_share_a_configuration_that_changes),
+        cmocka_unit_test(thousands_of_users_are_read),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

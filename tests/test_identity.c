@@ -1,0 +1,375 @@
+#include "fixture.h"
+
+#include "identity.h"
+
+static char sub[] = "sub", groups[] = "groups", tenant_id[] = "t-1";
+static const struct claims_policy policy = { .tenant_id = tenant_id, .subject_claim = sub, .groups_claim = groups };
+
+#define LIST(...)                                                                     \
+    {                                                                                 \
+        (char *[]){ __VA_ARGS__ }, sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *) \
+    }
+#define TEXT(text) ((char[]){ text })
+
+static struct user_block users[] = {
+    { TEXT("alice"), LIST(TEXT("s-alice"), TEXT("s-alice-2")), false },
+    { TEXT("root"), LIST(TEXT("s-root")), false },
+    { TEXT("svc-a"), LIST(TEXT("s-both")), true },
+    { TEXT("svc-b"), LIST(TEXT("s-other"), TEXT("s-both")), true },
+    { TEXT("closed"), { NULL, 0 }, false },
+};
+static struct map_block maps[] = {
+    { .claim = TEXT("email"), .pattern = TEXT("^([a-z][a-z0-9_-]*)@example\\.com$") },
+    { .claim = TEXT("nick"), .pattern = TEXT("^(.*)$") },
+    { .claim = TEXT("half"), .pattern = TEXT("^(a)|(b)$") },
+    { .claim = TEXT("late"), .pattern = TEXT("^late-(.+)$") },
+};
+static struct group_block group_blocks[] = {
+    { TEXT("ops"), LIST(TEXT("g-ops"), TEXT("g-ops-2")), true },
+    { TEXT("devs"), LIST(TEXT("g-devs")), false },
+    { TEXT("nobody-is-in"), { NULL, 0 }, false },
+};
+static const struct identity_rules rules = {
+    users, COUNT(users), maps, COUNT(maps), group_blocks, COUNT(group_blocks)
+};
+
+static const struct member valid[] = {
+    { "sub", "\"s-new\"" },
+    { "exp", "1000300" },
+};
+
+static enum reason map(const struct identity_rules *by, const struct member *changes, const char *wanted,
+                       struct identity *identity)
+{
+    char *text = object_text(valid, COUNT(valid), changes);
+    struct verdict verdict = VERDICT_INIT;
+    struct json *json = NULL;
+    struct claims claims;
+    const char *error;
+    bool ok;
+
+    if (!json_parse(slice_of(text), &json, &error))
+        fail_msg("%s: %s", error, text);
+    assert_true(claims_read(&verdict, json, &policy, &claims));
+    ok = identity_map(&verdict, by, &claims, &policy, wanted, identity);
+    assert_int_equal(ok, verdict.reason == REASON_UNDECIDED);
+    if (ok)
+        assert_string_equal(verdict.user, identity->user);
+    json_free(&json);
+    free(text);
+    return verdict.reason;
+}
+
+#define A31 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static const struct {
+    const char *name;
+    struct member changes[CHANGES_MAX];
+    const char *wanted;
+    enum reason want;
+    const char *user;
+    bool is_explicit;
+} mappings[] = {
+    { "a user block", { { "sub", "\"s-alice\"" } }, NULL, REASON_UNDECIDED, "alice", true },
+    { "a user block's second subject", { { "sub", "\"s-alice-2\"" } }, NULL, REASON_UNDECIDED, "alice", true },
+    { "the wanted user", { { "sub", "\"s-alice\"" } }, "alice", REASON_UNDECIDED, "alice", true },
+    { "another one is wanted", { { "sub", "\"s-alice\"" } }, "bob", REASON_USER_MISMATCH, NULL, false },
+    { "root is wanted", { { "sub", "\"s-alice\"" } }, "root", REASON_USER_MISMATCH, NULL, false },
+    { "nobody is wanted", { { "sub", "\"s-alice\"" } }, "", REASON_USER_MISMATCH, NULL, false },
+    { "in other case", { { "sub", "\"s-alice\"" } }, "Alice", REASON_USER_MISMATCH, NULL, false },
+    { "root by a block", { { "sub", "\"s-root\"" } }, "root", REASON_UNDECIDED, "root", true },
+    { "a subject that only begins so", { { "sub", "\"s-alice-\"" } }, NULL, REASON_USER_UNMAPPED, NULL, false },
+    { "a subject in other case", { { "sub", "\"S-ALICE\"" } }, NULL, REASON_USER_UNMAPPED, NULL, false },
+    { "the name of the block is no subject", { { "sub", "\"alice\"" } }, "alice", REASON_USER_UNMAPPED, NULL, false },
+    { "two blocks and none wanted", { { "sub", "\"s-both\"" } }, NULL, REASON_USER_AMBIGUOUS, NULL, false },
+    { "two blocks and the first wanted", { { "sub", "\"s-both\"" } }, "svc-a", REASON_UNDECIDED, "svc-a", true },
+    { "two blocks and the second wanted", { { "sub", "\"s-both\"" } }, "svc-b", REASON_UNDECIDED, "svc-b", true },
+    { "two blocks and another wanted", { { "sub", "\"s-both\"" } }, "alice", REASON_USER_MISMATCH, NULL, false },
+    { "a block goes before a map",
+      { { "sub", "\"s-alice\"" }, { "email", "\"carol@example.com\"" } },
+      NULL,
+      REASON_UNDECIDED,
+      "alice",
+      true },
+    { "and no map is tried behind it",
+      { { "sub", "\"s-alice\"" }, { "email", "\"carol@example.com\"" } },
+      "carol",
+      REASON_USER_MISMATCH,
+      NULL,
+      false },
+    { "a map", { { "email", "\"carol@example.com\"" } }, NULL, REASON_UNDECIDED, "carol", false },
+    { "a map, the wanted user", { { "email", "\"carol@example.com\"" } }, "carol", REASON_UNDECIDED, "carol", false },
+    { "a map, another one wanted",
+      { { "email", "\"carol@example.com\"" } },
+      "dave",
+      REASON_USER_MISMATCH,
+      NULL,
+      false },
+    { "a name with a block is not reached by a map",
+      { { "email", "\"alice@example.com\"" } },
+      "alice",
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "nor is root", { { "email", "\"root@example.com\"" } }, NULL, REASON_USER_UNMAPPED, NULL, false },
+    { "nor one whose block lists nobody",
+      { { "email", "\"closed@example.com\"" } },
+      NULL,
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "no claim for any map", { { NULL, NULL } }, NULL, REASON_USER_UNMAPPED, NULL, false },
+    { "something behind the pattern's end",
+      { { "email", "\"carol@example.com.evil.org\"" } },
+      NULL,
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "something before its beginning",
+      { { "email", "\"x carol@example.com\"" } },
+      NULL,
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "a dot is a dot", { { "email", "\"carol@exampleXcom\"" } }, NULL, REASON_USER_UNMAPPED, NULL, false },
+    { "capitals do not fit", { { "email", "\"CAROL@example.com\"" } }, NULL, REASON_USER_UNMAPPED, NULL, false },
+    { "the next map, when the first does not match",
+      { { "email", "\"x\"" }, { "nick", "\"erin\"" } },
+      NULL,
+      REASON_UNDECIDED,
+      "erin",
+      false },
+    { "the first map that matches decides",
+      { { "email", "\"carol@example.com\"" }, { "nick", "\"erin\"" } },
+      "erin",
+      REASON_USER_MISMATCH,
+      NULL,
+      false },
+    { "a pattern that is anchored to the eye only: matches all",
+      { { "half", "\"a\"" } },
+      NULL,
+      REASON_UNDECIDED,
+      "a",
+      false },
+    { "a pattern that is anchored to the eye only: a part",
+      { { "half", "\"ab\"" } },
+      NULL,
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "a group that took no part in the match", { { "half", "\"b\"" } }, NULL, REASON_USER_UNMAPPED, NULL, false },
+    { "an empty capture", { { "nick", "\" \"" } }, NULL, REASON_USER_NAME_INVALID, NULL, false },
+    { "32 bytes", { { "late", "\"late-" A31 "a\"" } }, NULL, REASON_UNDECIDED, A31 "a", false },
+    { "33 bytes", { { "late", "\"late-" A31 "aa\"" } }, NULL, REASON_USER_NAME_INVALID, NULL, false },
+    { "an option of a command", { { "nick", "\"-rf\"" } }, NULL, REASON_USER_NAME_INVALID, NULL, false },
+    { "a path", { { "nick", "\"../etc\"" } }, NULL, REASON_USER_NAME_INVALID, NULL, false },
+    { "a field of passwd(5)", { { "nick", "\"x:0:0\"" } }, NULL, REASON_USER_NAME_INVALID, NULL, false },
+    { "a number", { { "nick", "\"0\"" } }, NULL, REASON_USER_NAME_INVALID, NULL, false },
+    { "letters beyond ASCII", { { "nick", "\"r\u00f6ot\"" } }, NULL, REASON_USER_NAME_INVALID, NULL, false },
+};
+
+static void rule_22_the_user_comes_from_a_block_or_an_anchored_pattern(void **state)
+{
+    struct identity identity;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(mappings); i++) {
+        ROW(mappings[i].name);
+        assert_int_equal(map(&rules, mappings[i].changes, mappings[i].wanted, &identity), mappings[i].want);
+        if (mappings[i].want != REASON_UNDECIDED)
+            continue;
+        assert_string_equal(identity.user, mappings[i].user);
+        assert_int_equal(identity.user_is_explicit, mappings[i].is_explicit);
+    }
+}
+
+static const struct {
+    const char *name;
+    struct member changes[CHANGES_MAX];
+} broken_values[] = {
+    { "a NUL", { { "email", "\"carol@example.com\\u0000.evil.org\"" } } },
+    { "a NUL, though the next map would match", { { "email", "\"x\\u0000\"" }, { "nick", "\"erin\"" } } },
+    { "a line end", { { "email", "\"carol@example.com\\n\"" } } },
+    { "a number", { { "email", "1" }, { "nick", "\"erin\"" } } },
+    { "null", { { "email", "null" }, { "nick", "\"erin\"" } } },
+    { "empty", { { "email", "\"\"" }, { "nick", "\"erin\"" } } },
+};
+
+static void rule_04_a_broken_value_is_mapped_to_nobody(void **state)
+{
+    struct identity identity;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(broken_values); i++) {
+        ROW(broken_values[i].name);
+        assert_int_equal(map(&rules, broken_values[i].changes, NULL, &identity), REASON_CLAIM_INVALID);
+    }
+    ROW("a block does not look at it");
+    assert_int_equal(
+        map(&rules, (struct member[CHANGES_MAX]){ { "sub", "\"s-alice\"" }, { "email", "1" } }, NULL, &identity),
+        REASON_UNDECIDED);
+}
+
+static const struct {
+    const char *name, *value;
+    const char *want[3];
+} memberships[] = {
+    { "no claim", NULL, { NULL } },
+    { "one", "[\"g-ops\"]", { "ops" } },
+    { "the second value of a block", "[\"g-ops-2\"]", { "ops" } },
+    { "a string is one group", "\"g-devs\"", { "devs" } },
+    { "both, in the order of the blocks", "[\"g-devs\",\"x\",\"g-ops\"]", { "ops", "devs" } },
+    { "twice the same is once", "[\"g-ops\",\"g-ops-2\",\"g-ops\"]", { "ops" } },
+    { "a display name is no value", "[\"ops\",\"devs\"]", { NULL } },
+    { "another case", "[\"G-OPS\"]", { NULL } },
+    { "only the beginning", "[\"g-op\",\"g-ops \"]", { NULL } },
+    { "one string that names two", "\"g-ops g-devs\"", { NULL } },
+    { "an empty string", "[\"\"]", { NULL } },
+    { "an empty array", "[]", { NULL } },
+};
+
+static void rule_24_groups_are_matched_by_their_stable_value(void **state)
+{
+    struct identity identity;
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT(memberships); i++) {
+        const struct member changes[CHANGES_MAX] = { { "sub", "\"s-alice\"" }, { "groups", memberships[i].value } };
+
+        ROW(memberships[i].name);
+        assert_int_equal(map(&rules, changes, NULL, &identity), REASON_UNDECIDED);
+        for (j = 0; memberships[i].want[j] != NULL; j++)
+            assert_string_equal(identity.groups[j], memberships[i].want[j]);
+        assert_int_equal(identity.group_count, j);
+        assert_int_equal(identity_has_group(&identity, "ops"), j > 0 && strcmp(identity.groups[0], "ops") == 0);
+        assert_false(identity_has_group(&identity, ""));
+        assert_false(identity_has_group(&identity, "nobody-is-in"));
+    }
+}
+
+static void no_rules_open_nothing(void **state)
+{
+    const struct identity_rules none = { .user_count = 0 };
+    struct identity identity;
+
+    (void)state;
+    assert_int_equal(map(&none, (struct member[CHANGES_MAX]){ { "sub", "\"root\"" } }, "root", &identity),
+                     REASON_USER_UNMAPPED);
+}
+
+static const struct {
+    const char *name;
+    struct slice value;
+    bool is_valid;
+} names[] = {
+    { "a name", { "alice", 5 }, true },
+    { "all that may be in it", { "_aZ09.-b$", 9 }, true },
+    { "one letter", { "a", 1 }, true },
+    { "an underscore", { "_", 1 }, true },
+    { "32 bytes", { A31 "a", 32 }, true },
+    { "33 bytes", { A31 "aa", 33 }, false },
+    { "nothing", { NULL, 0 }, false },
+    { "a digit first", { "0a", 2 }, false },
+    { "a minus first", { "-a", 2 }, false },
+    { "a dot first", { ".a", 2 }, false },
+    { "a dollar first", { "$", 1 }, false },
+    { "a dollar in the middle", { "a$b", 3 }, false },
+    { "two dollars", { "a$$", 3 }, false },
+    { "a blank", { "a b", 3 }, false },
+    { "a slash", { "a/b", 3 }, false },
+    { "a colon", { "a:b", 3 }, false },
+    { "an at sign", { "a@b", 3 }, false },
+    { "a backslash", { "a\\b", 3 }, false },
+    { "a NUL behind", { "a\0", 2 }, false },
+    { "a line end behind", { "a\n", 2 }, false },
+    { "beyond ASCII", { "a\xc3\xa4", 3 }, false },
+    { "neighbours of the letters: @ [ ` {", { "a@[`{", 5 }, false },
+};
+
+static void rule_22_names_are_those_of_the_system(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(names); i++) {
+        ROW(names[i].name);
+        assert_int_equal(identity_is_valid_name(names[i].value), names[i].is_valid);
+    }
+}
+
+static const struct {
+    const char *name, *user;
+    bool is_explicit;
+    enum reason want;
+} accounts[] = {
+    { "a user by a block", "daemon", true, REASON_UNDECIDED },
+    { "a user by a pattern", "daemon", false, REASON_UNDECIDED },
+    { "uid 0 by a block", "root", true, REASON_UNDECIDED },
+    { "uid 0 by a pattern", "root", false, REASON_USER_FORBIDDEN },
+    { "nobody has this name", "no-such-user-here", true, REASON_USER_UNKNOWN },
+    { "nobody has this name, by a pattern", "no-such-user-here", false, REASON_USER_UNKNOWN },
+};
+
+static void rule_22_the_user_exists_and_uid_0_is_explicit(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(accounts); i++) {
+        struct identity identity = { .user_is_explicit = accounts[i].is_explicit };
+        struct verdict verdict = VERDICT_INIT;
+
+        ROW(accounts[i].name);
+        snprintf(identity.user, sizeof identity.user, "%s", accounts[i].user);
+        assert_int_equal(identity_check_account(&verdict, &identity), accounts[i].want == REASON_UNDECIDED);
+        assert_int_equal(verdict.reason, accounts[i].want);
+    }
+}
+
+static void a_block_is_found_by_its_whole_name(void **state)
+{
+    (void)state;
+    assert_ptr_equal(identity_user_block(&rules, "svc-b"), &users[3]);
+    assert_null(identity_user_block(&rules, "svc-"));
+    assert_null(identity_user_block(&rules, "SVC-B"));
+    assert_null(identity_user_block(&rules, ""));
+}
+
+static int compile_patterns(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(maps); i++)
+        if (regcomp(&maps[i].regex, maps[i].pattern, REG_EXTENDED) != 0)
+            return -1;
+    return 0;
+}
+
+static int free_patterns(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(maps); i++)
+        regfree(&maps[i].regex);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_22_the_user_comes_from_a_block_or_an_anchored_pattern),
+        cmocka_unit_test(rule_04_a_broken_value_is_mapped_to_nobody),
+        cmocka_unit_test(rule_24_groups_are_matched_by_their_stable_value),
+        cmocka_unit_test(no_rules_open_nothing),
+        cmocka_unit_test(rule_22_names_are_those_of_the_system),
+        cmocka_unit_test(rule_22_the_user_exists_and_uid_0_is_explicit),
+        cmocka_unit_test(a_block_is_found_by_its_whole_name),
+    };
+
+    return cmocka_run_group_tests(tests, compile_patterns, free_patterns);
+}

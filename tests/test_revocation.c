@@ -1,0 +1,196 @@
+#include "unit.h"
+
+#include "revocation.h"
+
+/* The list of `text`, which must be good. */
+static struct revocation *list_of(const char *text)
+{
+    struct verdict verdict = VERDICT_INIT;
+    struct revocation *list = NULL;
+
+    assert_true(revocation_parse(&verdict, slice_of(text), &list));
+    return list;
+}
+
+static bool passes(const struct revocation *list, const struct revocable *token)
+{
+    struct verdict verdict = VERDICT_INIT;
+    bool ok = revocation_check(&verdict, list, token);
+
+    assert_int_equal(verdict.reason, ok ? REASON_UNDECIDED : REASON_TOKEN_REVOKED);
+    return ok;
+}
+
+static struct revocable token_of(const char *subject, const char *jti, const char *kid, double issued_at)
+{
+    return (struct revocable){ slice_of(subject), slice_of(jti), slice_of(kid), issued_at >= 0, issued_at };
+}
+
+#define NO_IAT (-1.0)
+
+static void rule_19_what_the_list_names_is_revoked(void **state)
+{
+    static const struct {
+        const char *name, *list;
+        const char *subject, *jti, *kid;
+        double issued_at;
+        bool passes;
+    } cases[] = {
+        { "an empty list revokes nothing", "", "s", "j", "k", 1000, true },
+        { "a comment revokes nothing", "# sub s\n", "s", "j", "k", 1000, true },
+        { "a sub", "sub s\n", "s", "j", "k", 1000, false },
+        { "a sub without a line end", "sub s", "s", "j", "k", 1000, false },
+        { "a sub with a carriage return", "sub s\r\n", "s", "j", "k", 1000, false },
+        { "blanks around the value", "  sub \t s  \n", "s", "j", "k", 1000, false },
+        { "a sub with a blank in it", "sub a b\n", "a b", "j", "k", 1000, false },
+        { "another sub", "sub t\n", "s", "j", "k", 1000, true },
+        { "a longer sub", "sub ss\n", "s", "j", "k", 1000, true },
+        { "a shorter sub", "sub s\n", "ss", "j", "k", 1000, true },
+        { "case counts", "sub S\n", "s", "j", "k", 1000, true },
+        { "a jti", "jti j\n", "s", "j", "k", 1000, false },
+        { "a jti is no sub", "jti s\n", "s", "j", "k", 1000, true },
+        { "no jti is not the empty one", "jti j\n", "s", NULL, "k", 1000, true },
+        { "a kid", "kid k\n", "s", "j", "k", 1000, false },
+        { "a token without kid", "kid k\n", "s", "j", NULL, 1000, true },
+        { "the last of many", "sub a\nsub b\nsub c\nsub s\n", "s", "j", "k", 1000, false },
+        { "one of many, out of order", "sub z\nsub s\nsub a\nsub m\nsub b\n", "s", "j", "k", 1000, false },
+        { "twice the same", "sub s\nsub s\n", "s", "j", "k", 1000, false },
+        { "issued just before", "issued-before 1000\n", "s", "j", "k", 999.5, false },
+        { "issued at the time", "issued-before 1000\n", "s", "j", "k", 1000, true },
+        { "issued later", "issued-before 1000\n", "s", "j", "k", 1001, true },
+        { "without iat nobody knows", "issued-before 1000\n", "s", "j", "k", NO_IAT, false },
+        { "the later time counts", "issued-before 1000\nissued-before 900\n", "s", "j", "k", 950, false },
+        { "one subject's tokens of before", "issued-before 1000 sub s\n", "s", "j", "k", 999, false },
+        { "one subject's tokens of after", "issued-before 1000 sub s\n", "s", "j", "k", 1000, true },
+        { "one subject's without iat", "issued-before 1000 sub s\n", "s", "j", "k", NO_IAT, false },
+        { "another subject's tokens of before", "issued-before 1000 sub t\n", "s", "j", "k", 1, true },
+        { "another subject's without iat", "issued-before 1000 sub t\n", "s", "j", "k", NO_IAT, true },
+        { "the later time of one subject", "issued-before 1000 sub s\nissued-before 900 sub s\n", "s", "j", "k", 950,
+          false },
+        { "the earlier time first", "issued-before 900 sub s\nissued-before 1000 sub s\n", "s", "j", "k", 950, false },
+        { "a JSON string", "sub \"s \\u00e9\"\n", "s \xc3\xa9", "j", "k", 1000, false },
+        { "a JSON string keeps its blanks", "sub \" s \"\n", " s ", "j", "k", 1000, false },
+        { "2^53 is a time", "issued-before 9007199254740992\n", "s", "j", "k", 1000, false },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        struct revocation *list;
+        struct revocable token = token_of(cases[i].subject, cases[i].jti, cases[i].kid, cases[i].issued_at);
+
+        ROW(cases[i].name);
+        list = list_of(cases[i].list);
+        assert_int_equal(passes(list, &token), cases[i].passes);
+        revocation_free(&list);
+        assert_null(list);
+    }
+}
+
+static void rule_19_a_list_that_is_not_understood_is_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        struct slice text;
+        const char *where;
+    } cases[] = {
+        { "an unknown word", LITERAL("user alice\n"), "line 1" },
+        { "a word in upper case", LITERAL("SUB s\n"), "line 1" },
+        { "a word that begins like one", LITERAL("subs s\n"), "line 1" },
+        { "a missing value", LITERAL("sub a\nsub\n"), "line 2" },
+        { "a missing value with blanks", LITERAL("sub   \n"), "line 1" },
+        { "an empty JSON string", LITERAL("sub \"\"\n"), "line 1" },
+        { "a missing time", LITERAL("issued-before\n"), "line 1" },
+        { "a negative time", LITERAL("issued-before -1\n"), "line 1" },
+        { "a time with a fraction", LITERAL("issued-before 1.5\n"), "line 1" },
+        { "a date", LITERAL("issued-before 2026-01-01\n"), "line 1" },
+        { "a time beyond 2^53", LITERAL("issued-before 9007199254740993\n"), "line 1" },
+        { "a time of many digits", LITERAL("issued-before 00000000000001000\n"), "line 1" },
+        { "something else after the time", LITERAL("issued-before 1000 jti j\n"), "line 1" },
+        { "no subject after sub", LITERAL("# x\n\nissued-before 1000 sub\n"), "line 3" },
+        { "a NUL", LITERAL("sub a\0b\n"), "line 1" },
+        { "a NUL in a word", LITERAL("su\0b a\n"), "line 1" },
+        { "a control character", LITERAL("sub a\x01\n"), "line 1" },
+        { "a control character by escape", LITERAL("sub \"a\\u0001\"\n"), "line 1" },
+        { "a broken JSON string", LITERAL("sub \"a\n"), "line 1" },
+        { "two JSON strings", LITERAL("sub \"a\",\"b\"\n"), "line 1" },
+        { "text after a JSON string", LITERAL("sub \"a\" b\n"), "line 1" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        struct verdict verdict = VERDICT_INIT;
+        struct revocation *list = NULL;
+
+        ROW(cases[i].name);
+        assert_false(revocation_parse(&verdict, cases[i].text, &list));
+        assert_int_equal(verdict.reason, REASON_REVOCATION_UNAVAILABLE);
+        assert_non_null(strstr(verdict.evidence, cases[i].where));
+        assert_null(list);
+    }
+}
+
+static void values_are_at_most_256_bytes(void **state)
+{
+    char text[300] = "sub ";
+    struct verdict verdict = VERDICT_INIT;
+    struct revocation *list;
+
+    (void)state;
+    memset(text + 4, 'x', 256);
+    list = list_of(text);
+    assert_int_equal(revocation_count(list), 1);
+    revocation_free(&list);
+    text[4 + 256] = 'x';
+    assert_false(revocation_parse(&verdict, slice_of(text), &list));
+}
+
+static void a_list_of_many_entries_finds_each(void **state)
+{
+    const size_t many = 5000;
+    char *text = malloc(many * 16), name[16];
+    struct revocation *list;
+    size_t len = 0, i;
+
+    (void)state;
+    for (i = 0; i < many; i++)
+        len += (size_t)sprintf(text + len, "sub s%zu\n", i * 7919 % many);
+    list = list_of(text);
+    assert_int_equal(revocation_count(list), many);
+    for (i = 0; i < many; i++) {
+        struct revocable token;
+
+        snprintf(name, sizeof name, "s%zu", i);
+        token = token_of(name, NULL, NULL, 1000);
+        assert_false(passes(list, &token));
+    }
+    revocation_free(&list);
+    free(text);
+}
+
+static void without_a_token_only_sub_lines_count(void **state)
+{
+    struct revocation *list = list_of("sub s\nissued-before 1000 sub t\nissued-before 1000\n");
+    struct verdict verdict = VERDICT_INIT;
+
+    (void)state;
+    assert_true(revocation_check_subject(&verdict, list, slice_of("t")));
+    assert_true(revocation_check_subject(&verdict, NULL, slice_of("s")));
+    assert_false(revocation_check_subject(&verdict, list, slice_of("s")));
+    assert_int_equal(verdict.reason, REASON_TOKEN_REVOKED);
+    revocation_free(&list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_19_what_the_list_names_is_revoked),
+        cmocka_unit_test(rule_19_a_list_that_is_not_understood_is_refused),
+        cmocka_unit_test(values_are_at_most_256_bytes),
+        cmocka_unit_test(a_list_of_many_entries_finds_each),
+        cmocka_unit_test(without_a_token_only_sub_lines_count),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
