@@ -9,9 +9,11 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
+#include <openssl/ecerr.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/provider.h>
 
 #include "base64url.h"
 #include "cleanup.h"
@@ -56,6 +58,17 @@ static const struct curve {
 
 static const char memory_is_short[] = "memory is short";
 
+/* With its provider at hand: a context that was short of memory when it looked for one would stay without. */
+static OSSL_LIB_CTX *make_library_context(void)
+{
+    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
+
+    if (context == NULL || OSSL_PROVIDER_load(context, "default") != NULL)
+        return context;
+    OSSL_LIB_CTX_free(context);
+    return NULL;
+}
+
 OSSL_LIB_CTX *jwks_library_context(void)
 {
     static _Atomic(OSSL_LIB_CTX *) made;
@@ -63,10 +76,7 @@ OSSL_LIB_CTX *jwks_library_context(void)
 
     if (context != NULL)
         return context;
-    /* Who comes first decides whether libcrypto tidies up at exit(): in a process that has its own use for it, somebody
-     * did; in the others it would cost each login a third of a millisecond to free memory that is about to vanish. */
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
-    context = OSSL_LIB_CTX_new();
+    context = make_library_context();
     if (context == NULL || atomic_compare_exchange_strong(&made, &expected, context))
         return context;
     OSSL_LIB_CTX_free(context); /* another thread was first */
@@ -131,10 +141,15 @@ static EVP_PKEY *rsa_pkey(struct slice modulus, struct slice exponent)
     return pkey;
 }
 
-/* What OpenSSL's refusal of a key means: a short memory is no fault of the key. */
-static const char *refused(const char *why)
+/* OpenSSL may also fail to take a point because memory is short; most of those failures look different. */
+static bool point_is_wrong(void)
 {
-    return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE ? memory_is_short : why;
+    unsigned long error = ERR_peek_last_error();
+    int reason = ERR_GET_REASON(error);
+
+    return ERR_GET_LIB(error) == ERR_LIB_EC
+        && (reason == EC_R_POINT_IS_NOT_ON_CURVE || reason == EC_R_INVALID_ENCODING
+            || reason == EC_R_COORDINATES_OUT_OF_RANGE);
 }
 
 /* The readers below set what the key is and return NULL, or why it is not usable. */
@@ -162,7 +177,7 @@ static const char *read_rsa(const struct json *member, struct jwk *key)
         return "the RSA exponent is not odd, or not from 3 to 2^64";
     key->rsa_signature_len = n_len;
     key->pkey = rsa_pkey((struct slice){ (const char *)n, n_len }, (struct slice){ (const char *)e, e_len });
-    return key->pkey != NULL ? NULL : refused("OpenSSL does not take the RSA key");
+    return key->pkey != NULL ? NULL : memory_is_short;
 }
 
 static const struct curve *find_curve(const struct json *member)
@@ -199,7 +214,9 @@ static const char *read_ec(const struct json *member, struct jwk *key)
             == 1)
         key->pkey = pkey_from("EC", builder);
     OSSL_PARAM_BLD_free(builder);
-    return key->pkey != NULL ? NULL : refused("the point is not on its curve");
+    if (key->pkey == NULL)
+        return point_is_wrong() ? "the point is not on its curve" : memory_is_short;
+    return NULL;
 }
 
 static const char *read_okp(const struct json *member, struct jwk *key)
@@ -216,7 +233,7 @@ static const char *read_okp(const struct json *member, struct jwk *key)
     if (!member_bytes(member, "x", x, sizeof x, &len) || len != sizeof x)
         return "x is not 32 bytes in strict base64url";
     key->pkey = EVP_PKEY_new_raw_public_key_ex(jwks_library_context(), "ED25519", NULL, x, len);
-    return key->pkey != NULL ? NULL : refused("OpenSSL does not take the Ed25519 key");
+    return key->pkey != NULL ? NULL : memory_is_short;
 }
 
 static const struct {

@@ -55,7 +55,7 @@ compare() { # what, what exists, what is documented
         return
     fi
     local difference
-    difference=$(diff <(echo "$2") <(echo "$3") | sed -n 's/^< /  not documented: /p; s/^> /  does not exist: /p')
+    difference=$(diff <(echo "$2") <(echo "$3") | sed -n 's/^< /  not documented: /p; s/^> /  does not exist: /p') || true
     [ -n "$difference" ] || return 0
     echo "manual: $1:"
     echo "$difference"
@@ -86,9 +86,9 @@ compare "$page: return codes" "$({ exists code; echo PAM_IGNORE; } | sort)" \
     "$(section $page "RETURN CODES" | awk '$1 == ".It" { print $3 }' | sort)"
 
 page=common/latchkey.conf.5
-compare "$page: options" "$(exists config)" \
-    "$(section $page OPTIONS | awk '$1 == ".Ss" { block = $2 == "Outside" ? "" : $2 "." }
-        $1 == ".It" { print block $3 }' | sort)"
+compare "$page: blocks and options" "$(exists config)" \
+    "$(section $page OPTIONS | awk '$1 == ".Ss" && $2 == "Outside" { block = ""; next }
+        $1 == ".Ss" { print $2; block = $2 "." } $1 == ".It" { print block $3 }' | sort)"
 
 [ "$failures" -eq 0 ] || exit 1
 echo "manual: $(wc -l <"$work/all") names stand in their pages"

@@ -23,13 +23,14 @@ same "libraries" "$(printf '%s\n' libcrypto.so libjson-c.so libconfuse.so libpam
 
 dynamic=$(readelf -dW "$module")
 segments=$(readelf -lW "$module")
+undefined=$(nm -D --undefined-only "$module")
 grep -q 'BIND_NOW\|FLAGS_1.*NOW' <<<"$dynamic" || fail "is not bound at loading (-z now)"
 grep -q 'FLAGS_1.*NODELETE' <<<"$dynamic" || fail "may be unloaded (-z nodelete is missing)"
 grep -q GNU_RELRO <<<"$segments" || fail "has no read-only relocations (-z relro)"
 grep -q 'TEXTREL' <<<"$dynamic" && fail "relocates its code (TEXTREL)"
 grep -q 'GNU_STACK.*RWE' <<<"$segments" && fail "wants an executable stack"
 grep -q 'RPATH\|RUNPATH' <<<"$dynamic" && fail "looks for libraries in a path of its own"
-nm -D --undefined-only "$module" | grep -q '__stack_chk_fail' || fail "has no stack protector"
+grep -q '__stack_chk_fail' <<<"$undefined" || fail "has no stack protector"
 
 [ "$failures" -eq 0 ] || exit 1
 echo "symbols: pam_latchkey.so shows its entry points and nothing else"

@@ -727,6 +727,7 @@ static void rule_28_the_error_queue_of_the_host_stays(void **state)
     ROW("what the host has not read yet is still there");
     ERR_raise(ERR_LIB_USER, 42);
     host = ERR_peek_error();
+    assert_int_not_equal(host, 0);
     assert_false(
         parse(&verdict, LITERAL("{'keys':[{'kty':'EC','crv':'P-256','x':'" Y256 "','y':'" X256 "'}]}"), &jwks));
     assert_int_equal(verdict.reason, REASON_JWKS_INVALID);
@@ -741,33 +742,51 @@ static void rule_28_the_error_queue_of_the_host_stays(void **state)
     ERR_clear_error();
 }
 
-/* The first test of all, so that the library context is made in it. */
+/*
+ * The first test of all: the first sweep fetches what the keys need, the second has it at hand. The library context is
+ * made before: OpenSSL 3.0 leaks when it cannot finish one.
+ */
 static void rule_32_a_short_memory_refuses_the_set_and_loses_no_key(void **state)
 {
-    static const char text[] = SET(KEY(RSA_MEMBERS) "," KEY(EC_MEMBERS(256)) "," KEY(OKP_MEMBERS));
-    unsigned refused = 0;
-    bool is_met = true;
-    int allocations;
-    size_t i;
+    static const struct {
+        const char *name, *set;
+        bool may_look_wrong; /* OpenSSL calls some points wrong that it could not look at */
+    } cases[] = {
+        { "RSA", SET(KEY(RSA_MEMBERS)), false },
+        { "P-256", SET(KEY(EC_MEMBERS(256))), true },
+        { "P-521", SET(KEY(EC_MEMBERS(521))), true },
+        { "Ed25519", SET(KEY(OKP_MEMBERS)), false },
+    };
+    size_t i, sweep;
 
     (void)state;
-    for (allocations = 0; is_met; allocations++) {
-        struct verdict verdict;
-        struct jwks *jwks = NULL;
-        bool ok;
+    assert_non_null(jwks_library_context());
+    for (i = 0; i < COUNT(cases); i++)
+        for (sweep = 0; sweep < 2; sweep++) {
+            unsigned refused = 0;
+            bool is_met = true;
+            int allocations;
 
-        allocations_left = allocations;
-        ok = parse(&verdict, slice_of(text), &jwks);
-        is_met = allocations_left < 0; /* or no allocation was left that could fail */
-        allocations_left = -1;
-        for (i = 0; ok && i < jwks_count(jwks); i++)
-            assert_note(jwks, i, NULL);
-        if (!ok)
-            assert_int_equal(verdict.reason, REASON_OUT_OF_MEMORY);
-        refused += !ok;
-        jwks_free(&jwks);
-    }
-    assert_true(refused > 0);
+            ROW(cases[i].name);
+            for (allocations = 0; is_met; allocations++) {
+                struct verdict verdict;
+                struct jwks *jwks = NULL;
+                bool ok;
+
+                allocations_left = allocations;
+                ok = parse(&verdict, slice_of(cases[i].set), &jwks);
+                is_met = allocations_left < 0; /* or no allocation was left that could fail */
+                allocations_left = -1;
+                if (ok)
+                    assert_note(jwks, 0, NULL);
+                else if (!cases[i].may_look_wrong)
+                    assert_int_equal(verdict.reason, REASON_OUT_OF_MEMORY);
+                assert_true(ok || is_met);
+                refused += !ok;
+                jwks_free(&jwks);
+            }
+            assert_true(refused > 1);
+        }
 }
 
 static void free_accepts_nothing(void **state)
@@ -811,5 +830,8 @@ int main(void)
 
     if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
         return 1;
+    /* What OpenSSL makes once for a process stays broken when memory is short for it: the error queue. */
+    ERR_raise(ERR_LIB_USER, 1);
+    ERR_clear_error();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

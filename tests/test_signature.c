@@ -670,6 +670,7 @@ static void rule_28_the_error_queue_of_the_host_stays(void **state)
         assert_int_equal(ERR_peek_error(), 0);
         ERR_raise(ERR_LIB_USER, 42);
         host = ERR_peek_error();
+        assert_int_not_equal(host, 0);
         assert_int_equal(vector_outcome(&vector), REASON_SIGNATURE_INVALID);
         assert_int_equal(ERR_get_error(), host);
         assert_int_equal(ERR_get_error(), 0);

@@ -20,8 +20,10 @@ PRIVATE = Path("/run/latchkey-test")  # on the namespace's own /run
 MODULE = PRIVATE / "pam_latchkey.so"
 COMMAND = PRIVATE / "latchkey"
 ASKPASS = PRIVATE / "latchkey-askpass"
+ANSWERER = PRIVATE / "answer"
 EXAMPLES = SOURCE / "examples" / "pam.d"
-PROGRAMS = ["sshd", "ssh", "ssh-keygen", "sudo", "su", "pamtester", "strace", "setpriv", "setsid", "openssl", "cc", "mount"]
+PROGRAMS = ["cc", "mount", "openssl", "pamtester", "setpriv", "setsid", "ssh", "ssh-keygen", "sshd", "strace", "su",
+            "sudo"]
 PASSWORDS = {user: f"local password of {user}" for user in ("root", "alice", "bob", "svc-backup")}
 UIDS = {"alice": 2001, "bob": 2002, "svc-backup": 2003}
 
@@ -209,6 +211,14 @@ class Sshd:
     """A real sshd on loopback. PAM files, keys and lists may change while it runs; it is never restarted."""
 
     def __init__(self, more=""):
+        for _ in range(5):  # somebody may take the port between our look and sshd's bind
+            self.start(more)
+            wait_until(lambda: self.answers() or self.process.poll() is not None, "sshd listens")
+            if self.process.poll() is None:
+                return
+        raise AssertionError(f"sshd does not start: {self.process.stderr.read().decode()}")
+
+    def start(self, more):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -217,10 +227,8 @@ class Sshd:
         # An absolute path: sshd executes itself for each connection, and its PAM service is the name it was called by.
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", shutil.which("sshd"), "-D", "-f", config],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wait_until(self.answers, "sshd listens")
 
     def answers(self):
-        assert self.process.poll() is None, f"sshd ended: {self.process.stderr.read().decode()}"
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -261,17 +269,14 @@ class Host:
         shutil.copy(BUILD / ".libs" / "pam_latchkey.so", MODULE)
         shutil.copy(BUILD / "latchkey", COMMAND)
         ASKPASS.symlink_to("latchkey")
-        answer = PRIVATE / "answer"
-        answer.write_text(ANSWER.replace("@ASKPASS@", str(ASKPASS)))
-        answer.chmod(0o755)
-        self.answer = answer
+        ANSWERER.write_text(ANSWER.replace("@ASKPASS@", str(ASKPASS)))
+        ANSWERER.chmod(0o755)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", PRIVATE / "hostkey")
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", PRIVATE / "userkey")
         (PRIVATE / "authorized_keys").mkdir(mode=0o755)
         for user in ("alice", "bob", "root"):
             shutil.copy(PRIVATE / "userkey.pub", PRIVATE / "authorized_keys" / user)
-        run("cc", "-o", PRIVATE / "pamhost", "-Wall", "-Wextra", "-Werror", Path(__file__).parent / "pamhost.c", "-lpam",
-            timeout=120)
+        run("cc", "-Wall", "-Wextra", "-Werror", "-o", PRIVATE / "pamhost", Path(__file__).with_name("pamhost.c"), "-lpam")
 
     def stop(self):
         """Every process that lives in our namespace, whoever its parent is by now."""
@@ -366,7 +371,7 @@ class Host:
         shutil.chown(prompts, owner)
         plain = typed is None and password is None
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PROMPTS": str(prompts)}
-        env["ASKPASS"] = str(ASKPASS if plain else self.answer)
+        env["ASKPASS"] = str(ASKPASS if plain else ANSWERER)
         env["LATCHKEY_TOKEN_FILE"] = str(self.token_file(token or "", owner))
         if typed is not None:
             env["TYPED"] = typed

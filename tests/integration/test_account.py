@@ -2,11 +2,11 @@
 import pytest
 
 import tokens
-from host import PASSWORDS
+from host import PASSWORDS, PRIVATE
 
 PLAIN = """
 @include common-auth
-account [success=ok new_authtok_reqd=ok ignore=ignore authinfo_unavail=ignore module_unknown=ignore default=die] @MODULE@
+account [success=ok ignore=ignore authinfo_unavail=ignore module_unknown=ignore default=die] @MODULE@
 @include common-account
 session required pam_permit.so
 """
@@ -46,7 +46,7 @@ def test_a_revocation_list_that_cannot_be_read_locks_no_public_key_out(host_with
     assert host_with_account_line.reasons() == ["revocation_unavailable"]
 
 
-def test_without_a_token_login_account_and_setcred_answer_ignore(host):
+def test_rule_35_without_a_token_login_account_and_setcred_answer_ignore(host):
     """PAM_IGNORE of the only line reads PAM_PERM_DENIED (6); beside pam_permit it changes nothing."""
     host.stack("pamtester", "auth required @MODULE@\naccount required @MODULE@\n")
     alone = host.pamhost("-u", "alice", "-c", "account,setcred")
@@ -62,9 +62,8 @@ def test_rule_35_chauthtok_never_succeeds(host):
     assert host.pamhost("-u", "alice", "-c", "chauthtok").chauthtok != ["0"]
 
 
-def test_a_token_login_is_judged_again_in_the_account_phase(host):
+def test_peer_acct_mgmt_does_not_always_succeed_a_token_login_is_judged_again_in_the_account_phase(host):
     """Between the two phases a script, run by pam_exec, writes the revocation."""
-    from host import PRIVATE
     script = PRIVATE / "revoke"
     script.write_text(f"#!/bin/sh\necho 'sub {tokens.ALICE}' >{host.etc}/revoked\n")
     script.chmod(0o755)
@@ -75,7 +74,6 @@ def test_a_token_login_is_judged_again_in_the_account_phase(host):
 
 
 def test_a_token_login_is_not_waved_through_when_latchkey_breaks_in_between(host):
-    from host import PRIVATE
     script = PRIVATE / "spoil"
     script.write_text(f"#!/bin/sh\necho nonsense >>{host.etc}/latchkey.conf\n")
     script.chmod(0o755)

@@ -1,4 +1,6 @@
 """A broken Latchkey lets nobody in by token, and locks nobody out of a local password."""
+import os
+
 import pytest
 
 import tokens
@@ -29,7 +31,6 @@ def loosen(name):
 
 def give_away(name):
     def change(host):
-        import os
         os.chown(host.etc / name, 2002, 2002)
     return change
 
@@ -60,7 +61,7 @@ BREAKAGES = [
 
 
 @pytest.mark.parametrize("breakage, reason", [row[1:] for row in BREAKAGES], ids=[row[0] for row in BREAKAGES])
-def test_with_it_no_token_logs_in_and_a_local_password_does(host, breakage, reason):
+def test_rule_30_and_32_with_it_no_token_logs_in_and_a_local_password_does(host, breakage, reason):
     host.write_config(other_tenants=False)
     token = host.token()
     assert host.ssh("alice", token).returncode == 0

@@ -4,6 +4,7 @@ import re
 import pytest
 
 import tokens
+from host import Sshd, run
 
 
 def accepted(host, user, service):
@@ -43,8 +44,7 @@ def test_a_pattern_over_a_claim_names_the_user(host):
 def test_sudo_reads_the_parts_of_a_token_from_its_standard_input(host):
     token = host.token()
     lines = "".join(f"{token[i:i + 511]}\n" for i in range(0, len(token), 511))
-    import host as host_module
-    done = host_module.run(*host.as_user("alice"), "sudo", "-k", "-S", "id", "-un", input=lines, check=False)
+    done = run(*host.as_user("alice"), "sudo", "-k", "-S", "id", "-un", input=lines, check=False)
     assert (done.returncode, done.stdout) == (0, "root\n"), done.stderr
 
 
@@ -63,8 +63,7 @@ def test_su_takes_the_token_of_the_account_that_it_changes_to(host):
 
 
 def test_su_by_root_asks_for_nothing(host):
-    import host as host_module
-    done = host_module.run("su", "alice", "-c", "id -un")
+    done = run("su", "alice", "-c", "id -un")
     assert done.stdout == "alice\n" and host.verdicts() == []
 
 
@@ -75,7 +74,6 @@ def test_pamtester_authenticates_and_passes_the_account_phase(host):
 
 def test_the_only_auth_line_opens_a_session_of_sshd(host):
     """setcred runs in sshd's parent, which did not see authenticate; it must not answer PAM_IGNORE there."""
-    from host import Sshd
     host.stack("sshd", "auth required @MODULE@\naccount required @MODULE@\nsession required pam_permit.so\n")
     server = Sshd("AuthenticationMethods keyboard-interactive")
     try:
@@ -87,7 +85,7 @@ def test_the_only_auth_line_opens_a_session_of_sshd(host):
         server.stop()
 
 
-def test_keys_rotate_while_sshd_runs(host):
+def test_peer_a_rotation_of_keys_needs_no_restart_of_sshd(host):
     old, new = host.keys["RS256"], tokens.Key("RS256", "key-of-tomorrow")
     by_old, by_new = old.sign(tokens.claims()), new.sign(tokens.claims())
     assert host.ssh("alice", by_old).returncode == 0
@@ -110,13 +108,13 @@ def test_a_change_of_the_configuration_holds_from_the_next_login_on(host):
 
 # Root
 
-def test_root_is_opened_by_an_explicit_block(host):
+def test_rule_22_root_is_opened_by_an_explicit_block(host):
     host.write_config('user "root" { sub = {"%s"} }' % tokens.ADMIN)
     done = host.ssh("root", host.token(sub=tokens.ADMIN))
     assert (done.returncode, done.stdout) == (0, "root\n"), done.stderr
 
 
-def test_root_is_never_opened_by_a_pattern(host):
+def test_rule_22_root_is_never_opened_by_a_pattern(host):
     done = host.ssh("root", host.token(sub=tokens.ADMIN, email="root@example.com"))
     assert done.returncode == 255 and "Token not accepted." in done.stderr
     assert host.reasons() == ["user_forbidden"]

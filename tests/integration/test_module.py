@@ -4,7 +4,7 @@ import time
 import pytest
 
 import tokens
-from host import PRIVATE, run
+from host import ASKPASS, PRIVATE, run
 
 # security/_pam_types.h
 SUCCESS, PERM_DENIED, AUTH_ERR, CRED_INSUFFICIENT, AUTHINFO_UNAVAIL, USER_UNKNOWN, CONV_ERR = (
@@ -37,7 +37,7 @@ def test_the_log_line_names_the_remote_host(host):
     assert host.verdicts()[0]["rhost"] == "2001:db8::7"
 
 
-def test_a_remote_host_cannot_forge_a_log_line(host):
+def test_rule_34_a_remote_host_cannot_forge_a_log_line(host):
     with_options(host, "")
     host.pamhost("-u", "alice", "-r", 'x"\nlatchkey: verdict=accept', answers=["eyJ.eyJ.eyJ"])
     assert [v["verdict"] for v in host.verdicts()] == ["reject"]
@@ -192,7 +192,7 @@ def regional_token(host, name):
     return host.keys[name].sign(claims)
 
 
-def test_stacked_lines_do_not_share_a_configuration(two_lines):
+def test_peer_stacked_lines_do_not_share_a_configuration(two_lines):
     north, south = regional_token(two_lines, "north"), regional_token(two_lines, "south")
     by_first = two_lines.pamhost("-u", "alice", "-c", "authenticate,account", answers=[north])
     assert (by_first.authenticate, by_first.account) == ([SUCCESS], [SUCCESS])
@@ -211,18 +211,16 @@ def test_each_line_keeps_its_own_revocation_list(two_lines):
 
 # Hostile conversations
 
-def test_a_conversation_without_a_reply_is_refused(host):
+def test_a_conversation_without_a_reply_is_no_credential(host):
     with_options(host, "")
     result = host.pamhost("-u", "alice", "-m", "null", answers=["x"])
-    assert result.authenticate != [SUCCESS]
-    assert host.reasons() in (["conversation_failed"], ["credential_absent"])
+    assert result.authenticate == [CRED_INSUFFICIENT] and host.reasons() == ["credential_absent"]
 
 
 def test_a_reply_without_a_text_is_no_credential(host):
     with_options(host, "")
     result = host.pamhost("-u", "alice", "-m", "empty", answers=["x"])
-    assert result.authenticate in ([CRED_INSUFFICIENT], [CONV_ERR])
-    assert host.reasons() in (["conversation_failed"], ["credential_absent"])
+    assert result.authenticate == [CRED_INSUFFICIENT] and host.reasons() == ["credential_absent"]
 
 
 def test_a_conversation_that_fails_is_refused(host):
@@ -275,12 +273,12 @@ def test_an_empty_answer_is_no_credential(host):
 
 # Resources
 
-def test_a_thousand_logins_of_one_process_leak_nothing(host):
+def test_rule_31_a_thousand_logins_of_one_process_leak_nothing(host):
     """Each cycle loads the module and unloads it. The allocator's own noise, with pam_permit too, is some 16 KiB."""
     with_options(host, "")
     token = host.token()
-    for answers, code in ([[token], SUCCESS], [[host.token(sub=tokens.ADMIN)], AUTH_ERR], [["", ""], CRED_INSUFFICIENT]):
-        result = host.pamhost("-u", "alice", "-n", "1000", "-c", "authenticate,account,setcred", answers=answers)
+    for answer, code in ((token, SUCCESS), (host.token(sub=tokens.ADMIN), AUTH_ERR), ("", CRED_INSUFFICIENT)):
+        result = host.pamhost("-u", "alice", "-n", "1000", "-c", "authenticate,account,setcred", answers=[answer])
         assert result.authenticate == [code] * 1000
         assert result.warm_descriptors == result.end_descriptors
         assert int(result.end_heap[0]) - int(result.warm_heap[0]) < 65536
@@ -289,7 +287,7 @@ def test_a_thousand_logins_of_one_process_leak_nothing(host):
 def test_a_changed_configuration_between_logins_of_one_process_leaks_no_descriptor(host):
     with_options(host, "")
     script = PRIVATE / "touch"
-    script.write_text(f"#!/bin/sh\ncp {host.etc}/keys.jwks {host.etc}/.new && mv {host.etc}/.new {host.etc}/keys.jwks\n")
+    script.write_text(f"#!/bin/sh\ncd {host.etc} && cp keys.jwks .new && mv .new keys.jwks\n")
     script.chmod(0o755)
     host.stack("pamtester", f"auth required pam_exec.so {script}\nauth required @MODULE@\n")
     result = host.pamhost("-u", "alice", "-n", "60", answers=[host.token()])
@@ -323,8 +321,8 @@ def test_rule_11_nothing_in_a_header_causes_a_network_request(host):
 
 # Secrets
 
-def test_nothing_of_a_token_is_logged(host):
-    """No 20 bytes of it, through any service, accepted, refused or broken, with debug, also by sshd's own debug lines."""
+def test_peer_nothing_of_a_token_is_logged(host):
+    """No 20 bytes of it: accepted, refused or broken, with debug, also by sshd's own debug lines."""
     for service in ("sshd", "sudo", "pamtester"):
         path = host.example_stack("sudo" if service == "pamtester" else service, service=service)
         path.write_text(path.read_text().replace("pam_latchkey.so", "pam_latchkey.so debug"))
@@ -347,7 +345,7 @@ def test_a_password_typed_at_the_token_prompt_is_not_logged(host):
     assert host.verdicts() and "nobody should see" not in "\n".join(host.log_lines())
 
 
-def test_the_token_is_not_left_in_the_memory_of_the_environment(host):
+def test_no_message_and_no_pam_variable_holds_the_token(host):
     with_options(host, "")
     token = host.token()
     result = host.pamhost("-u", "alice", "-c", "authenticate,account,setcred", answers=[token])
@@ -361,14 +359,12 @@ def test_the_token_is_not_left_in_the_memory_of_the_environment(host):
     ("Are you sure you want to continue connecting (yes/no/[fingerprint])? ", 1),
     ("Enter passphrase for key '/root/.ssh/id_ed25519': ", 1), ("Password: ", 1)])
 def test_askpass_answers_only_questions_for_a_token(host, question, status):
-    from host import ASKPASS
     file = host.token_file("eyJ-a-token")
     done = run(ASKPASS, question, env={"LATCHKEY_TOKEN_FILE": str(file)}, check=False)
     assert (done.returncode, done.stdout) == (status, "eyJ-a-token\n" if status == 0 else "")
 
 
 def test_askpass_refuses_a_token_file_that_others_may_read(host):
-    from host import ASKPASS
     file = host.token_file("eyJ-a-token")
     file.chmod(0o644)
     done = run(ASKPASS, "Access token: ", env={"LATCHKEY_TOKEN_FILE": str(file)}, check=False)

@@ -1,10 +1,14 @@
 """Who is refused, what the person reads, and what the administrator reads."""
+import hashlib
+import hmac
+import json
 import re
 import time
 
 import pytest
 
 import tokens
+from host import PRIVATE
 
 REFUSED = "Token not accepted."
 
@@ -24,21 +28,21 @@ def refuse(host, user, token, reason, told=REFUSED):
     return verdict
 
 
-def test_a_token_of_somebody_else_is_not_accepted(host):
+def test_rule_23_a_token_of_somebody_else_is_not_accepted(host):
     verdict = refuse(host, "bob", host.token(), "user_mismatch")
     assert verdict["mapped"] == "alice"
 
 
-def test_an_expired_token_of_the_person_tells_when_it_expired(host):
+def test_rule_36_an_expired_token_of_the_person_tells_when_it_expired(host):
     token = host.token(iat=int(time.time()) - 8000, exp=int(time.time()) - 7300)
     refuse(host, "alice", token, "token_expired", r"The token expired 2 hours ago\.")
 
 
-def test_an_expired_token_of_somebody_else_tells_nothing(host):
+def test_rule_36_an_expired_token_of_somebody_else_tells_nothing(host):
     refuse(host, "bob", host.token(lifetime=-3600), "user_mismatch")
 
 
-def test_an_expired_token_with_a_forged_signature_tells_nothing(host):
+def test_rule_36_an_expired_token_with_a_forged_signature_tells_nothing(host):
     forged = tokens.Key("RS256", "key-RS256").sign(tokens.claims(lifetime=-3600))
     refuse(host, "alice", forged, "signature_invalid")
 
@@ -49,7 +53,7 @@ def test_a_token_that_is_not_valid_yet_says_so(host):
 
 @pytest.mark.parametrize("line", ["sub {sub}", "jti the-one", "kid key-RS256", "issued-before {later}",
                                   "issued-before {later} sub {sub}"])
-def test_a_revoked_token_is_refused_while_sshd_runs(host, line):
+def test_rule_19_a_revoked_token_is_refused_while_sshd_runs(host, line):
     token = host.token(jti="the-one")
     assert host.ssh("alice", token).returncode == 0
     host.syslog.clear()
@@ -107,17 +111,13 @@ def test_a_pattern_does_not_reach_an_account_that_has_a_block(host):
     refuse(host, "svc-backup", host.token(sub=tokens.BOB, email="svc-backup@example.com"), "user_unmapped")
 
 
-def test_an_unsigned_token_is_not_accepted(host):
+def test_rule_05_an_unsigned_token_is_not_accepted(host):
     header = tokens.b64(b'{"alg":"none"}')
     payload = host.token().split(".")[1]
     refuse(host, "alice", f"{header}.{payload}.{'A' * 342}", "algorithm_unsupported")
 
 
-def test_a_token_signed_with_the_public_key_as_hmac_secret_is_not_accepted(host):
-    import hashlib
-    import hmac
-    import json
-
+def test_rule_06_a_token_signed_with_the_public_key_as_hmac_secret_is_not_accepted(host):
     secret = json.dumps(host.keys["RS256"].jwk()).encode()
     signed = tokens.b64(b'{"alg":"HS256","kid":"key-RS256"}') + "." + host.token().split(".")[1]
     token = signed + "." + tokens.b64(hmac.new(secret, signed.encode(), hashlib.sha256).digest())
@@ -126,7 +126,7 @@ def test_a_token_signed_with_the_public_key_as_hmac_secret_is_not_accepted(host)
 
 @pytest.mark.parametrize("claim, reason", [("tenant", "tenant_unknown"), ("iss", "issuer_untrusted"),
                                            ("aud", "audience_mismatch")])
-def test_a_token_for_another_party_is_not_accepted(host, claim, reason):
+def test_rule_16_a_token_for_another_party_is_not_accepted(host, claim, reason):
     refuse(host, "alice", host.token(**{claim: "somebody else's"}), reason)
 
 
@@ -155,7 +155,6 @@ RECORD = '#!/bin/sh\ncat >>"{record}"\n'
 @pytest.fixture
 def record(host):
     """A module behind Latchkey that writes down what it gets as a password, and accepts it."""
-    from host import PRIVATE
     path, script = PRIVATE / "recorded", PRIVATE / "record"
     path.unlink(missing_ok=True)
     script.write_text(RECORD.format(record=path))
