@@ -5,6 +5,8 @@
 #include "jwks.h"
 #include "jwt.h"
 
+#define MASKED_MIN 128 /* bytes: no token is shorter, hardly a password is as long */
+
 struct slice credential_trim(struct slice text)
 {
     if (text.len > 0 && text.bytes[text.len - 1] == '\n')
@@ -35,10 +37,17 @@ static size_t longest_rsa_signature(const void *context, const struct jwt_header
     return longest;
 }
 
+bool credential_is_masked(struct slice credential)
+{
+    return credential.len >= MASKED_MIN && slice_has_control(credential);
+}
+
 enum credential_kind credential_kind(const struct config *config, struct slice credential)
 {
     if (credential.len == 0)
         return CREDENTIAL_ABSENT;
+    if (credential_is_masked(credential))
+        return CREDENTIAL_JWT;
     switch (jwt_extent(credential, longest_rsa_signature, config)) {
     case JWT_NOT:
         return CREDENTIAL_OTHER;
@@ -64,8 +73,10 @@ bool authenticate_is_possible(struct verdict *verdict, const struct config *conf
 
     if (!check_revocation_list(verdict, config))
         return false;
-    if ((credentials & CREDENTIALS_JWT) == 0)
+    if (credentials == CREDENTIALS_API_KEY)
         return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the service takes nothing but API keys");
+    if ((credentials & CREDENTIALS_JWT) == 0)
+        return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "the service takes nothing");
     for (i = 0; i < config->tenant_count; i++) {
         if (config->tenants[i].jwks != NULL)
             return true;
@@ -116,6 +127,17 @@ static const struct tenant *find_tenant(const struct config *config, const char 
     return NULL;
 }
 
+/* For the log line, whatever becomes of the login. */
+static void set_facts(struct verdict *verdict, const struct login *login)
+{
+    verdict->credential = "jwt";
+    verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(login->tenant));
+    verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(login->subject));
+    verdict_fact(verdict->jti, sizeof verdict->jti, slice_of(login->jti));
+    verdict_fact(verdict->kid, sizeof verdict->kid, slice_of(login->kid));
+    verdict_fact(verdict->user, sizeof verdict->user, slice_of(login->identity.user));
+}
+
 static bool check_login(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                         const struct login *login)
 {
@@ -128,12 +150,6 @@ static bool check_login(struct verdict *verdict, const struct config *config, co
         .issued_at = login->issued_at,
     };
 
-    verdict->credential = "jwt";
-    verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(login->tenant));
-    verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(login->subject));
-    verdict_fact(verdict->jti, sizeof verdict->jti, slice_of(login->jti));
-    verdict_fact(verdict->kid, sizeof verdict->kid, slice_of(login->kid));
-    verdict_fact(verdict->user, sizeof verdict->user, slice_of(login->identity.user));
     if (request->user == NULL || strcmp(request->user, login->identity.user) != 0)
         return verdict_reject(verdict, REASON_USER_MISMATCH, "the login was for %s", login->identity.user);
     if (tenant == NULL)
@@ -159,6 +175,8 @@ static bool check_block(struct verdict *verdict, const struct config *config, co
 bool authenticate_account(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                           const struct login *login)
 {
+    if (login != NULL)
+        set_facts(verdict, login);
     return check_revocation_list(verdict, config)
         && (login != NULL ? check_login(verdict, config, request, login) : check_block(verdict, config, request->user))
         && verdict_accept(verdict);

@@ -16,13 +16,20 @@
 
 enum credential_kind {
     CREDENTIAL_ABSENT,   /* empty */
-    CREDENTIAL_JWT,      /* a whole JWT, or a broken one: nothing more is to come */
+    CREDENTIAL_JWT,      /* a whole JWT, or a broken or masked one: nothing more is to come */
     CREDENTIAL_JWT_PART, /* the beginning of a JWT (jwt.h): ask for more */
     CREDENTIAL_OTHER     /* not the beginning of a JWT: an API key, or a password for somebody else */
 };
 
 /* A line end after the credential is not part of it, whatever typed it. */
 struct slice credential_trim(struct slice text);
+
+/*
+ * A host that hides who exists, as sshd does, hands on what is typed for an unknown user as so many bytes of a text
+ * with control characters. Where a token may have been typed, the answer must be the one that a known user's bad token
+ * gets (it will be TOKEN_MALFORMED), and not that of a password.
+ */
+bool credential_is_masked(struct slice credential);
 
 /* What has arrived so far. Verifies nothing. */
 enum credential_kind credential_kind(const struct config *config, struct slice credential);

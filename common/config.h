@@ -30,7 +30,7 @@ enum credential_set { CREDENTIALS_JWT = 1, CREDENTIALS_API_KEY = 2 };
 struct tenant {
     char *id;
     char *url;                       /* NULL: no API keys */
-    char *discovery;                 /* NULL when there is no url */
+    char *discovery;                 /* NULL when neither it nor url is set */
     char *keys_path;                 /* NULL with a secret */
     char *secret_path;               /* NULL with public keys */
     char *type;                      /* the one `typ` that is accepted (case-insensitive); NULL: the usual ones */

@@ -2,8 +2,9 @@
  * The text of latchkey.conf(5) → struct config. The only user of libConfuse.
  *
  * libConfuse is lenient where an administrator would want to know: it expands ${NAME} from the environment, drops the
- * backslash of an escape that it does not know (so "\." in a pattern would match any character), and lets the last of
- * two equal options win. The text is looked through for these first.
+ * backslash of an escape that it does not know (so "\." in a pattern would match any character), lets the last of two
+ * equal options win, takes 010 for 8, ends a string at a NUL, and miscounts the lines of comments. The text is looked
+ * through for these first, and comments are blanked, so that only plain words, strings and marks reach it.
  */
 #ifndef LATCHKEY_CONFIG_FILE_H
 #define LATCHKEY_CONFIG_FILE_H

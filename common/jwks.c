@@ -526,9 +526,14 @@ size_t jwks_count(const struct jwks *jwks)
     return jwks->count;
 }
 
+struct slice jwk_kid(const struct jwk *key)
+{
+    return (struct slice){ key->kid, key->kid_len };
+}
+
 struct slice jwks_kid(const struct jwks *jwks, size_t index)
 {
-    return (struct slice){ jwks->keys[index].kid, jwks->keys[index].kid_len };
+    return jwk_kid(&jwks->keys[index]);
 }
 
 const char *jwks_type(const struct jwks *jwks, size_t index)

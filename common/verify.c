@@ -1,5 +1,6 @@
 #include "verify.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "algorithm.h"
@@ -17,6 +18,7 @@ struct verification {
     const struct tenant *tenant;       /* lent by config */
     const struct algorithm *algorithm; /* static */
     const struct jwk *key;             /* lent by tenant */
+    struct slice kid;                  /* of the key, or of the header when the key has none */
     const struct json *payload;        /* lent by jwt; set once the signature holds */
     struct claims claims;
     struct login *login;
@@ -72,11 +74,12 @@ static struct slice without_media_prefix(struct slice type)
 /* RFC 8725 §3.11: a token made for another purpose (an ID token's logout sibling, a security event) is not ours. */
 static bool check_type(struct verdict *verdict, const struct verification *v)
 {
-    struct slice type = jwt_header(v->jwt)->typ, bare = without_media_prefix(type);
+    const struct jwt_header *header = jwt_header(v->jwt);
+    struct slice type = header->typ, bare = without_media_prefix(type);
     const char *wanted = v->tenant->type;
 
     if (wanted != NULL ? slice_equal_nocase(bare, without_media_prefix(slice_of(wanted)).bytes)
-                       : type.len == 0 || slice_equal_nocase(type, "JWT") || slice_equal_nocase(bare, "at+jwt"))
+                       : !header->has_typ || slice_equal_nocase(type, "JWT") || slice_equal_nocase(bare, "at+jwt"))
         return true;
     return verdict_reject(verdict, REASON_TYPE_UNSUPPORTED, "typ=%.*s%s%s", SLICE_ARG(type),
                           wanted != NULL ? " wanted " : "", wanted != NULL ? wanted : "");
@@ -99,20 +102,28 @@ static bool find_key(struct verdict *verdict, struct verification *v)
 {
     if (v->tenant->jwks == NULL)
         return verdict_reject(verdict, v->tenant->keys_failure.reason, "%s", v->tenant->keys_failure.evidence);
+    if (!jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key))
+        return false;
+    /* The key's own kid counts: whoever stole a key that is revoked now would leave it out of the header. */
+    v->kid = jwk_kid(v->key).len > 0 ? jwk_kid(v->key) : jwt_header(v->jwt)->kid;
+    verdict_fact(verdict->kid, sizeof verdict->kid, v->kid);
     verdict_detail(verdict, "%s%s", verdict->kid[0] != '\0' ? "kid=" : "the only one that fits", verdict->kid);
-    return jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key);
+    return true;
 }
 
 static bool check_revocation(struct verdict *verdict, struct verification *v)
 {
+    const struct verdict *failure = &v->config->revocation_failure;
     const struct revocable token = {
         .subject = v->claims.subject,
         .jti = v->claims.jti,
-        .kid = jwt_header(v->jwt)->kid,
+        .kid = v->kid,
         .has_issued_at = v->claims.has_issued_at,
         .issued_at = v->claims.issued_at,
     };
 
+    if (failure->reason != REASON_UNDECIDED)
+        return verdict_reject(verdict, failure->reason, "%s", failure->evidence);
     return revocation_check(verdict, v->config->revocation, &token);
 }
 
@@ -138,10 +149,10 @@ static void fill_login(const struct verification *v)
 {
     struct login *login = v->login;
 
-    memcpy(login->tenant, v->tenant->id, strlen(v->tenant->id) + 1); /* at most FACT_MAX - 1 bytes by config.c */
+    snprintf(login->tenant, sizeof login->tenant, "%s", v->tenant->id); /* fits: the configuration measured it */
     copy_text(login->subject, v->claims.subject);
     copy_text(login->jti, v->claims.jti);
-    copy_text(login->kid, jwt_header(v->jwt)->kid);
+    copy_text(login->kid, v->kid);
     login->has_issued_at = v->claims.has_issued_at;
     login->issued_at = v->claims.issued_at;
     login->expires = v->claims.expires;

@@ -17,7 +17,7 @@ struct login {
     char tenant[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
     char jti[SUBJECT_MAX + 1]; /* empty: none */
-    char kid[SUBJECT_MAX + 1]; /* empty: none */
+    char kid[SUBJECT_MAX + 1]; /* of the key that verified it; empty: none */
     bool has_issued_at;
     double issued_at; /* s since 1970 */
     double expires;

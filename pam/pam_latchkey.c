@@ -3,6 +3,7 @@
  * common/; this file translates.
  */
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,18 @@ static const char *item(pam_handle_t *pamh, int type)
     return pam_get_item(pamh, type, &value) == PAM_SUCCESS ? value : NULL;
 }
 
+/* Steps for whoever sets a stack up. Lengths and names, never a byte of a credential. */
+__attribute__((format(printf, 2, 3))) static void debug(const struct call *call, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!call->options.debug)
+        return;
+    va_start(arguments, format);
+    pam_vsyslog(call->pamh, LOG_DEBUG, format, arguments);
+    va_end(arguments);
+}
+
 /* The options, the host's items, the configuration. False with the verdict filled in. */
 static bool call_begin(struct call *call, pam_handle_t *pamh, int argc, const char **argv)
 {
@@ -60,6 +73,10 @@ static bool call_begin(struct call *call, pam_handle_t *pamh, int argc, const ch
         return verdict_reject(&call->verdict, REASON_OPTION_INVALID, "%s", error);
     if (call->options.service != NULL)
         call->attempt.service = call->options.service;
+    debug(call, "configuration %s, rules of service %s, PAM_USER %s",
+          call->options.config != NULL ? call->options.config : CONFIG_PATH_DEFAULT,
+          call->attempt.service != NULL ? call->attempt.service : "*",
+          call->attempt.user != NULL ? "is set" : "is not set");
     return config_acquire(&call->verdict, call->options.config, &call->config);
 }
 
@@ -181,6 +198,8 @@ static bool judge(struct call *call, struct credential *credential)
     if (!authenticate_is_possible(&call->verdict, call->config, call->attempt.service)
         || !credential_get(&call->verdict, call->pamh, &call->options, call->config, call->attempt.service, credential))
         return false;
+    debug(call, "%zu bytes of credential %s", credential->len,
+          credential->was_asked ? "by prompt" : "from an earlier module");
     /* Somebody may have taken minutes to answer: a revocation of the meantime holds. */
     config_release(&call->config);
     if (!config_acquire(&call->verdict, call->options.config, &call->config))
@@ -230,6 +249,7 @@ EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char 
     bool ok = call_begin(&call, pamh, argc, argv);
 
     login = find_login(&call);
+    debug(&call, "account: %s", login != NULL ? "a login of Latchkey is checked again" : "no login of Latchkey");
     if (ok) {
         request = request_of(&call);
         ok = authenticate_account(&call.verdict, call.config, &request, login);

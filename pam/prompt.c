@@ -35,9 +35,9 @@ static int stem_len(const char *prompt)
     return (int)len;
 }
 
-/* One prompt, its answer appended. *ret_got tells whether the answer held anything. */
+/* One prompt, its answer appended. *ret_len is the answer's length. */
 static bool ask(struct verdict *verdict, pam_handle_t *pamh, const char *prompt, struct credential *credential,
-                bool *ret_got)
+                size_t *ret_len)
 {
     char *answer = NULL;
     struct slice part;
@@ -51,7 +51,7 @@ static bool ask(struct verdict *verdict, pam_handle_t *pamh, const char *prompt,
                            prompt, credential->len);
     credential->was_asked = true;
     part = credential_trim(slice_of(answer));
-    *ret_got = part.len > 0;
+    *ret_len = part.len;
     ok = error == PAM_SUCCESS ? append(verdict, credential, part)
                               : verdict_reject(verdict, REASON_CONVERSATION_FAILED, "%s", pam_strerror(pamh, error));
     if (answer != NULL)
@@ -69,11 +69,20 @@ static bool get_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct c
     return append(verdict, credential, credential_trim(slice_of(authtok)));
 }
 
+/*
+ * Of a masked answer (authenticate.h) nobody can see whether it is the beginning of a token. Where it is as long as
+ * what latchkey-askpass, ssh or a terminal bring at once, a known user would be asked for the rest.
+ */
+static bool is_masked_part(const struct credential *credential, size_t answer_len)
+{
+    return credential_is_masked(so_far(credential)) && (answer_len == 511 || answer_len == 1023 || answer_len == 4095);
+}
+
 bool credential_get(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
                     const struct config *config, const char *service, struct credential *ret_credential)
 {
     struct credential *credential = ret_credential;
-    bool got = true;
+    size_t answer_len = 0;
     int parts;
 
     *credential = (struct credential){ .len = 0 };
@@ -85,12 +94,12 @@ bool credential_get(struct verdict *verdict, pam_handle_t *pamh, const struct pa
     if (credential_kind(config, so_far(credential)) == CREDENTIAL_OTHER
         && (config_service(config, service)->credentials & CREDENTIALS_API_KEY) == 0)
         credential_clear(credential);
-    for (parts = 0; parts < PROMPT_PARTS_MAX && got; parts++) {
+    for (parts = 0; parts < PROMPT_PARTS_MAX && (parts == 0 || answer_len > 0); parts++) {
         enum credential_kind kind = credential_kind(config, so_far(credential));
 
-        if (kind != CREDENTIAL_ABSENT && kind != CREDENTIAL_JWT_PART)
+        if (kind != CREDENTIAL_ABSENT && kind != CREDENTIAL_JWT_PART && !is_masked_part(credential, answer_len))
             break;
-        if (!ask(verdict, pamh, options->prompt, credential, &got))
+        if (!ask(verdict, pamh, options->prompt, credential, &answer_len))
             return false;
     }
     return true;

@@ -1,10 +1,16 @@
 #include "unit.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "config_file.h"
 #include "signer.h"
 
 /*
@@ -61,8 +67,35 @@ static const struct config *acquire(void)
     return config;
 }
 
-#define GOOD  "tenant \"t1\" { url = \"https://auth.example.com\" keys = \"@/keys\" }\n"
-#define PLAIN "issuer = \"https://i.example.com\" audience = {\"a\"} keys = \"@/keys\" tenant_claim = \"\""
+/* What a text is refused with, "" when it is not. */
+static const char *refusal_of(struct slice text)
+{
+    static char evidence[EVIDENCE_MAX];
+    struct verdict verdict = VERDICT_INIT;
+    struct config config;
+
+    if (config_file_parse(&verdict, "/c", text, &config)) {
+        config_file_clear(&config);
+        return "";
+    }
+    assert_int_equal(verdict.reason, REASON_CONFIG_INVALID);
+    assert_null(config.path);
+    memcpy(evidence, verdict.evidence, sizeof evidence);
+    return evidence;
+}
+
+static void assert_refused(const char *name, struct slice text, const char *want)
+{
+    const char *evidence = refusal_of(text);
+
+    ROW(name);
+    if (strncmp(evidence, want, strlen(want)) != 0)
+        fail_msg("\"%s\" does not begin with \"%s\"", evidence, want);
+}
+
+#define TENANT "tenant \"t\" { url = \"https://a.example\" }\n"
+#define GOOD   "tenant \"t1\" { url = \"https://auth.example.com\" keys = \"@/keys\" }\n"
+#define PLAIN  "issuer = \"https://i.example.com\" audience = {\"a\"} keys = \"@/keys\" tenant_claim = \"\""
 
 static void a_minimal_tenant_gets_everything_from_its_url_and_id(void **state)
 {
@@ -267,6 +300,31 @@ static void what_is_wrong_is_refused_with_its_line(void **state)
         { "no credential", GOOD "service \"x\" {\n credentials = {} }\n", ":3: service \"x\"" },
         { "a max_age of nothing", GOOD "service \"x\" {\n max_age = 0 }\n", ":3: service \"x\": max_age:" },
         { "an enormous max_age", GOOD "service \"x\" {\n max_age = 9223372036854775807 }\n", ":3: service \"x\"" },
+        { "a block in a block", GOOD "user \"a\" {\n group \"b\" { } }\n", ":3: no such option 'group'" },
+        { "a title for a map", GOOD "map \"m\" { }\n", ":2: missing opening brace" },
+        { "two titles", GOOD "user a b { }\n", ":2: missing opening brace" },
+        { "another case", GOOD "User \"a\" { }\n", ":2: no such option 'User'" },
+        { "no comma in a list", GOOD "user a {\n sub = {\"a\" \"b\"} }\n", ":3: unexpected token" },
+        { "a quoted name, the second time", "tenant \"t\" {\n leeway = 1\n \"leeway\" = 300 }\n",
+          ":3: the name of an option" },
+        { "appending to a list", GOOD "user a {\n sub += {\"x\"} }\n", ":3: the character '+'" },
+        { "a comment without an end", GOOD "\n/* user a { }\n\n", ":3: a comment has no end" },
+        { "a comment that begins and does not end with its slash", GOOD "/*/ user a { }\n",
+          ":2: a comment has no end" },
+        { "a string continued by a backslash", GOOD "user a { sub = {'x\\\ny'} }\n", ":2: a string has no end" },
+        { "a string that is not UTF-8", GOOD "user a { sub = {\"\xe9\"} }\n", ":2: a string is not UTF-8" },
+        { "an overlong form", GOOD "user a { sub = {\"\xc0\xaf\"} }\n", ":2: a string is not UTF-8" },
+        { "a byte order mark", "\xef\xbb\xbf" GOOD, ":1: the character" },
+        { "a tab in a string", GOOD "user a {\n sub = {\"a\tb\"} }\n", ":3: user \"a\": sub: " },
+        { "a number that could be octal", "tenant \"t\" { url = \"https://a\"\n leeway = 010 }\n", ":2: tenant \"t\"" },
+        { "a hexadecimal number", "tenant \"t\" { url = \"https://a\"\n leeway = 0x10 }\n",
+          ":2: tenant \"t\": leeway:" },
+        { "an empty number", "tenant \"t\" { url = \"https://a\"\n leeway = \"\" }\n", ":2: tenant \"t\": leeway:" },
+        { "a number in the place of a boolean", GOOD "user a {\n api_key = 1 }\n", ":3: user \"a\": api_key:" },
+        { "a boolean in upper case", GOOD "group a {\n session = TRUE }\n", ":3: group \"a\": session:" },
+        { "a path from the home directory", "tenant \"t\" { url = \"https://a\"\n keys = \"~/k\" }\n",
+          ":2: tenant \"t\": keys:" },
+        { "a host that is a port", "tenant \"t\" {\n url = \"https://:1\" }\n", ":2: tenant \"t\": url:" },
         { "an empty service", GOOD "service \"\" { }\n", ":2: service \"\"" },
     };
     size_t i;
@@ -489,13 +547,33 @@ static void a_changed_file_gives_a_new_snapshot_and_the_old_one_lives_on(void **
 static void an_unchanged_configuration_is_read_once(void **state)
 {
     const struct config *first, *second;
+    struct verdict verdict = VERDICT_INIT;
+    struct rlimit limit;
+    char alias[128];
 
     (void)state;
+    snprintf(alias, sizeof alias, "%s/./latchkey.conf", directory);
     write_config(GOOD);
     sleep(3); /* the files settle */
     first = acquire();
     second = acquire();
     assert_ptr_equal(first, second);
+    config_release(&first);
+    config_release(&second);
+    ROW("what failed in passing is tried again, though no file changes");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, limit.rlim_max }), 0);
+    assert_false(config_acquire(&verdict, alias, &first));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_non_null(strstr(verdict.evidence, "cannot be opened"));
+    verdict = VERDICT_INIT;
+    assert_true(config_acquire(&verdict, alias, &first));
+    config_release(&first);
+    ROW("what changed just now may change again within the same tick of the clock");
+    write_config(GOOD);
+    first = acquire();
+    second = acquire();
+    assert_ptr_not_equal(first, second);
     config_release(&first);
     config_release(&second);
 }
@@ -524,44 +602,369 @@ static void several_paths_stand_side_by_side(void **state)
     }
 }
 
-static void *acquire_often(void *stop)
+/* "x" repeated between two texts. */
+static char *stretched(const char *before, const char *part, size_t times, const char *after)
 {
-    while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED)) {
-        const struct config *config = NULL;
-        struct verdict verdict = VERDICT_INIT;
+    size_t len = strlen(part), i;
+    char *text = malloc(strlen(before) + times * len + strlen(after) + 1), *end;
 
-        if (!config_acquire(&verdict, in_directory("latchkey.conf"), &config) || config->tenant_count != 1)
-            return (void *)"a thread was refused";
-        config_release(&config);
-    }
-    return NULL;
+    assert_non_null(text);
+    end = stpcpy(text, before);
+    for (i = 0; i < times; i++)
+        end = stpcpy(end, part);
+    strcpy(end, after);
+    return text;
 }
 
-static void rule_31_threads_share_a_configuration_that_changes(void **state)
+static void strings_have_limits(void **state)
 {
-    pthread_t threads[3];
-    bool stop = false;
+    static const struct {
+        const char *name, *before, *after;
+        size_t limit;
+        const char *want;
+    } cases[] = {
+        { "a tenant's id", "tenant \"", "\" { url = \"https://a\" }", 127, "/c:1: tenant \"" },
+        { "any string", "tenant \"t\" { url = \"https://a\"\n issuer = \"", "\" }", 1024,
+          "/c:2: tenant \"t\": issuer: " },
+        { "a subject", TENANT "user a {\n sub = {\"", "\"} }", 256, "/c:3: user \"a\": sub: " },
+        { "a user's name", TENANT "user \"", "\" { }", 32, "/c:2: user \"" },
+        { "a group's name", TENANT "group \"", "\" { }", 32, "/c:2: group \"" },
+    };
     size_t i;
-    int round;
 
     (void)state;
-    write_config(GOOD);
-    for (i = 0; i < COUNT(threads); i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, acquire_often, &stop), 0);
-    for (round = 0; round < 50; round++) {
-        char text[512];
+    for (i = 0; i < COUNT(cases); i++) {
+        char *text = stretched(cases[i].before, "x", cases[i].limit, cases[i].after);
 
-        snprintf(text, sizeof text, "tenant \"t1\" { url = \"https://auth.example.com\" leeway = %d }\n", round);
-        write_bytes("next", slice_of(text), 0644);
-        assert_int_equal(rename(in_directory("next"), in_directory("latchkey.conf")), 0);
-        usleep(2000);
+        ROW(cases[i].name);
+        assert_string_equal(refusal_of(slice_of(text)), "");
+        free(text);
+        text = stretched(cases[i].before, "x", cases[i].limit + 1, cases[i].after);
+        assert_refused("and one byte more", slice_of(text), cases[i].want);
+        free(text);
     }
-    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-    for (i = 0; i < COUNT(threads); i++) {
-        void *complaint;
+}
 
-        pthread_join(threads[i], &complaint);
-        assert_null(complaint);
+/* `count` blocks with titles of their own. */
+static char *numbered(const char *before, const char *block, size_t count, const char *content)
+{
+    char *text = malloc(strlen(before) + count * (strlen(block) + strlen(content) + 16) + 1), *end;
+    size_t i;
+
+    assert_non_null(text);
+    end = stpcpy(text, before);
+    for (i = 0; i < count; i++)
+        end += sprintf(end, "%s x%zu %s\n", block, i, content);
+    return text;
+}
+
+static void blocks_have_limits(void **state)
+{
+    static const struct {
+        const char *name, *before, *block, *content;
+        size_t limit;
+        const char *want;
+    } cases[] = {
+        { "tenants", "", "tenant", "{ url = \"https://a\" }", CONFIG_TENANTS_MAX, "/c:65: more than 64 tenant blocks" },
+        { "groups", TENANT, "group", "{}", IDENTITY_GROUPS_MAX, "/c:258: more than 256 group blocks" },
+        { "blocks of all kinds", TENANT, "user", "{}", 8191, "/c:8193: more than 8192 blocks" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        char *text = numbered(cases[i].before, cases[i].block, cases[i].limit, cases[i].content);
+
+        ROW(cases[i].name);
+        assert_string_equal(refusal_of(slice_of(text)), "");
+        free(text);
+        text = numbered(cases[i].before, cases[i].block, cases[i].limit + 1, cases[i].content);
+        assert_refused("and one more", slice_of(text), cases[i].want);
+        free(text);
+    }
+}
+
+/* libConfuse 3.3 counts the lines of comments wrong. */
+static void comments_are_skipped_and_their_lines_counted(void **state)
+{
+    static const struct {
+        const char *name, *comment;
+        unsigned lines;
+    } cases[] = {
+        { "none", "", 0 },
+        { "an empty one", "#\n", 1 },
+        { "slashes", "// x\n", 1 },
+        { "slashes without a blank", "//x\n", 1 },
+        { "many marks", "####### x\n/////// y\n", 2 },
+        { "quotes in a comment", "# it's \"\n", 1 },
+        { "a block on one line", "/* x */", 0 },
+        { "a block over lines", "/* x\n * y\n **/\n", 3 },
+        { "stars and slashes", "/***//**/ /* // # */\n", 1 },
+        { "an expansion in a comment", "# ${HOME}\n/* ${HOME} */\n", 2 },
+        { "bytes that are no text", "# \xff\xfe\x01\n", 1 },
+        { "a comment after a word", "user a# x\n{}\n", 2 },
+    };
+    char text[256], want[64];
+    size_t i, len;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        snprintf(text, sizeof text, "%s" TENANT, cases[i].comment);
+        ROW(cases[i].name);
+        assert_string_equal(refusal_of(slice_of(text)), "");
+        snprintf(text, sizeof text, "%snonsense = 1\n", cases[i].comment);
+        snprintf(want, sizeof want, "/c:%u: no such option 'nonsense'", cases[i].lines + 1);
+        assert_refused("an error of the grammar after it", slice_of(text), want);
+        snprintf(text, sizeof text, "%stenant \"t\" { url = \"x\" }\n", cases[i].comment);
+        snprintf(want, sizeof want, "/c:%u: tenant \"t\": url: ", cases[i].lines + 1);
+        assert_refused("an error of the content after it", slice_of(text), want);
+    }
+    ROW("of any length");
+    for (len = 0; len < 140; len++) {
+        snprintf(
+            text, sizeof text, "#%.*s\n" TENANT, (int)len,
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+        assert_string_equal(refusal_of(slice_of(text)), "");
+    }
+}
+
+static void what_stands_on_this_side_of_a_limit_is_accepted(void **state)
+{
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        { "root as a group without session", TENANT "group root { }" },
+        { "a max_age of 1", TENANT "service s { max_age = 1 }" },
+        { "a max_age of ten years", TENANT "service s { max_age = 316224000 }" },
+        { "a leeway of 300", "tenant \"t\" { url = \"https://a\" leeway = 300 }" },
+        { "a leeway in quotes", "tenant \"t\" { url = \"https://a\" leeway = \"30\" }" },
+        { "one subject in two blocks", TENANT "user a { sub = {\"s\"} }\nuser b { sub = {\"s\"} }" },
+        { "two issuers",
+          "tenant \"a\" { issuer = \"i\" keys = \"/k\" tenant_claim = \"\" }\n"
+          "tenant \"b\" { issuer = \"j\" keys = \"/k\" tenant_claim = \"\" }" },
+        { "one issuer, told apart by a claim",
+          "tenant \"a\" { issuer = \"i\" keys = \"/k\" }\n"
+          "tenant \"b\" { issuer = \"i\" keys = \"/k\" }" },
+        { "a user and a group of one name", TENANT "user a {}\ngroup a {}\nservice a {}" },
+        { "an option in two blocks", TENANT "user a { sub = {} }\nuser b { sub = {} }" },
+        { "no line end", TENANT "user a {}" },
+        { "line ends of another system", "tenant \"t\" {\r\n url = \"https://a\"\r\n}\r\n" },
+        { "an escaped backslash before the anchor", TENANT "map { claim = \"c\" pattern = '^(a)\\\\\\\\$' }" },
+        { "a list of one without braces", TENANT "user a { sub = \"s\" }" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        assert_string_equal(refusal_of(slice_of(cases[i].text)), "");
+    }
+}
+
+/* The scanner of libConfuse has a state; what one text leaves in it must not colour the next. */
+static void a_broken_text_leaves_nothing_behind(void **state)
+{
+    static const char *const broken[] = {
+        "tenant \"t\" { url = \"https://a.exam",
+        "tenant 't",
+        "/* ",
+        "tenant \"t\" {",
+        "tenant \"t\" { algorithms = {\"a\"",
+        "tenant \"\\400\" {}",
+        "tenant \"\\9\" {}",
+    };
+    int saved = dup(2), captured = open(in_directory("stderr"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    struct stat status;
+    size_t i;
+
+    (void)state;
+    assert_true(saved >= 0 && captured >= 0);
+    for (i = 0; i < COUNT(broken); i++) {
+        ROW(broken[i]);
+        dup2(captured, 2);
+        assert_string_not_equal(refusal_of(slice_of(broken[i])), "");
+        dup2(saved, 2);
+        assert_string_equal(refusal_of(slice_of(TENANT)), "");
+    }
+    ROW("and nothing is printed");
+    assert_int_equal(fstat(captured, &status), 0);
+    assert_int_equal(status.st_size, 0);
+    close(saved);
+    close(captured);
+}
+
+static void the_option_names_are_these(void **state)
+{
+    static const char *const want[] = {
+        "revocation_list",
+        "tenant",
+        "user",
+        "map",
+        "group",
+        "service",
+        "tenant.url",
+        "tenant.issuer",
+        "tenant.audience",
+        "tenant.keys",
+        "tenant.discovery",
+        "tenant.algorithms",
+        "tenant.tenant_claim",
+        "tenant.leeway",
+        "tenant.type",
+        "tenant.hmac_secret_file",
+        "tenant.azp",
+        "tenant.scope",
+        "tenant.groups_claim",
+        "tenant.subject_claim",
+        "user.sub",
+        "user.api_key",
+        "map.claim",
+        "map.pattern",
+        "group.claim",
+        "group.session",
+        "service.credentials",
+        "service.require_group",
+        "service.max_age",
+    };
+    const char *const *names = config_option_names();
+    size_t count = 0, i;
+
+    (void)state;
+    while (names[count] != NULL)
+        count++;
+    assert_int_equal(count, COUNT(want));
+    for (i = 0; i < COUNT(want); i++) {
+        for (count = 0; names[count] != NULL && strcmp(names[count], want[i]) != 0; count++)
+            ;
+        ROW(want[i]);
+        assert_non_null(names[count]);
+    }
+}
+
+/* The same inode, the same size, the same tick of the clock. */
+static void no_change_is_missed_however_fast(void **state)
+{
+    int fd, leeway;
+
+    (void)state;
+    write_config(TENANT);
+    fd = open(in_directory("latchkey.conf"), O_WRONLY);
+    assert_true(fd >= 0);
+    for (leeway = 100; leeway <= 300; leeway++) {
+        const struct config *config;
+        char text[128];
+        int len = snprintf(text, sizeof text, "tenant \"t\" { url = \"https://a.example\" leeway = %d }\n", leeway);
+
+        assert_int_equal(pwrite(fd, text, (size_t)len, 0), len);
+        config = acquire();
+        assert_int_equal(config->tenants[0].claims.leeway, leeway);
+        config_release(&config);
+    }
+    close(fd);
+}
+
+static void a_file_of_more_than_a_mebibyte_is_refused(void **state)
+{
+    struct verdict verdict = VERDICT_INIT;
+    const struct config *config = NULL;
+    char *text = stretched(TENANT "#", "x", CONFIG_MAX_LEN - strlen(TENANT) - 2, "\n");
+
+    (void)state;
+    assert_int_equal(strlen(text), CONFIG_MAX_LEN);
+    write_config(text);
+    config = acquire();
+    config_release(&config);
+    free(text);
+    text = stretched(TENANT "#", "x", CONFIG_MAX_LEN - strlen(TENANT) - 1, "\n");
+    write_config(text);
+    assert_false(config_acquire(&verdict, in_directory("latchkey.conf"), &config));
+    assert_non_null(strstr(verdict.evidence, "latchkey.conf: is larger than 1048576 bytes"));
+    free(text);
+}
+
+/* sshd forks after it has loaded the module. */
+static void a_forked_child_goes_on_by_itself(void **state)
+{
+    const struct config *config;
+    int status;
+    pid_t child;
+
+    (void)state;
+    write_config(TENANT);
+    config = acquire();
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(20);
+        write_config("tenant \"u\" { url = \"https://a.example\" }\n");
+        config_release(&config);
+        config = acquire();
+        status = strcmp(config->tenants[0].id, "u") == 0 ? 0 : 1;
+        config_release(&config);
+        _exit(status);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_string_equal(config->tenants[0].id, "t");
+    config_release(&config);
+}
+
+static atomic_bool stop;
+
+/* The leeway and the group count were written together. */
+static void *reader(void *path)
+{
+    uintptr_t reads = 0;
+
+    while (!atomic_load(&stop)) {
+        struct verdict verdict = VERDICT_INIT;
+        const struct config *config = NULL;
+
+        if (!config_acquire(&verdict, path, &config)
+            || config->tenants[0].claims.leeway != (int64_t)config->identity.group_count)
+            return NULL;
+        config_release(&config);
+        reads++;
+    }
+    return (void *)reads;
+}
+
+static void write_pair(const char *path, const char *new, int number)
+{
+    char content[64];
+    char *text;
+    int fd = open(new, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+    snprintf(content, sizeof content, "tenant t { url = \"https://a\" leeway = %d }\n", number);
+    text = numbered(content, "group", (size_t)number, "{}");
+    if (write(fd, text, strlen(text)) < 0 || close(fd) != 0 || rename(new, path) != 0)
+        abort();
+    free(text);
+}
+
+static void rule_31_threads_share_snapshots(void **state)
+{
+    char path[128], new[128];
+    pthread_t threads[4];
+    void *reads;
+    size_t i;
+    int number;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s", in_directory("threads.conf"));
+    snprintf(new, sizeof new, "%s", in_directory("threads.new"));
+    write_pair(path, new, 1);
+    for (i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, reader, path), 0);
+    for (number = 1; number < 150; number++) {
+        write_pair(path, new, number % 40);
+        nanosleep(&(struct timespec){ .tv_nsec = 3000000 }, NULL);
+    }
+    atomic_store(&stop, true);
+    for (i = 0; i < COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], &reads), 0);
+        assert_non_null(reads);
     }
 }
 
@@ -604,7 +1007,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    static const char *const names[] = { "keys", "latchkey.conf", "other", "secret", "revoked", "next" };
+    static const char *const names[] = {
+        "keys", "latchkey.conf", "other", "secret", "revoked", "stderr", "threads.conf"
+    };
     size_t i;
 
     (void)state;
@@ -631,7 +1036,16 @@ int main(void)
         cmocka_unit_test(a_changed_file_gives_a_new_snapshot_and_the_old_one_lives_on),
         cmocka_unit_test(an_unchanged_configuration_is_read_once),
         cmocka_unit_test(several_paths_stand_side_by_side),
-        cmocka_unit_test(rule_31_threads_share_a_configuration_that_changes),
+        cmocka_unit_test(strings_have_limits),
+        cmocka_unit_test(blocks_have_limits),
+        cmocka_unit_test(comments_are_skipped_and_their_lines_counted),
+        cmocka_unit_test(what_stands_on_this_side_of_a_limit_is_accepted),
+        cmocka_unit_test(a_broken_text_leaves_nothing_behind),
+        cmocka_unit_test(the_option_names_are_these),
+        cmocka_unit_test(no_change_is_missed_however_fast),
+        cmocka_unit_test(a_file_of_more_than_a_mebibyte_is_refused),
+        cmocka_unit_test(a_forked_child_goes_on_by_itself),
+        cmocka_unit_test(rule_31_threads_share_snapshots),
         cmocka_unit_test(thousands_of_users_are_read),
     };
 

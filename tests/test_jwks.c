@@ -571,6 +571,8 @@ static void rule_12_the_kid_picks_the_key(void **state)
         assert_int_equal(verdict.reason, cases[i].want);
         if (cases[i].want == REASON_UNDECIDED) {
             assert_int_equal(jwk_rsa_signature_len(key), cases[i].rsa_signature_len);
+            if (cases[i].kid != NULL)
+                assert_true(slice_equal_string(jwk_kid(key), cases[i].kid));
             assert_non_null(jwk_public_key(key));
             assert_int_equal(jwk_secret(key).len, 0);
         } else {

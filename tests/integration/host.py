@@ -276,7 +276,8 @@ class Host:
         (PRIVATE / "authorized_keys").mkdir(mode=0o755)
         for user in ("alice", "bob", "root"):
             shutil.copy(PRIVATE / "userkey.pub", PRIVATE / "authorized_keys" / user)
-        run("cc", "-Wall", "-Wextra", "-Werror", "-o", PRIVATE / "pamhost", Path(__file__).with_name("pamhost.c"), "-lpam")
+        source = Path(__file__).with_name("pamhost.c")
+        run("cc", "-Wall", "-Wextra", "-Werror", "-o", PRIVATE / "pamhost", source, "-lpam")
 
     def stop(self):
         """Every process that lives in our namespace, whoever its parent is by now."""

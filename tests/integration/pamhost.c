@@ -139,6 +139,15 @@ static void read_lines(struct talk *talk)
     free(line);
 }
 
+static void free_lines(struct talk *talk)
+{
+    size_t i;
+
+    for (i = 0; i < talk->line_count; i++)
+        free(talk->lines[i]);
+    free(talk->lines);
+}
+
 int main(int argc, char **argv)
 {
     const char *user = NULL, *rhost = NULL, *calls = "authenticate";
@@ -183,5 +192,6 @@ int main(int argc, char **argv)
             print_use("warm");
     }
     print_use("end");
+    free_lines(&talk);
     return 0;
 }

@@ -65,10 +65,10 @@ def test_rule_35_chauthtok_never_succeeds(host):
 def test_peer_acct_mgmt_does_not_always_succeed_a_token_login_is_judged_again_in_the_account_phase(host):
     """Between the two phases a script, run by pam_exec, writes the revocation."""
     script = PRIVATE / "revoke"
-    script.write_text(f"#!/bin/sh\necho 'sub {tokens.ALICE}' >{host.etc}/revoked\n")
+    script.write_text(f"#!/bin/sh\necho 'jti this-one' >{host.etc}/revoked\n")
     script.chmod(0o755)
     host.stack("pamtester", f"auth required @MODULE@\nauth required pam_exec.so {script}\naccount required @MODULE@\n")
-    result = host.pamhost("-u", "alice", "-c", "authenticate,account", answers=[host.token()])
+    result = host.pamhost("-u", "alice", "-c", "authenticate,account", answers=[host.token(jti="this-one")])
     assert (result.authenticate, result.account) == (["0"], ["6"])
     assert host.reasons() == ["ok", "token_revoked"]
 

@@ -87,6 +87,16 @@ def test_a_token_that_maps_to_no_user_is_not_accepted(host):
     refuse(host, "alice", host.token(sub=tokens.ADMIN), "user_unmapped")
 
 
+@pytest.mark.parametrize("length", [1100, 1500, 4000])
+def test_rule_37_over_ssh_a_bad_token_tells_nobody_who_exists(host, length):
+    """sshd masks what is typed for an unknown user: it must not be taken for a password and go on to pam_unix."""
+    bad = tokens.Key("RS256", "key-RS256").sign_to_length(tokens.claims(), length)
+    known, unknown = host.ssh("alice", bad), host.ssh("nobody-of-this-name", bad)
+    assert REFUSED in known.stderr
+    assert known.stderr.replace("alice", "X") == unknown.stderr.replace("nobody-of-this-name", "X")
+    assert [verdict["reason"] for verdict in host.verdicts()] == ["signature_invalid", "token_malformed"]
+
+
 def test_rule_37_an_unknown_user_gets_the_answer_of_a_known_one(host):
     known = host.pamhost("-u", "bob", answers=[host.token()])
     unknown = host.pamhost("-u", "nobody-of-this-name", answers=[host.token()])

@@ -1,0 +1,600 @@
+#include "fixture.h"
+
+#include "algorithm.h"
+#include "authenticate.h"
+
+#define NOW 1000000
+
+static struct {
+    struct signer *rsa_2048, *rsa_3072, *rsa_4096, *p256, *p384, *p521, *ed25519, *secret;
+} keys;
+static const struct config *config;
+
+#define SECRET "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static const char main_text[] =
+    "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/keys.json\"\n"
+    "  algorithms = {\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\",\n"
+    "                \"EdDSA\"} }\n"
+    "tenant \"t-2\" { url = \"https://auth.example.com\" hmac_secret_file = \"~/secret\"\n"
+    "  algorithms = {\"HS256\", \"HS384\", \"HS512\"} }\n"
+    "user \"daemon\" { sub = {\"sub-daemon\", \"sub-second\"} }\n"
+    "user \"root\" { sub = {\"sub-root\"} }\n"
+    "user \"nobody\" { }\n"
+    "group \"ops\" { claim = {\"g-ops\"} }\n"
+    "service \"both\" { credentials = {\"jwt\", \"api_key\"} }\n"
+    "service \"keys-only\" { credentials = {\"api_key\"} }\n"
+    "service \"sudo\" { require_group = {\"ops\"} max_age = 300 }\n"
+    "revocation_list = \"~/revoked\"\n";
+
+/* Each kind of signature, and the key that makes it. */
+static const struct {
+    const char *alg, *kid;
+    struct signer **signer;
+} signatures[] = {
+    { "RS256", "k-2048", &keys.rsa_2048 }, { "RS384", "k-2048", &keys.rsa_2048 }, { "RS512", "k-2048", &keys.rsa_2048 },
+    { "PS256", "k-2048", &keys.rsa_2048 }, { "PS384", "k-2048", &keys.rsa_2048 }, { "PS512", "k-2048", &keys.rsa_2048 },
+    { "RS256", "k-3072", &keys.rsa_3072 }, { "PS256", "k-3072", &keys.rsa_3072 }, { "RS256", "k-4096", &keys.rsa_4096 },
+    { "PS512", "k-4096", &keys.rsa_4096 }, { "ES256", "k-p256", &keys.p256 },     { "ES384", "k-p384", &keys.p384 },
+    { "ES512", "k-p521", &keys.p521 },     { "EdDSA", "k-ed", &keys.ed25519 },    { "HS256", "k", &keys.secret },
+    { "HS384", "k", &keys.secret },        { "HS512", "k", &keys.secret },
+};
+
+static const struct member valid_claims[] = {
+    { "sub", "\"sub-daemon\"" }, { "exp", "1000300" }, { "iat", "999990" },
+    { "groups", "[\"g-ops\"]" }, { "jti", "\"j-1\"" },
+};
+
+/* A valid token of the tenant that the algorithm belongs to. malloc'ed. */
+static char *token_of(const struct signer *signer, const char *alg, const char *kid, const struct member *changes)
+{
+    const char *tenant = strncmp(alg, "HS", 2) == 0 ? "t-2" : "t-1";
+    char *header, *claims, *payload, *token;
+
+    assert_true(asprintf(&header, "{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"%s\"}", alg, kid) > 0);
+    claims = object_text(valid_claims, COUNT(valid_claims), changes);
+    assert_true(asprintf(&payload,
+                         "{\"iss\":\"https://auth.example.com/tenant/%s/v2.0/Auth\",\"aud\":\"%s\","
+                         "\"https://agglestone.com/tenantId\":\"%s\",%s",
+                         tenant, tenant, tenant, claims + 1)
+                > 0);
+    token = signer_token(signer, alg, slice_of(header), slice_of(payload));
+    assert_non_null(token);
+    free(header);
+    free(claims);
+    free(payload);
+    return token;
+}
+
+static char *valid_token(const struct member *changes)
+{
+    return token_of(keys.p256, "ES256", "k-p256", changes);
+}
+
+struct outcome {
+    struct verdict verdict;
+    struct explanation explanation;
+    struct login login;
+};
+
+static enum reason judge(const struct config *by, const char *service, const char *user, struct slice credential,
+                         struct outcome *outcome)
+{
+    const struct auth_request request = { .service = service, .user = user, .now = NOW };
+    bool accepted;
+
+    outcome->verdict = VERDICT_INIT;
+    outcome->explanation.count = 0;
+    outcome->verdict.explanation = &outcome->explanation;
+    accepted = authenticate(&outcome->verdict, by, &request, credential, &outcome->login);
+    assert_int_equal(accepted, outcome->verdict.reason == REASON_OK);
+    assert_int_not_equal(outcome->verdict.reason, REASON_UNDECIDED);
+    return outcome->verdict.reason;
+}
+
+static struct outcome outcome;
+
+static const struct {
+    const char *name;
+    struct slice text;
+    size_t len;
+} trimmed[] = {
+    { "nothing behind", { "abc", 3 }, 3 },
+    { "LF", { "abc\n", 4 }, 3 },
+    { "CR LF", { "abc\r\n", 5 }, 3 },
+    { "CR", { "abc\r", 4 }, 3 },
+    { "only one of two", { "abc\n\n", 5 }, 4 },
+    { "LF CR is none", { "abc\n\r", 5 }, 4 },
+    { "a blank stays", { "abc ", 4 }, 4 },
+    { "a NUL stays", { "abc\0", 4 }, 4 },
+    { "only LF", { "\n", 1 }, 0 },
+    { "only CR LF", { "\r\n", 2 }, 0 },
+    { "nothing", { NULL, 0 }, 0 },
+};
+
+static void a_line_end_is_no_part_of_a_credential(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(trimmed); i++) {
+        struct slice text = credential_trim(trimmed[i].text);
+
+        ROW(trimmed[i].name);
+        assert_int_equal(text.len, trimmed[i].len);
+        assert_ptr_equal(text.bytes, trimmed[i].text.bytes);
+    }
+}
+
+static void every_beginning_of_a_token_asks_for_more(void **state)
+{
+    size_t i, len, whole;
+
+    (void)state;
+    for (i = 0; i < COUNT(signatures); i++) {
+        char *token = token_of(*signatures[i].signer, signatures[i].alg, signatures[i].kid, NULL);
+
+        ROW(signatures[i].alg);
+        whole = strlen(token);
+        for (len = 4; len < whole; len++)
+            assert_int_equal(credential_kind(config, (struct slice){ token, len }), CREDENTIAL_JWT_PART);
+        assert_int_equal(credential_kind(config, (struct slice){ token, whole }), CREDENTIAL_JWT);
+        assert_int_equal(judge(config, NULL, NULL, (struct slice){ token, whole }, &outcome), REASON_OK);
+        /* What is judged too early is refused, not accepted. */
+        assert_int_not_equal(judge(config, NULL, NULL, (struct slice){ token, whole - 1 }, &outcome), REASON_OK);
+        free(token);
+    }
+}
+
+/* Without a known kid nobody knows how long the signature will be: 2048 bits are the least. */
+static void an_unknown_rsa_key_counts_as_the_least(void **state)
+{
+    char *token = token_of(keys.rsa_2048, "RS256", "k-unknown", NULL);
+
+    (void)state;
+    assert_int_equal(credential_kind(config, (struct slice){ token, strlen(token) - 1 }), CREDENTIAL_JWT_PART);
+    assert_int_equal(credential_kind(config, slice_of(token)), CREDENTIAL_JWT);
+    free(token);
+}
+
+/* A token of t-1 and one of t-2 begin alike: the longer key decides when to stop asking. */
+static void of_two_tenants_the_longer_key_counts(void **state)
+{
+    struct json *small[] = { signer_jwk(keys.rsa_2048, "k", NULL) },
+                *large[] = { signer_jwk(keys.rsa_4096, "k", NULL) };
+    const struct config *two;
+    char *token_of_small, *token_of_large;
+
+    (void)state;
+    write_key_set("small.json", small, 1);
+    write_key_set("large.json", large, 1);
+    two = config_of("tenant \"t-0\" { url = \"https://auth.example.com\" keys = \"~/absent.json\" }\n"
+                    "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/small.json\" }\n"
+                    "tenant \"t-3\" { url = \"https://auth.example.com\" keys = \"~/large.json\" }\n"
+                    "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+                    "revocation_list = \"~/revoked\"\n");
+    token_of_small = token_of(keys.rsa_2048, "RS256", "k", NULL);
+    token_of_large = token_of(keys.rsa_4096, "RS256", "k", NULL);
+    assert_int_equal(credential_kind(two, (struct slice){ token_of_large, strlen(token_of_large) - 1 }),
+                     CREDENTIAL_JWT_PART);
+    assert_int_equal(credential_kind(two, slice_of(token_of_large)), CREDENTIAL_JWT);
+    ROW("the shorter one is asked for more, and is good without");
+    assert_int_equal(credential_kind(two, slice_of(token_of_small)), CREDENTIAL_JWT_PART);
+    assert_int_equal(judge(two, NULL, "daemon", slice_of(token_of_small), &outcome), REASON_OK);
+    free(token_of_small);
+    free(token_of_large);
+    config_release(&two);
+}
+
+static const struct {
+    const char *name;
+    struct slice credential;
+    const char *service;
+    enum credential_kind kind;
+    enum reason want;
+    const char *logged;
+} kinds[] = {
+    { "nothing", { NULL, 0 }, NULL, CREDENTIAL_ABSENT, REASON_CREDENTIAL_ABSENT, "none" },
+    { "an empty string", { "", 0 }, "both", CREDENTIAL_ABSENT, REASON_CREDENTIAL_ABSENT, "none" },
+    { "a password", { "correct horse", 13 }, NULL, CREDENTIAL_OTHER, REASON_CREDENTIAL_NOT_ALLOWED, "api_key" },
+    { "an API key where none is allowed",
+      { "ak_live_01", 10 },
+      NULL,
+      CREDENTIAL_OTHER,
+      REASON_CREDENTIAL_NOT_ALLOWED,
+      "api_key" },
+    { "an API key where one is allowed",
+      { "ak_live_01", 10 },
+      "both",
+      CREDENTIAL_OTHER,
+      REASON_BROKER_UNAVAILABLE,
+      "api_key" },
+    { "an API key where nothing else is",
+      { "ak_live_01", 10 },
+      "keys-only",
+      CREDENTIAL_OTHER,
+      REASON_BROKER_UNAVAILABLE,
+      "api_key" },
+    { "a JWT where none is allowed",
+      { "eyJhbGciOiJub25lIn0.e30.AAAA", 28 },
+      "keys-only",
+      CREDENTIAL_JWT,
+      REASON_CREDENTIAL_NOT_ALLOWED,
+      "jwt" },
+    { "the beginning of a JWT where none is allowed",
+      { "eyJhbGciOiJub", 13 },
+      "keys-only",
+      CREDENTIAL_JWT_PART,
+      REASON_CREDENTIAL_NOT_ALLOWED,
+      "jwt" },
+    { "the beginning of a JWT and no more",
+      { "eyJhbGciOiJub", 13 },
+      NULL,
+      CREDENTIAL_JWT_PART,
+      REASON_TOKEN_MALFORMED,
+      "jwt" },
+    { "a broken JWT", { "eyJhbGciOiJub25lIn0.e30.AA A", 28 }, NULL, CREDENTIAL_JWT, REASON_TOKEN_MALFORMED, "jwt" },
+    { "a NUL", { "\0", 1 }, NULL, CREDENTIAL_OTHER, REASON_CREDENTIAL_NOT_ALLOWED, "api_key" },
+};
+
+static void a_service_takes_the_kinds_that_it_lists(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(kinds); i++) {
+        ROW(kinds[i].name);
+        assert_int_equal(credential_kind(config, kinds[i].credential), kinds[i].kind);
+        assert_int_equal(judge(config, kinds[i].service, NULL, kinds[i].credential, &outcome), kinds[i].want);
+        assert_string_equal(outcome.verdict.credential, kinds[i].logged);
+    }
+}
+
+/* A password may have been typed, or an API key pasted, at the wrong prompt. */
+static void nothing_of_a_credential_is_logged(void **state)
+{
+    static const char secret[] = "my-very-secret-password";
+    static const char *const services[] = { NULL, "both", "keys-only" };
+    char line[LOG_LINE_MAX];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(services); i++) {
+        judge(config, services[i], NULL, slice_of(secret), &outcome);
+        verdict_log_line(&outcome.verdict, &(struct attempt){ services[i], "alice", NULL }, line);
+        assert_null(strstr(line, "secret"));
+        assert_null(strstr(line, "password"));
+    }
+}
+
+static void a_token_is_too_long_whatever_it_holds(void **state)
+{
+    char *text = malloc(CREDENTIAL_MAX_LEN + 1);
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'A', CREDENTIAL_MAX_LEN + 1);
+    memcpy(text, "eyJh", 4);
+    ROW("16,384 bytes of no token");
+    assert_int_equal(judge(config, NULL, NULL, (struct slice){ text, CREDENTIAL_MAX_LEN }, &outcome),
+                     REASON_TOKEN_MALFORMED);
+    ROW("16,385 bytes");
+    assert_int_equal(judge(config, NULL, NULL, (struct slice){ text, CREDENTIAL_MAX_LEN + 1 }, &outcome),
+                     REASON_TOKEN_TOO_LONG);
+    free(text);
+}
+
+static void the_checks_begin_with_the_configuration_and_the_credential(void **state)
+{
+    char *token = valid_token(NULL);
+
+    (void)state;
+    assert_int_equal(judge(config, "sudo", "daemon", slice_of(token), &outcome), REASON_OK);
+    assert_int_equal(outcome.explanation.count, CHECK_COUNT);
+    assert_string_equal(check_name(outcome.explanation.made[0].check), "configuration");
+    assert_string_equal(check_name(outcome.explanation.made[1].check), "credential");
+    assert_string_equal(check_name(outcome.explanation.made[2].check), "format");
+    assert_string_equal(check_name(outcome.explanation.made[13].check), "service");
+    assert_string_equal(outcome.verdict.credential, "jwt");
+    free(token);
+    ROW("a credential of the wrong kind ends there");
+    judge(config, NULL, NULL, LITERAL("password"), &outcome);
+    assert_int_equal(outcome.explanation.count, 2);
+    assert_true(outcome.explanation.made[0].ok);
+    assert_false(outcome.explanation.made[1].ok);
+}
+
+static const struct {
+    const char *name, *service, *user;
+    struct member changes[CHANGES_MAX];
+    enum reason want;
+} requests[] = {
+    { "the mapped user, a service without a block", "sshd", "daemon", { { NULL, NULL } }, REASON_OK },
+    { "no service", NULL, "daemon", { { NULL, NULL } }, REASON_OK },
+    { "no user", "sshd", NULL, { { NULL, NULL } }, REASON_OK },
+    { "another user", "sshd", "root", { { NULL, NULL } }, REASON_USER_MISMATCH },
+    { "a service with rules that hold", "sudo", "daemon", { { NULL, NULL } }, REASON_OK },
+    { "a service whose group is missing", "sudo", "daemon", { { "groups", NULL } }, REASON_GROUP_MISSING },
+    { "a service that wants a recent token", "sudo", "daemon", { { "iat", "999000" } }, REASON_TOKEN_TOO_OLD },
+    { "the same for another service", "sshd", "daemon", { { "iat", "999000" } }, REASON_OK },
+    { "a service's name is not a pattern", "sud", "daemon", { { "groups", NULL } }, REASON_OK },
+    { "the user is looked up: root by a block", "sshd", "root", { { "sub", "\"sub-root\"" } }, REASON_OK },
+};
+
+static void the_request_picks_the_rules(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(requests); i++) {
+        char *token = valid_token(requests[i].changes);
+
+        ROW(requests[i].name);
+        assert_int_equal(judge(config, requests[i].service, requests[i].user, slice_of(token), &outcome),
+                         requests[i].want);
+        free(token);
+    }
+}
+
+/* A file that somebody else could have written. */
+static void loosen(const char *name)
+{
+    assert_int_equal(chmod(path_in_directory(name), 0666), 0);
+}
+
+static const struct config *config_for_failures(const char *services)
+{
+    char text[1024];
+
+    snprintf(text, sizeof text,
+             "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/own-keys.json\" }\n"
+             "tenant \"t-2\" { url = \"https://auth.example.com\" keys = \"~/other-keys.json\" }\n"
+             "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+             "revocation_list = \"~/own-revoked\"\n%s",
+             services);
+    return config_of(text);
+}
+
+static void write_own_keys(const char *name)
+{
+    struct json *set[] = { signer_jwk(keys.p256, "k-p256", NULL) };
+
+    write_key_set(name, set, 1);
+}
+
+static const struct {
+    const char *name, *service;
+    bool list_is_loose, keys_are_loose, other_keys_are_loose;
+    enum reason possible, verdict;
+} failures[] = {
+    { "all is well", NULL, false, false, false, REASON_UNDECIDED, REASON_OK },
+    { "another tenant has no keys", NULL, false, false, true, REASON_UNDECIDED, REASON_OK },
+    { "the token's tenant has no keys", NULL, false, true, false, REASON_UNDECIDED, REASON_JWKS_UNAVAILABLE },
+    { "no tenant has keys", NULL, false, true, true, REASON_JWKS_UNAVAILABLE, REASON_JWKS_UNAVAILABLE },
+    { "the revocation list is loose", NULL, true, false, false, REASON_REVOCATION_UNAVAILABLE,
+      REASON_REVOCATION_UNAVAILABLE },
+    { "the service takes API keys only", "keys-only", false, false, false, REASON_BROKER_UNAVAILABLE,
+      REASON_CREDENTIAL_NOT_ALLOWED },
+};
+
+static void it_is_known_beforehand_whether_a_login_is_possible(void **state)
+{
+    const struct config *failing;
+    char *token = valid_token(NULL);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(failures); i++) {
+        struct verdict verdict = VERDICT_INIT;
+
+        ROW(failures[i].name);
+        write_own_keys("own-keys.json");
+        write_own_keys("other-keys.json");
+        write_file("own-revoked", "");
+        if (failures[i].keys_are_loose)
+            loosen("own-keys.json");
+        if (failures[i].other_keys_are_loose)
+            loosen("other-keys.json");
+        if (failures[i].list_is_loose)
+            loosen("own-revoked");
+        failing = config_for_failures("service \"keys-only\" { credentials = {\"api_key\"} }\n");
+        assert_int_equal(authenticate_is_possible(&verdict, failing, failures[i].service),
+                         failures[i].possible == REASON_UNDECIDED);
+        assert_int_equal(verdict.reason, failures[i].possible);
+        assert_int_equal(judge(failing, failures[i].service, "daemon", slice_of(token), &outcome), failures[i].verdict);
+        config_release(&failing);
+    }
+    free(token);
+}
+
+static void a_service_that_takes_nothing_is_not_possible(void **state)
+{
+    struct config none = *config;
+    struct verdict verdict = VERDICT_INIT;
+
+    (void)state;
+    none.default_service.credentials = 0;
+    assert_false(authenticate_is_possible(&verdict, &none, "sshd"));
+    assert_int_equal(verdict.reason, REASON_CREDENTIAL_NOT_ALLOWED);
+    ROW("nor is one without a tenant");
+    none = *config;
+    none.tenant_count = 0;
+    verdict = VERDICT_INIT;
+    assert_false(authenticate_is_possible(&verdict, &none, "sshd"));
+    assert_int_equal(verdict.reason, REASON_CONFIG_INVALID);
+}
+
+static const struct config *config_with_list(const char *list, const char *tenant)
+{
+    char text[1024];
+
+    write_file("account-revoked", list);
+    snprintf(text, sizeof text,
+             "tenant \"%s\" { url = \"https://auth.example.com\" keys = \"~/keys.json\" }\n"
+             "user \"daemon\" { sub = {\"sub-daemon\", \"sub-second\"} }\n"
+             "user \"nobody\" { }\n"
+             "group \"ops\" { claim = {\"g-ops\"} }\n"
+             "service \"sudo\" { require_group = {\"ops\"} max_age = 300 }\n"
+             "revocation_list = \"~/account-revoked\"\n",
+             tenant);
+    return config_of(text);
+}
+
+static enum reason judge_account(const struct config *by, const char *service, const char *user,
+                                 const struct login *login, int64_t now)
+{
+    const struct auth_request request = { .service = service, .user = user, .now = now };
+    struct verdict verdict = VERDICT_INIT;
+    bool accepted = authenticate_account(&verdict, by, &request, login);
+
+    assert_int_equal(accepted, verdict.reason == REASON_OK);
+    assert_int_not_equal(verdict.reason, REASON_UNDECIDED);
+    if (login != NULL) {
+        assert_string_equal(verdict.credential, "jwt");
+        assert_string_equal(verdict.subject, login->subject);
+    }
+    return verdict.reason;
+}
+
+static const struct {
+    const char *name, *list, *service, *user, *tenant;
+    int64_t now;
+    enum reason want;
+} accounts[] = {
+    { "nothing changed", "", "sshd", "daemon", "t-1", NOW, REASON_OK },
+    { "the session begins after the token's end", "", "sshd", "daemon", "t-1", NOW + 86400, REASON_OK },
+    { "another user", "", "sshd", "root", "t-1", NOW, REASON_USER_MISMATCH },
+    { "no user", "", "sshd", NULL, "t-1", NOW, REASON_USER_MISMATCH },
+    { "the tenant is gone", "", "sshd", "daemon", "t-9", NOW, REASON_TENANT_UNKNOWN },
+    { "its sub is revoked", "sub sub-daemon\n", "sshd", "daemon", "t-1", NOW, REASON_TOKEN_REVOKED },
+    { "the other sub of the block is", "sub sub-second\n", "sshd", "daemon", "t-1", NOW, REASON_OK },
+    { "its jti is revoked", "jti j-1\n", "sshd", "daemon", "t-1", NOW, REASON_TOKEN_REVOKED },
+    { "its kid is revoked", "kid k-p256\n", "sshd", "daemon", "t-1", NOW, REASON_TOKEN_REVOKED },
+    { "it was issued before", "issued-before 999991\n", "sshd", "daemon", "t-1", NOW, REASON_TOKEN_REVOKED },
+    { "it was issued then", "issued-before 999990\n", "sshd", "daemon", "t-1", NOW, REASON_OK },
+    { "the list is broken", "x\n", "sshd", "daemon", "t-1", NOW, REASON_REVOCATION_UNAVAILABLE },
+    { "the service's rules hold", "", "sudo", "daemon", "t-1", NOW, REASON_OK },
+    { "the token is too old for the service", "", "sudo", "daemon", "t-1", NOW + 321, REASON_TOKEN_TOO_OLD },
+    { "one second less", "", "sudo", "daemon", "t-1", NOW + 320, REASON_OK },
+};
+
+static void the_account_of_a_login_is_checked_again(void **state)
+{
+    static struct login login;
+    const struct config *later;
+    char *token = valid_token(NULL);
+    size_t i;
+
+    (void)state;
+    assert_int_equal(judge(config, "sshd", "daemon", slice_of(token), &outcome), REASON_OK);
+    login = outcome.login;
+    for (i = 0; i < COUNT(accounts); i++) {
+        ROW(accounts[i].name);
+        later = config_with_list(accounts[i].list, accounts[i].tenant);
+        assert_int_equal(judge_account(later, accounts[i].service, accounts[i].user, &login, accounts[i].now),
+                         accounts[i].want);
+        config_release(&later);
+    }
+    ROW("the login had not the group that the service wants");
+    login.identity.group_count = 0;
+    assert_int_equal(judge_account(config, "sudo", "daemon", &login, NOW), REASON_GROUP_MISSING);
+    ROW("the service wants max_age, and the token did not say when it was issued");
+    login = outcome.login;
+    login.has_issued_at = false;
+    assert_int_equal(judge_account(config, "sudo", "daemon", &login, NOW), REASON_CLAIM_MISSING);
+    free(token);
+}
+
+static const struct {
+    const char *name, *list, *user;
+    enum reason want;
+} others[] = {
+    { "nothing is revoked", "", "daemon", REASON_OK },
+    { "the first subject is", "sub sub-daemon\n", "daemon", REASON_TOKEN_REVOKED },
+    { "the last subject is", "sub sub-second\n", "daemon", REASON_TOKEN_REVOKED },
+    { "somebody else is", "sub sub-other\n", "daemon", REASON_OK },
+    { "only tokens are", "jti j-1\nkid k-p256\nissued-before 9007199254740992\n", "daemon", REASON_OK },
+    { "a block without subjects", "sub sub-daemon\n", "nobody", REASON_OK },
+    { "no block", "sub sub-daemon\n", "root", REASON_OK },
+    { "no user", "sub sub-daemon\n", NULL, REASON_OK },
+    { "the service's rules are for tokens", "", "daemon", REASON_OK },
+    { "the list is broken", "x\n", "root", REASON_REVOCATION_UNAVAILABLE },
+};
+
+static void whoever_came_by_public_key_is_shut_out_when_revoked(void **state)
+{
+    const struct config *later;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(others); i++) {
+        ROW(others[i].name);
+        later = config_with_list(others[i].list, "t-1");
+        assert_int_equal(judge_account(later, "sudo", others[i].user, NULL, NOW), others[i].want);
+        config_release(&later);
+    }
+}
+
+static int set_up(void **state)
+{
+    struct json *set[7];
+
+    (void)state;
+    keys.rsa_2048 = signer_generate("RS256", 2048);
+    keys.rsa_3072 = signer_generate("RS256", 3072);
+    keys.rsa_4096 = signer_generate("RS256", 4096);
+    keys.p256 = signer_generate("ES256", 0);
+    keys.p384 = signer_generate("ES384", 0);
+    keys.p521 = signer_generate("ES512", 0);
+    keys.ed25519 = signer_generate("EdDSA", 0);
+    keys.secret = signer_from_secret(LITERAL(SECRET));
+    if (directory_make() != 0 || keys.rsa_2048 == NULL || keys.rsa_3072 == NULL || keys.rsa_4096 == NULL
+        || keys.p256 == NULL || keys.p384 == NULL || keys.p521 == NULL || keys.ed25519 == NULL || keys.secret == NULL)
+        return -1;
+    set[0] = signer_jwk(keys.rsa_2048, "k-2048", NULL);
+    set[1] = signer_jwk(keys.rsa_3072, "k-3072", NULL);
+    set[2] = signer_jwk(keys.rsa_4096, "k-4096", NULL);
+    set[3] = signer_jwk(keys.p256, "k-p256", NULL);
+    set[4] = signer_jwk(keys.p384, "k-p384", NULL);
+    set[5] = signer_jwk(keys.p521, "k-p521", NULL);
+    set[6] = signer_jwk(keys.ed25519, "k-ed", NULL);
+    write_key_set("keys.json", set, COUNT(set));
+    write_file("secret", SECRET);
+    write_file("revoked", "");
+    config = config_of(main_text);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct signer **signers[] = { &keys.rsa_2048, &keys.rsa_3072, &keys.rsa_4096, &keys.p256,
+                                  &keys.p384,     &keys.p521,     &keys.ed25519,  &keys.secret };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(signers); i++)
+        signer_free(signers[i]);
+    config_release(&config);
+    return directory_remove();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_end_is_no_part_of_a_credential),
+        cmocka_unit_test(every_beginning_of_a_token_asks_for_more),
+        cmocka_unit_test(an_unknown_rsa_key_counts_as_the_least),
+        cmocka_unit_test(of_two_tenants_the_longer_key_counts),
+        cmocka_unit_test(a_service_takes_the_kinds_that_it_lists),
+        cmocka_unit_test(nothing_of_a_credential_is_logged),
+        cmocka_unit_test(a_token_is_too_long_whatever_it_holds),
+        cmocka_unit_test(the_checks_begin_with_the_configuration_and_the_credential),
+        cmocka_unit_test(the_request_picks_the_rules),
+        cmocka_unit_test(it_is_known_beforehand_whether_a_login_is_possible),
+        cmocka_unit_test(a_service_that_takes_nothing_is_not_possible),
+        cmocka_unit_test(the_account_of_a_login_is_checked_again),
+        cmocka_unit_test(whoever_came_by_public_key_is_shut_out_when_revoked),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
