@@ -727,14 +727,6 @@ static bool read_binding(const struct block *block, struct tenant *tenant)
     return true;
 }
 
-/* A required list that is empty would be a check that silently is none. */
-static bool get_demand(const struct block *block, const char *option, struct string_list *ret)
-{
-    if (is_set(block, option) && cfg_size(block->cfg, option) == 0)
-        return fail(block, option, "the list is empty; leave the option out when nothing is demanded");
-    return get_list(block, option, ret);
-}
-
 static bool get_name(const struct block *block, const char *option, char **ret, const char *fallback)
 {
     if (!get_string(block, option, ret))
@@ -752,9 +744,8 @@ static bool read_tenant(const struct block *block, struct tenant *tenant)
     return read_id(block, tenant) && read_url(block, tenant) && read_keys(block, tenant)
         && read_algorithms(block, tenant) && read_binding(block, tenant)
         && get_integer(block, "leeway", 0, CLAIMS_LEEWAY_MAX, &claims->leeway)
-        && get_name(block, "type", &tenant->type, NULL) && get_demand(block, "azp", &claims->parties)
-        && get_demand(block, "scope", &claims->scopes)
-        && get_name(block, "subject_claim", &claims->subject_claim, "sub")
+        && get_name(block, "type", &tenant->type, NULL) && get_list(block, "azp", &claims->parties)
+        && get_list(block, "scope", &claims->scopes) && get_name(block, "subject_claim", &claims->subject_claim, "sub")
         && get_name(block, "groups_claim", &claims->groups_claim, "groups");
 }
 
@@ -874,7 +865,7 @@ static bool read_credentials(const struct block *block, unsigned *ret)
         else
             return fail(block, "credentials", "\"%s\" is neither jwt nor api_key", name);
     }
-    return *ret != 0 || fail(block, "credentials", "the list is empty, so that no login could succeed");
+    return true; /* {}: the service is closed to Latchkey */
 }
 
 static bool check_groups(const struct block *block, const struct string_list *names)

@@ -17,8 +17,6 @@
  * that there are no two opinions about a text.
  */
 
-#define MEMORY_IS_SHORT "memory is short"
-
 #define ARRAY_ROOM 4 /* members to begin with; json-c's own 32 are a waste for an audience */
 
 /* Never looked into: a struct json_object, or the one value that json-c has no object for. */
@@ -57,7 +55,7 @@ static bool fail(struct reader *reader, const char *error)
 
 static bool made(struct reader *reader, const struct json_object *value)
 {
-    return value != NULL || fail(reader, MEMORY_IS_SHORT);
+    return value != NULL || fail(reader, JSON_MEMORY_IS_SHORT);
 }
 
 /* The next byte, or -1 at the end. */
@@ -310,7 +308,7 @@ static bool make_double(struct reader *reader, struct slice text, struct json_ob
     double number;
 
     if (c_locale == (locale_t)0)
-        return fail(reader, MEMORY_IS_SHORT);
+        return fail(reader, JSON_MEMORY_IS_SHORT);
     memcpy(reader->scratch, text.bytes, text.len);
     reader->scratch[text.len] = '\0';
     number = strtod_l(reader->scratch, NULL, c_locale);
@@ -340,7 +338,7 @@ static bool add_member(struct reader *reader, struct json_object *object, const 
 
     if (json_object_object_add(object, name, value) != 0) {
         json_object_put(value);
-        return fail(reader, MEMORY_IS_SHORT);
+        return fail(reader, JSON_MEMORY_IS_SHORT);
     }
     /* json-c lets a later member replace an earlier one, and then the object does not grow. */
     return json_object_object_length(object) > count || fail(reader, "a member name stands twice");
@@ -374,7 +372,7 @@ static bool read_element(struct reader *reader, struct json_object *array)
         return false;
     if (json_object_array_add(array, value) != 0) {
         json_object_put(value);
-        return fail(reader, MEMORY_IS_SHORT);
+        return fail(reader, JSON_MEMORY_IS_SHORT);
     }
     return true;
 }
@@ -491,7 +489,7 @@ static bool parse(struct slice text, struct json_object **ret_value, const char 
 {
     char *scratch = malloc(text.len + 1);
     struct reader reader = { .at = text.bytes, .end = text.bytes + text.len, .scratch = scratch };
-    bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, MEMORY_IS_SHORT);
+    bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, JSON_MEMORY_IS_SHORT);
 
     free(scratch);
     if (!ok)

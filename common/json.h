@@ -18,6 +18,8 @@
 #define JSON_DEPTH_MAX 16         /* levels of objects and arrays; the outermost is the first */
 #define JSON_TEXT_MAX  (1U << 20) /* bytes */
 
+#define JSON_MEMORY_IS_SHORT "memory is short" /* the one error that is no fault of the text */
+
 /* A value. What json_parse() gives is owned by the caller; what lies below it is lent by it. */
 struct json;
 
@@ -25,7 +27,7 @@ enum json_type { JSON_NULL, JSON_BOOLEAN, JSON_NUMBER, JSON_STRING, JSON_ARRAY, 
 
 /*
  * Read one text. *ret_json is set on success only; end it with json_free().
- * False with *ret_error set to a static sentence, "memory is short" among them. Thread-safe.
+ * False with *ret_error set to a static sentence, JSON_MEMORY_IS_SHORT among them. Thread-safe.
  */
 bool json_parse(struct slice text, struct json **ret_json, const char **ret_error);
 

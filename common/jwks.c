@@ -395,7 +395,9 @@ static bool read_set(struct verdict *verdict, struct slice text, struct jwks **r
     const char *error;
 
     if (!json_parse(text, &json, &error))
-        return verdict_reject(verdict, REASON_JWKS_INVALID, "not strict JSON: %s", error);
+        return strcmp(error, JSON_MEMORY_IS_SHORT) == 0
+            ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "key set")
+            : verdict_reject(verdict, REASON_JWKS_INVALID, "not strict JSON: %s", error);
     members = json_member(json, "keys");
     if (json_type_of(members) != JSON_ARRAY)
         return verdict_reject(verdict, REASON_JWKS_INVALID, "no array \"keys\"");

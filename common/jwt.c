@@ -1,6 +1,7 @@
 #include "jwt.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "algorithm.h"
 #include "base64url.h"
@@ -61,7 +62,9 @@ static bool decode_object(struct verdict *verdict, struct jwt *jwt, const char *
     if (!decode_part(jwt, part, &text))
         return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict base64url", what);
     if (!json_parse(text, ret, &error))
-        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict JSON: %s", what, error);
+        return strcmp(error, JSON_MEMORY_IS_SHORT) == 0
+            ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", what)
+            : verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict JSON: %s", what, error);
     if (json_type_of(*ret) != JSON_OBJECT)
         return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is no JSON object", what);
     return true;

@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include <dlfcn.h>
+
 #include "jwt.h"
 
 #define HEADER  "{\"alg\":\"ES256\"}"
@@ -13,6 +15,19 @@
     {                            \
         (text), sizeof(text) - 1 \
     }
+
+struct json_object;
+
+/* In place of json-c's: the one that `objects_left` counts down to fails, as when memory is short. -1: none. */
+static int objects_left = -1;
+
+struct json_object *json_object_new_object(void);
+struct json_object *json_object_new_object(void)
+{
+    struct json_object *(*real)(void) = (struct json_object * (*)(void)) dlsym(RTLD_NEXT, "json_object_new_object");
+
+    return objects_left >= 0 && objects_left-- == 0 ? NULL : real();
+}
 
 static enum reason parse_of(struct slice token, struct jwt **ret_jwt)
 {
@@ -371,6 +386,28 @@ static void the_facts_kid_and_jti_are_printable(void **state)
     free(header);
 }
 
+static void rule_32_a_short_memory_is_no_fault_of_the_token(void **state)
+{
+    static const struct {
+        const char *name;
+        int objects;
+        enum reason want;
+    } rows[] = {
+        { "for the header", 0, REASON_OUT_OF_MEMORY },
+        { "for the payload", 1, REASON_OUT_OF_MEMORY },
+        { "behind it", 2, REASON_UNDECIDED },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].name);
+        objects_left = rows[i].objects;
+        assert_int_equal(parse_of(LITERAL(HEADER_TEXT "." PAYLOAD_TEXT "." SIGNATURE_TEXT), NULL), rows[i].want);
+        objects_left = -1;
+    }
+}
+
 /* What the algorithm makes, in base64url characters: 64 bytes for ES256. */
 #define ES256_SIGNATURE_LEN 86
 #define A10                 "AAAAAAAAAA"
@@ -487,6 +524,7 @@ int main(void)
         cmocka_unit_test(rule_13_a_nested_token_is_refused),
         cmocka_unit_test(an_empty_typ_is_not_an_absent_one),
         cmocka_unit_test(the_facts_kid_and_jti_are_printable),
+        cmocka_unit_test(rule_32_a_short_memory_is_no_fault_of_the_token),
         cmocka_unit_test(a_text_is_the_beginning_of_a_token_or_not),
         cmocka_unit_test(an_rsa_signature_is_as_long_as_its_key),
         cmocka_unit_test(nobody_asks_for_more_than_a_token_may_have),

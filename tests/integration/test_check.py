@@ -317,7 +317,6 @@ GROUP = 'group "daemon" { claim = {"501b38ea-16af-4cd2-9f20-35675d2c001e"} }\n'
     ("warning", 8, "claim is empty", 'user "daemon" { sub = {"x"} }\ngroup "daemon" {\n  claim = {}\n}\n'),
     ("error", 8, "no value maps to any of the groups",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {} }\nservice "sshd" { require_group = {"daemon"} }\n'),
-    ("error", 7, "credentials: the list is empty", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {} }\n'),
     ("note", 7, "API keys are refused", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
     ("note", 7, "gives sessions no groups",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {"g"} session = true }\n'),
