@@ -140,7 +140,8 @@ static const struct {
     { "ESC of a terminal sequence", { "\x1b[2J", 4 }, "?[2J" },
     { "the last control character, 0x1f", { "\x1f ", 2 }, "? " },
     { "DEL", { "~\x7f", 2 }, "~?" },
-    { "UTF-8 of two, three and four bytes", { "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91", 9 },
+    { "UTF-8 of two, three and four bytes",
+      { "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91", 9 },
       "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91" },
     { "CSI, a control character of C1", { "\xc2\x9b", 2 }, "??" },
     { "the last of C1, U+009F", { "\xc2\x9f", 2 }, "??" },
@@ -240,8 +241,9 @@ static void rule_34_remote_text_is_no_format(void **state)
     verdict_fact(verdict.kid, sizeof verdict.kid, LITERAL("%s%n"));
     verdict_reject(&verdict, REASON_KEY_UNKNOWN, "kid=%s", "%s%n");
     verdict_log_line(&verdict, &attempt, line);
-    assert_string_equal(line, "verdict=reject reason=key_unknown service=\"%s%n\" user=\"%n%n%n\" rhost=\"%x\""
-                              " credential=none kid=\"%s%n\" detail=\"kid=%s%n\"");
+    assert_string_equal(line,
+                        "verdict=reject reason=key_unknown service=\"%s%n\" user=\"%n%n%n\" rhost=\"%x\""
+                        " credential=none kid=\"%s%n\" detail=\"kid=%s%n\"");
 }
 
 static void a_line_says_all_that_is_known(void **state)
@@ -261,9 +263,10 @@ static void a_line_says_all_that_is_known(void **state)
     verdict.expiry = INT64_C(9007199254740992);
     verdict_reject(&verdict, REASON_TOKEN_EXPIRED, "exp=1 now=2");
     verdict_log_line(&verdict, &attempt, line);
-    assert_string_equal(line, "verdict=reject reason=token_expired service=sshd user=alice rhost=192.0.2.7 credential=jwt"
-                              " tenant=t-1 sub=\"auth0|alice\" mapped=alice kid=key-1 jti=j+/@:._-1"
-                              " exp=9007199254740992 detail=\"exp=1 now=2\"");
+    assert_string_equal(line,
+                        "verdict=reject reason=token_expired service=sshd user=alice rhost=192.0.2.7 credential=jwt"
+                        " tenant=t-1 sub=\"auth0|alice\" mapped=alice kid=key-1 jti=j+/@:._-1"
+                        " exp=9007199254740992 detail=\"exp=1 now=2\"");
     ROW("accepted, and nothing known about who knocked");
     verdict = VERDICT_INIT;
     verdict_accept(&verdict);
@@ -281,7 +284,10 @@ static const struct {
     { "a backslash alone is quoted", "\\", "user=\"\\\\\"" },
     { "a line end", "a\nlatchkey: verdict=accept", "user=\"a?latchkey: verdict=accept\"" },
     { "a terminal sequence", "\x1b[31mroot", "user=\"?[31mroot\"" },
-    { "a right-to-left override", "a\xe2\x80\xae" "b", "user=\"a???b\"" },
+    { "a right-to-left override",
+      "a\xe2\x80\xae"
+      "b",
+      "user=\"a???b\"" },
     { "broken UTF-8", "a\xff\xc3", "user=\"a??\"" },
     { "UTF-8 stays, in quotes", "j\xc3\xb6rg", "user=\"j\xc3\xb6rg\"" },
 };
@@ -305,9 +311,12 @@ static void rule_34_nobody_writes_a_line_of_their_own(void **state)
 /* Whoever logs in chooses the user's name and much of the token: length must not push the evidence out of the line. */
 static void no_length_pushes_a_fact_out_of_the_line(void **state)
 {
-    static const char *const names[] = { "verdict=reject", " reason=credential_not_allowed", " service=", " user=",
-                                         " rhost=",        " credential=api_key",            " tenant=",  " sub=",
-                                         " mapped=",       " kid=",                          " jti=",     " exp=9007",
+    static const char *const names[] = { "verdict=reject", " reason=credential_not_allowed",
+                                         " service=",      " user=",
+                                         " rhost=",        " credential=api_key",
+                                         " tenant=",       " sub=",
+                                         " mapped=",       " kid=",
+                                         " jti=",          " exp=9007",
                                          " detail=" };
     struct verdict verdict = VERDICT_INIT;
     char endless[10000], line[LOG_LINE_MAX];
