@@ -195,7 +195,8 @@ static int look_up_user(const char *name, bool *ret_exists, uid_t *ret_uid)
             error = getpwnam_r(name, &entry, buffer, size, &found);
         while (error == EINTR);
     } while (error == ERANGE && size < NSS_BUFFER_MAX);
-    *ret_exists = error == 0 && found != NULL;
+    /* A directory may answer for another spelling; whoever compares names later would take that for another user. */
+    *ret_exists = error == 0 && found != NULL && strcmp(found->pw_name, name) == 0;
     if (*ret_exists)
         *ret_uid = found->pw_uid;
     free(buffer);

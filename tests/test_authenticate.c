@@ -250,6 +250,37 @@ static void a_service_takes_the_kinds_that_it_lists(void **state)
     }
 }
 
+/* What sshd hands on for a user who does not exist: this, as long as what was typed (auth-pam.c). */
+#define JUNK "\b\n\r\177INCORRECT"
+
+static void rule_37_junk_as_long_as_a_token_is_judged_like_one(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t len;
+        enum credential_kind kind;
+        enum reason want;
+    } rows[] = {
+        { "as long as a password", 127, CREDENTIAL_OTHER, REASON_CREDENTIAL_NOT_ALLOWED },
+        { "as long as a token", 128, CREDENTIAL_JWT, REASON_TOKEN_MALFORMED },
+        { "as long as the longest", CREDENTIAL_MAX_LEN, CREDENTIAL_JWT, REASON_TOKEN_MALFORMED },
+    };
+    static char junk[CREDENTIAL_MAX_LEN];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof junk; i++)
+        junk[i] = JUNK[i % (sizeof JUNK - 1)];
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].name);
+        assert_int_equal(credential_kind(config, (struct slice){ junk, rows[i].len }), rows[i].kind);
+        assert_int_equal(judge(config, NULL, NULL, (struct slice){ junk, rows[i].len }, &outcome), rows[i].want);
+    }
+    ROW("a password of that length without control characters is one");
+    memset(junk, 'x', sizeof junk);
+    assert_int_equal(credential_kind(config, (struct slice){ junk, 128 }), CREDENTIAL_OTHER);
+}
+
 /* A password may have been typed, or an API key pasted, at the wrong prompt. */
 static void nothing_of_a_credential_is_logged(void **state)
 {
@@ -586,6 +617,7 @@ int main(void)
         cmocka_unit_test(an_unknown_rsa_key_counts_as_the_least),
         cmocka_unit_test(of_two_tenants_the_longer_key_counts),
         cmocka_unit_test(a_service_takes_the_kinds_that_it_lists),
+        cmocka_unit_test(rule_37_junk_as_long_as_a_token_is_judged_like_one),
         cmocka_unit_test(nothing_of_a_credential_is_logged),
         cmocka_unit_test(a_token_is_too_long_whatever_it_holds),
         cmocka_unit_test(the_checks_begin_with_the_configuration_and_the_credential),

@@ -1,6 +1,31 @@
 #include "fixture.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <pwd.h>
+
 #include "identity.h"
+
+/* In place of the C library's: how the system's look-up ends. */
+static struct {
+    int error;     /* 0: as it does */
+    unsigned left; /* that many times */
+    size_t wanted; /* ERANGE below this size */
+} nss;
+
+int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
+{
+    int (*real)(const char *, struct passwd *, char *, size_t, struct passwd **) =
+        (int (*)(const char *, struct passwd *, char *, size_t, struct passwd **))dlsym(RTLD_NEXT, "getpwnam_r");
+
+    *ret = NULL;
+    if (size < nss.wanted)
+        return ERANGE;
+    if (nss.left == 0)
+        return real(name, entry, buffer, size, ret);
+    nss.left--;
+    return nss.error;
+}
 
 static char sub[] = "sub", groups[] = "groups", tenant_id[] = "t-1";
 static const struct claims_policy policy = { .tenant_id = tenant_id, .subject_claim = sub, .groups_claim = groups };
@@ -266,7 +291,7 @@ static const struct {
     bool is_valid;
 } names[] = {
     { "a name", { "alice", 5 }, true },
-    { "all that may be in it", { "_aZ09.-b$", 9 }, true },
+    { "all that may be in it", { "_azAZ09.-$", 10 }, true },
     { "one letter", { "a", 1 }, true },
     { "an underscore", { "_", 1 }, true },
     { "32 bytes", { A31 "a", 32 }, true },
@@ -329,6 +354,46 @@ static void rule_22_the_user_exists_and_uid_0_is_explicit(void **state)
     }
 }
 
+static const struct {
+    const char *name;
+    int error;
+    unsigned times;
+    size_t wanted;
+    enum reason want;
+} look_ups[] = {
+    { "interrupted", EINTR, 3, 0, REASON_UNDECIDED },
+    { "an entry of 64 KiB", 0, 0, 65536, REASON_UNDECIDED },
+    { "an entry of 1 MiB", 0, 0, 1 << 20, REASON_UNDECIDED },
+    { "an entry beyond 1 MiB", 0, 0, (1 << 20) + 1, REASON_SYSTEM_ERROR },
+    { "no such name, as some systems say: ENOENT", ENOENT, 1, 0, REASON_USER_UNKNOWN },
+    { "ESRCH", ESRCH, 1, 0, REASON_USER_UNKNOWN },
+    { "EBADF", EBADF, 1, 0, REASON_USER_UNKNOWN },
+    { "EPERM", EPERM, 1, 0, REASON_USER_UNKNOWN },
+    { "memory is short", ENOMEM, 1, 0, REASON_OUT_OF_MEMORY },
+    { "too many open files", EMFILE, 1, 0, REASON_SYSTEM_ERROR },
+    { "a broken directory service", EIO, 1, 0, REASON_SYSTEM_ERROR },
+};
+
+static void rule_32_a_failed_look_up_refuses(void **state)
+{
+    const struct identity identity = { .user = "daemon", .user_is_explicit = true };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(look_ups); i++) {
+        struct verdict verdict = VERDICT_INIT;
+
+        ROW(look_ups[i].name);
+        nss.error = look_ups[i].error;
+        nss.left = look_ups[i].times;
+        nss.wanted = look_ups[i].wanted;
+        assert_int_equal(identity_check_account(&verdict, &identity), look_ups[i].want == REASON_UNDECIDED);
+        assert_int_equal(verdict.reason, look_ups[i].want);
+        assert_int_equal(nss.left, 0);
+    }
+    nss.wanted = 0;
+}
+
 static void a_block_is_found_by_its_whole_name(void **state)
 {
     (void)state;
@@ -368,6 +433,7 @@ int main(void)
         cmocka_unit_test(no_rules_open_nothing),
         cmocka_unit_test(rule_22_names_are_those_of_the_system),
         cmocka_unit_test(rule_22_the_user_exists_and_uid_0_is_explicit),
+        cmocka_unit_test(rule_32_a_failed_look_up_refuses),
         cmocka_unit_test(a_block_is_found_by_its_whole_name),
     };
 

@@ -150,6 +150,13 @@ static const struct {
     { "the one after the overrides, U+202F", { "\xe2\x80\xaf", 3 }, "\xe2\x80\xaf" },
     { "line separator, U+2028", { "\xe2\x80\xa8", 3 }, "???" },
     { "the one before, U+2027", { "\xe2\x80\xa7", 3 }, "\xe2\x80\xa7" },
+    { "the last mark of direction, U+200F", { "\xe2\x80\x8f", 3 }, "???" },
+    { "the one after it, U+2010", { "\xe2\x80\x90", 3 }, "\xe2\x80\x90" },
+    { "word joiner, U+2060", { "\xe2\x81\xa0", 3 }, "???" },
+    { "the last isolate, U+2069", { "\xe2\x81\xa9", 3 }, "???" },
+    { "the first annotation, U+FFF9", { "\xef\xbf\xb9", 3 }, "???" },
+    { "the last annotation, U+FFFB", { "\xef\xbf\xbb", 3 }, "???" },
+    { "the replacement character, U+FFFD", { "\xef\xbf\xbd", 3 }, "\xef\xbf\xbd" },
     { "zero-width space, U+200B", { "\xe2\x80\x8b", 3 }, "???" },
     { "the one before, U+200A", { "\xe2\x80\x8a", 3 }, "\xe2\x80\x8a" },
     { "isolate, U+2066", { "\xe2\x81\xa6", 3 }, "???" },
@@ -486,6 +493,9 @@ static void accepting_passes_the_open_check(void **state)
     verdict_accept(&verdict);
     assert_int_equal(explanation.count, 1);
     assert_true(explanation.made[0].ok);
+    ROW("what is said after that changes nothing");
+    verdict_detail(&verdict, "later");
+    assert_string_equal(explanation.made[0].detail, "");
 }
 
 static void more_checks_than_fit_are_left_out(void **state)

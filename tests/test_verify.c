@@ -998,6 +998,7 @@ static const struct header_row one_type[] = {
 
 static void rule_13_typ_is_that_of_an_access_token(void **state)
 {
+    static struct outcome outcome;
     const struct config *config =
         config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/keys.json\"\n"
                   "  type = \"at+jwt\" }\n"
@@ -1008,6 +1009,9 @@ static void rule_13_typ_is_that_of_an_access_token(void **state)
     run_headers(&plain, types, COUNT(types));
     ROW("a tenant that demands at+jwt");
     run_headers(&(struct question){ .config = config }, one_type, COUNT(one_type));
+    ROW("and says so");
+    judge_free(&(struct question){ .config = config }, token_with(NULL, NULL, NULL), &outcome);
+    assert_string_equal(outcome.verdict.evidence, "typ=JWT wanted at+jwt");
     config_release(&config);
 }
 
@@ -1486,6 +1490,19 @@ static void rule_19_a_revoked_key_is_not_saved_by_leaving_out_kid(void **state)
     assert_string_equal(outcome.verdict.kid, "k-rsa");
 }
 
+/* A secret has no kid of its own; what the header says of it can only shut out. */
+static void rule_19_the_kid_of_a_secret_is_that_of_the_header(void **state)
+{
+    static struct outcome outcome;
+    const struct config *config = hmac_config("\"HS256\"", SECRET_64);
+
+    (void)state;
+    assert_string_equal(signing[10].alg, "HS256");
+    assert_int_equal(judge_free(&(struct question){ .config = config }, token_of_algorithm(10), &outcome), REASON_OK);
+    assert_string_equal(outcome.login.kid, "k-hmac");
+    config_release(&config);
+}
+
 static void rule_19_a_token_without_iat_may_be_issued_any_time(void **state)
 {
     static const struct member no_iat[CHANGES_MAX] = { { "iat", NULL } };
@@ -1855,6 +1872,7 @@ int main(void)
         cmocka_unit_test(rule_18_groups_are_strings_and_at_most_1000),
         cmocka_unit_test(rule_19_what_is_revoked_is_refused),
         cmocka_unit_test(rule_19_a_revoked_key_is_not_saved_by_leaving_out_kid),
+        cmocka_unit_test(rule_19_the_kid_of_a_secret_is_that_of_the_header),
         cmocka_unit_test(rule_19_a_token_without_iat_may_be_issued_any_time),
         cmocka_unit_test(rule_22_the_user_comes_from_a_block_or_a_pattern),
         cmocka_unit_test(rule_22_the_user_exists_and_uid_0_is_explicit),
