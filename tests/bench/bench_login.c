@@ -1,16 +1,18 @@
 /*
  * What a login costs: pam_start(), pam_authenticate(), pam_end() with one module in the stack.
  *
- *   bench_login fresh CONFDIR USER TOKENFILE SERVICE…   each login in a process of its own, pamtester(1), which looks
- * in /etc/pam.d: wall time from spawning it to its end bench_login same CONFDIR USER TOKENFILE SERVICE…    one login
- * after the other in one process bench_login memory CONFDIR USER TOKENFILE SERVICE   resident memory over 10,000 logins
- * in one process
+ *   bench_login fresh CONFDIR USER SERVICE:FILE…   each login in a process of its own, pamtester(1), which looks in
+ *                                                  /etc/pam.d: wall time from spawning it to its end
+ *   bench_login same CONFDIR USER SERVICE:FILE…    one login after the other in one process
+ *   bench_login memory CONFDIR USER SERVICE:FILE   resident memory over 10,000 logins in one process
  *
- * The first SERVICE is the floor that the others are compared with. A service's login may fail: pam_unix refuses the
- * token as a password, at the cost of hashing it.
+ * FILE holds what is typed at the service's prompts. The first service is the floor that the others are compared with,
+ * round by round, since a machine gets slower and faster. A login may fail: a wrong password costs as much as a right
+ * one.
  */
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -29,7 +31,13 @@
 extern char **environ;
 
 static const char *confdir, *user;
-static char token[16400];
+
+static struct service {
+    const char *name, *file;
+    char answer[16400];
+    double us[BENCH_ROUNDS_MAX]; /* by round; 0: left out */
+} services[SERVICES_MAX];
+static int service_count;
 
 static void die(const char *what)
 {
@@ -37,18 +45,17 @@ static void die(const char *what)
     exit(1);
 }
 
-/* Answers every prompt with the token, as a program without a limit would. */
+/* Answers every prompt in one piece, as a program without a limit would. */
 static int converse(int count, const struct pam_message **messages, struct pam_response **ret, void *data)
 {
     struct pam_response *responses = calloc((size_t)count, sizeof *responses);
     int i;
 
-    (void)data;
     if (responses == NULL)
         return PAM_BUF_ERR;
     for (i = 0; i < count; i++)
         if (messages[i]->msg_style == PAM_PROMPT_ECHO_OFF)
-            responses[i].resp = strdup(token);
+            responses[i].resp = strdup(data);
     *ret = responses;
     return PAM_SUCCESS;
 }
@@ -61,13 +68,13 @@ static void no_delay(int status, unsigned microseconds, void *data)
     (void)data;
 }
 
-static int log_in(const char *service)
+static int log_in(struct service *service)
 {
-    const struct pam_conv conversation = { converse, NULL };
+    const struct pam_conv conversation = { converse, service->answer };
     pam_handle_t *pamh;
     int result;
 
-    if (pam_start_confdir(service, user, &conversation, confdir, &pamh) != PAM_SUCCESS)
+    if (pam_start_confdir(service->name, user, &conversation, confdir, &pamh) != PAM_SUCCESS)
         die("pam_start_confdir");
     pam_set_item(pamh, PAM_FAIL_DELAY, (const void *)no_delay);
     result = pam_authenticate(pamh, 0);
@@ -75,15 +82,15 @@ static int log_in(const char *service)
     return result;
 }
 
-static void log_in_fresh(const char *token_file, const char *service)
+static void log_in_fresh(struct service *service)
 {
-    char *arguments[] = { (char *)"pamtester", (char *)service, (char *)user, (char *)"authenticate", NULL };
+    char *arguments[] = { (char *)"pamtester", (char *)service->name, (char *)user, (char *)"authenticate", NULL };
     posix_spawn_file_actions_t actions;
     int status;
     pid_t child;
 
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, token_file, O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, service->file, O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     if (posix_spawnp(&child, arguments[0], &actions, NULL, arguments, environ) != 0
@@ -92,37 +99,43 @@ static void log_in_fresh(const char *token_file, const char *service)
     posix_spawn_file_actions_destroy(&actions);
 }
 
-static void print_row(const char *service, struct bench_row *row, double floor_us)
+static void print_row(const struct service *service, int rounds)
 {
-    double us = bench_median(row);
+    static struct bench_row us, ratio, above;
+    int round;
 
-    printf("  %-14s %10.1f us  %7.2f x  %+10.1f us\n", service, us, us / floor_us, us - floor_us);
+    us.rounds = ratio.rounds = above.rounds = 0;
+    for (round = 1; round < rounds; round++) { /* the first one reads the files from the disk */
+        if (service->us[round] == 0)
+            continue;
+        bench_add(&us, service->us[round]);
+        bench_add(&ratio, service->us[round] / services[0].us[round]);
+        bench_add(&above, service->us[round] - services[0].us[round]);
+    }
+    printf("  %-14s %10.1f us  %7.2f x  %+10.1f us\n", service->name, bench_median(&us), bench_median(&ratio),
+           bench_median(&above));
 }
 
-static void compare(const char *token_file, int services, char **names, int rounds, int fresh)
+static void compare(int rounds, bool fresh)
 {
-    static struct bench_row rows[SERVICES_MAX];
     int round, i;
 
-    if (services > SERVICES_MAX)
-        die("too many services");
     for (round = 0; round < rounds; round++)
-        for (i = 0; i < services; i++) {
-            double start = bench_now_us(), us;
+        for (i = 0; i < service_count; i++) {
+            struct service *service = &services[i];
+            double start = bench_now_us();
 
-            if (round > 10 && rows[i].us[0] > SLOW_US && round % 15 != 0)
+            if (round > 1 && service->us[1] > SLOW_US && round % 15 != 0)
                 continue;
             if (fresh)
-                log_in_fresh(token_file, names[i]);
+                log_in_fresh(service);
             else
-                log_in(names[i]);
-            us = bench_now_us() - start;
-            if (round > 0 || !fresh) /* the first of a fresh process reads the files from the disk */
-                bench_add(&rows[i], us);
+                log_in(service);
+            service->us[round] = bench_now_us() - start;
         }
     printf("  %-14s %13s  %9s  %13s\n", "service", "median", "to floor", "above floor");
-    for (i = 0; i < services; i++)
-        print_row(names[i], &rows[i], bench_median(&rows[0]));
+    for (i = 0; i < service_count; i++)
+        print_row(&services[i], rounds);
 }
 
 static long resident_kib(void)
@@ -136,7 +149,7 @@ static long resident_kib(void)
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-static void watch_memory(const char *service)
+static void watch_memory(struct service *service)
 {
     long first = 0;
     int i;
@@ -151,31 +164,43 @@ static void watch_memory(const char *service)
            resident_kib(), resident_kib() - first);
 }
 
-static void read_token(const char *path)
+/* SERVICE:FILE, and what is in the file. */
+static void add_service(char *argument)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? -1 : read(fd, token, sizeof token - 1);
+    struct service *service = &services[service_count++];
+    char *colon = strchr(argument, ':');
+    ssize_t len;
+    int fd;
 
+    if (colon == NULL)
+        die("a service is SERVICE:FILE");
+    *colon = '\0';
+    service->name = argument;
+    service->file = colon + 1;
+    fd = open(service->file, O_RDONLY | O_CLOEXEC);
+    len = fd < 0 ? -1 : read(fd, service->answer, sizeof service->answer - 1);
     if (len < 0)
-        die(path);
+        die(service->file);
     close(fd);
-    token[len] = '\0';
-    token[strcspn(token, "\n")] = '\0';
+    service->answer[strcspn(service->answer, "\n")] = '\0';
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 6)
-        die("usage: bench_login fresh|same|memory CONFDIR USER TOKENFILE SERVICE...");
+    int i;
+
+    if (argc < 5 || argc - 4 > SERVICES_MAX)
+        die("usage: bench_login fresh|same|memory CONFDIR USER SERVICE:FILE...");
     confdir = argv[2];
     user = argv[3];
-    read_token(argv[4]);
+    for (i = 4; i < argc; i++)
+        add_service(argv[i]);
     if (strcmp(argv[1], "fresh") == 0)
-        compare(argv[4], argc - 5, argv + 5, FRESH_ROUNDS, 1);
+        compare(FRESH_ROUNDS, true);
     else if (strcmp(argv[1], "same") == 0)
-        compare(argv[4], argc - 5, argv + 5, SAME_ROUNDS, 0);
+        compare(SAME_ROUNDS, false);
     else if (strcmp(argv[1], "memory") == 0)
-        watch_memory(argv[5]);
+        watch_memory(&services[0]);
     else
         die("fresh, same or memory");
     return 0;
