@@ -5,7 +5,7 @@
 #include "jwks.h"
 #include "jwt.h"
 
-#define MASKED_MIN 128 /* bytes: no token is shorter, hardly a password is as long */
+#define MASKED_MIN 128 /* bytes: hardly a token is shorter, hardly a password as long */
 
 struct slice credential_trim(struct slice text)
 {
@@ -56,6 +56,11 @@ enum credential_kind credential_kind(const struct config *config, struct slice c
     default:
         return CREDENTIAL_JWT;
     }
+}
+
+bool credential_holds_token(struct slice text)
+{
+    return jwt_stands_in(text);
 }
 
 static bool check_revocation_list(struct verdict *verdict, const struct config *config)
@@ -159,17 +164,24 @@ static bool check_login(struct verdict *verdict, const struct config *config, co
                                 request->now);
 }
 
-/* Nobody knows which of the block's people came, so one who is shut out closes the account's other ways in for all;
- * the others still have their tokens. */
+/*
+ * Nobody knows which of the block's people came. Where one of several is shut out the others must not be: it may be
+ * root's account, and theirs the last way in.
+ */
 static bool check_block(struct verdict *verdict, const struct config *config, const char *user)
 {
     const struct user_block *block = user != NULL ? identity_user_block(&config->identity, user) : NULL;
+    struct verdict revoked = VERDICT_INIT;
     size_t i;
 
-    for (i = 0; block != NULL && i < block->subjects.count; i++)
-        if (!revocation_check_subject(verdict, config->revocation, slice_of(block->subjects.items[i])))
-            return false;
-    return true;
+    if (block == NULL || block->subjects.count == 0)
+        return true;
+    for (i = 0; i < block->subjects.count; i++) {
+        revoked = VERDICT_INIT;
+        if (revocation_check_subject(&revoked, config->revocation, slice_of(block->subjects.items[i])))
+            return true;
+    }
+    return verdict_reject(verdict, revoked.reason, "%s", revoked.evidence);
 }
 
 bool authenticate_account(struct verdict *verdict, const struct config *config, const struct auth_request *request,

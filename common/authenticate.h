@@ -31,6 +31,10 @@ struct slice credential_trim(struct slice text);
  */
 bool credential_is_masked(struct slice credential);
 
+/* Whether a token, or the beginning of one, stands anywhere in the text: such a text is no password that another module
+ * may have, and no user name that a log may show. */
+bool credential_holds_token(struct slice text);
+
 /* What has arrived so far. Verifies nothing. */
 enum credential_kind credential_kind(const struct config *config, struct slice credential);
 
@@ -50,8 +54,8 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
 
 /*
  * Once more before the session begins. With a login of Latchkey: the account is still the one that was logged in, the
- * token is not revoked, and the service's rules hold. Without (login NULL: public key, password): none of
- * the subjects of the account's user block is revoked as a whole; an account without a block passes.
+ * token is not revoked, and the service's rules hold. Without (login NULL: public key, password): not all subjects of
+ * the account's user block are revoked; an account without a block, or without subjects, passes.
  * False with the reason.
  */
 bool authenticate_account(struct verdict *verdict, const struct config *config, const struct auth_request *request,

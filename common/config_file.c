@@ -41,10 +41,13 @@ enum option_type { TYPE_STRING, TYPE_LIST };
     X("tenant",  "scope",            TYPE_LIST) \
     X("tenant",  "subject_claim",    TYPE_STRING) \
     X("tenant",  "groups_claim",     TYPE_STRING) \
+    X("user",    "tenant",           TYPE_LIST) \
     X("user",    "sub",              TYPE_LIST) \
     X("user",    "api_key",          TYPE_STRING) \
+    X("map",     "tenant",           TYPE_LIST) \
     X("map",     "claim",            TYPE_STRING) \
     X("map",     "pattern",          TYPE_STRING) \
+    X("group",   "tenant",           TYPE_LIST) \
     X("group",   "claim",            TYPE_LIST) \
     X("group",   "session",          TYPE_STRING) \
     X("service", "credentials",      TYPE_LIST) \
@@ -780,6 +783,23 @@ static bool check_subjects(const struct block *block, const struct string_list *
     return true;
 }
 
+/* The tenants of a user, map or group block: each is configured. */
+static bool get_tenants(const struct block *block, struct string_list *ret)
+{
+    const struct config *config = block->parse->config;
+    size_t i, j;
+
+    if (!get_list(block, "tenant", ret))
+        return false;
+    for (i = 0; i < ret->count; i++) {
+        for (j = 0; j < config->tenant_count && strcmp(config->tenants[j].id, ret->items[i]) != 0; j++)
+            ;
+        if (j == config->tenant_count)
+            return fail(block, "tenant", "there is no block tenant \"%s\"", ret->items[i]);
+    }
+    return true;
+}
+
 static bool read_user(const struct block *block, struct user_block *user)
 {
     const char *name = cfg_title(block->cfg);
@@ -788,7 +808,8 @@ static bool read_user(const struct block *block, struct user_block *user)
         return fail(block, "", "it is no valid user name");
     user->name = strdup(name);
     return (user->name != NULL || out_of_memory(block->parse)) && get_boolean(block, "api_key", &user->api_key)
-        && get_list(block, "sub", &user->subjects) && check_subjects(block, &user->subjects);
+        && get_tenants(block, &user->tenants) && get_list(block, "sub", &user->subjects)
+        && check_subjects(block, &user->subjects);
 }
 
 /* The last character is the anchor, not "\\$", a literal dollar. */
@@ -829,7 +850,8 @@ static bool read_map(const struct block *block, struct map_block *map)
 {
     if (!is_set(block, "claim") || !is_set(block, "pattern"))
         return fail(block, "", "claim and pattern must be set");
-    return get_name(block, "claim", &map->claim, NULL) && compile_pattern(block, map);
+    return get_tenants(block, &map->tenants) && get_name(block, "claim", &map->claim, NULL)
+        && compile_pattern(block, map);
 }
 
 static bool read_group(const struct block *block, struct group_block *group)
@@ -845,7 +867,7 @@ static bool read_group(const struct block *block, struct group_block *group)
         return false;
     if (group->session && strcmp(name, "root") == 0)
         return fail(block, "session", "gid 0 is never given for a session");
-    return get_list(block, "claim", &group->values);
+    return get_tenants(block, &group->tenants) && get_list(block, "claim", &group->values);
 }
 
 static bool read_credentials(const struct block *block, unsigned *ret)
@@ -1108,6 +1130,7 @@ static void identity_clear(struct identity_rules *rules)
 
     for (i = 0; i < rules->user_count; i++) {
         free(rules->users[i].name);
+        list_clear(&rules->users[i].tenants);
         list_clear(&rules->users[i].subjects);
     }
     for (i = 0; i < rules->map_count; i++) {
@@ -1115,9 +1138,11 @@ static void identity_clear(struct identity_rules *rules)
             regfree(&rules->maps[i].regex);
         free(rules->maps[i].pattern);
         free(rules->maps[i].claim);
+        list_clear(&rules->maps[i].tenants);
     }
     for (i = 0; i < rules->group_count; i++) {
         free(rules->groups[i].name);
+        list_clear(&rules->groups[i].tenants);
         list_clear(&rules->groups[i].values);
     }
     free(rules->users);

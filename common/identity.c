@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define CLAIM_NAME_MAX 1024       /* bytes: the longest string of a configuration */
 #define NSS_BUFFER_MAX (1U << 20) /* bytes; a passwd entry beyond it is an attack or an accident */
 
 bool identity_is_valid_name(struct slice name)
@@ -58,9 +60,15 @@ static bool set_user(struct verdict *verdict, struct identity *identity, struct 
     return true;
 }
 
+/* Is the block meant for tokens of this tenant? */
+static bool is_for_tenant(const struct string_list *tenants, const struct claims_policy *policy)
+{
+    return tenants->count == 0 || string_list_has(tenants, slice_of(policy->tenant_id));
+}
+
 /* Of the blocks that list the subject: the wanted one, else the only one. NULL with *ret_count 0: none lists it. */
-static const struct user_block *find_block(const struct identity_rules *rules, struct slice subject, const char *wanted,
-                                           size_t *ret_count)
+static const struct user_block *find_block(const struct identity_rules *rules, const struct claims_policy *policy,
+                                           struct slice subject, const char *wanted, size_t *ret_count)
 {
     const struct user_block *found = NULL;
     size_t i;
@@ -69,7 +77,7 @@ static const struct user_block *find_block(const struct identity_rules *rules, s
     for (i = 0; i < rules->user_count; i++) {
         const struct user_block *block = &rules->users[i];
 
-        if (!string_list_has(&block->subjects, subject))
+        if (!is_for_tenant(&block->tenants, policy) || !string_list_has(&block->subjects, subject))
             continue;
         (*ret_count)++;
         if (found == NULL || (wanted != NULL && strcmp(block->name, wanted) == 0))
@@ -109,14 +117,28 @@ static bool match_whole(struct verdict *verdict, const struct map_block *map, st
     return true;
 }
 
+/* Where the tenant says that nobody has checked an address, its owner is whoever typed it. */
+static bool check_verified(struct verdict *verdict, const struct json *payload, const char *claim)
+{
+    static const char suffix[] = "_verified";
+    char name[CLAIM_NAME_MAX + sizeof suffix];
+    const struct json *verified;
+
+    snprintf(name, sizeof name, "%s%s", claim, suffix);
+    verified = json_member(payload, name);
+    return verified == NULL || json_is_true(verified)
+        || verdict_reject(verdict, REASON_USER_UNMAPPED, "%s is not true", name);
+}
+
 static bool map_by_pattern(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
-                           const char *wanted, struct identity *identity)
+                           const struct claims_policy *policy, const char *wanted, struct identity *identity)
 {
     struct slice value, name;
     size_t i;
 
     for (i = 0; i < rules->map_count; i++) {
-        if (json_member(claims->payload, rules->maps[i].claim) == NULL)
+        if (!is_for_tenant(&rules->maps[i].tenants, policy)
+            || json_member(claims->payload, rules->maps[i].claim) == NULL)
             continue;
         /* A value that is there and broken is not passed over: another map would choose another user. */
         if (!claims_text(verdict, claims->payload, rules->maps[i].claim, &value)
@@ -124,7 +146,8 @@ static bool map_by_pattern(struct verdict *verdict, const struct identity_rules 
             return false;
         if (name.bytes == NULL)
             continue;
-        if (!set_user(verdict, identity, name, wanted))
+        if (!check_verified(verdict, claims->payload, rules->maps[i].claim)
+            || !set_user(verdict, identity, name, wanted))
             return false;
         /* The block says whose the account is; an e-mail address that happens to fit does not add to it. */
         if (identity_user_block(rules, identity->user) != NULL)
@@ -154,7 +177,8 @@ static void map_groups(const struct identity_rules *rules, const struct claims *
 
     identity->group_count = 0;
     for (i = 0; i < rules->group_count && i < IDENTITY_GROUPS_MAX; i++) {
-        if (!block_has_any_group(&rules->groups[i], claims, policy))
+        if (!is_for_tenant(&rules->groups[i].tenants, policy)
+            || !block_has_any_group(&rules->groups[i], claims, policy))
             continue;
         /* The configuration let in only valid names, which are short enough. */
         strncpy(identity->groups[identity->group_count], rules->groups[i].name, USER_MAX);
@@ -166,10 +190,10 @@ bool identity_map(struct verdict *verdict, const struct identity_rules *rules, c
                   const struct claims_policy *policy, const char *wanted, struct identity *ret_identity)
 {
     size_t count;
-    const struct user_block *block = find_block(rules, claims->subject, wanted, &count);
+    const struct user_block *block = find_block(rules, policy, claims->subject, wanted, &count);
 
     if (block != NULL ? !map_by_block(verdict, block, count, wanted, ret_identity)
-                      : !map_by_pattern(verdict, rules, claims, wanted, ret_identity))
+                      : !map_by_pattern(verdict, rules, claims, policy, wanted, ret_identity))
         return false;
     map_groups(rules, claims, policy, ret_identity);
     return true;

@@ -17,16 +17,19 @@
 /* The blocks of the configuration, owned by it. */
 struct user_block { /* user "alice" { sub = {…} api_key = … } */
     char *name;
+    struct string_list tenants; /* whose subjects; empty: every tenant's */
     struct string_list subjects;
     bool api_key;
 };
 struct map_block { /* map { claim = …  pattern = … }: capture 1 of a match of the whole value is the user */
+    struct string_list tenants; /* as in user_block */
     char *claim;
     char *pattern;
     regex_t regex;
 };
 struct group_block { /* group "ops" { claim = {…} session = … } */
     char *name;
+    struct string_list tenants; /* as in user_block */
     struct string_list values;
     bool session;
 };
@@ -53,6 +56,8 @@ struct identity {
  * matches all of it; a claim that is there and no text (claims_text()) refuses. A name with a user block is never
  * reached by a pattern: the block says who may have it. `wanted` is the account that the host asks for, or NULL; with
  * several blocks for one subject it picks one. The groups: each group block that lists a value of the groups claim.
+ * A block that names tenants is for tokens of these alone. A map over a claim C refuses a token that says C_verified
+ * (OpenID Connect Core §5.1) and does not say true.
  * Asks nothing of the system.
  * False with USER_UNMAPPED, USER_AMBIGUOUS (several blocks, none wanted), USER_NAME_INVALID, USER_MISMATCH,
  * CLAIM_INVALID or OUT_OF_MEMORY.

@@ -571,6 +571,11 @@ bool json_number(const struct json *json, double *ret_number)
     return true;
 }
 
+bool json_is_true(const struct json *json)
+{
+    return json_type_of(json) == JSON_BOOLEAN && json_object_get_boolean((struct json_object *)json);
+}
+
 size_t json_length(const struct json *array)
 {
     return json_type_of(array) == JSON_ARRAY ? json_object_array_length(unwrap(array)) : 0;

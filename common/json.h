@@ -44,6 +44,8 @@ const struct json *json_member(const struct json *object, const char *name);
 bool json_string(const struct json *json, struct slice *ret_string);
 /* False when it is not a number. Too large numbers become infinity, integers beyond 2^53 lose precision. */
 bool json_number(const struct json *json, double *ret_number);
+/* The literal true, and nothing else. */
+bool json_is_true(const struct json *json);
 /* 0 when it is not an array. */
 size_t json_length(const struct json *array);
 /* index < json_length(). */

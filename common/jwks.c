@@ -7,7 +7,6 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/ecerr.h>
 #include <openssl/err.h>
@@ -58,19 +57,11 @@ static const struct curve {
 
 static const char memory_is_short[] = "memory is short";
 
-/*
- * Whoever comes first decides whether libcrypto tidies up at exit(). In a process with a use of its own for it,
- * somebody did before; in the others each login would spend a seventh of its time on freeing memory that is about to
- * vanish.
- *
- * The context has its provider at hand: one that was short of memory when it looked for it would stay without.
- */
+/* With its provider at hand: a context that was short of memory when it looked for one would stay without. */
 static OSSL_LIB_CTX *make_library_context(void)
 {
-    OSSL_LIB_CTX *context;
+    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
 
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
-    context = OSSL_LIB_CTX_new();
     if (context == NULL || OSSL_PROVIDER_load(context, "default") != NULL)
         return context;
     OSSL_LIB_CTX_free(context);

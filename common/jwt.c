@@ -191,19 +191,41 @@ static bool begins_like_an_object(struct slice text)
             || bytes[1] == '\n');
 }
 
+/* The header alone, as far as it is one; NULL when it is beyond repair. */
+static struct jwt *decode_header_part(struct slice header_part)
+{
+    struct verdict unheard = VERDICT_INIT;
+    struct jwt *jwt = malloc(sizeof *jwt + header_part.len);
+
+    if (jwt == NULL)
+        return NULL;
+    *jwt = (struct jwt){ 0 };
+    if (!decode_object(&unheard, jwt, "header", header_part, &jwt->header_json) || !read_header(&unheard, jwt))
+        jwt_free(&jwt);
+    return jwt;
+}
+
+/* Three parts without a foreign character, the first of them a header: as a token with a blank before the brace has. */
+static bool has_shape_of_token(struct slice text)
+{
+    CLEANUP(jwt_free) struct jwt *jwt = NULL;
+    struct parts parts;
+
+    if (!split(text, &parts))
+        return false;
+    jwt = decode_header_part(parts.header);
+    return jwt != NULL;
+}
+
 /* Characters of the third part that the header's algorithm makes; 0 when the header is beyond repair. */
 static size_t signature_text_len(struct slice header_part, jwt_rsa_signature_len *rsa_signature_len,
                                  const void *context)
 {
-    struct verdict unheard = VERDICT_INIT;
-    CLEANUP(jwt_free) struct jwt *jwt = malloc(sizeof *jwt + header_part.len);
+    CLEANUP(jwt_free) struct jwt *jwt = decode_header_part(header_part);
     const struct algorithm *algorithm;
     size_t len;
 
     if (jwt == NULL)
-        return 0;
-    *jwt = (struct jwt){ 0 };
-    if (!decode_object(&unheard, jwt, "header", header_part, &jwt->header_json) || !read_header(&unheard, jwt))
         return 0;
     algorithm = algorithm_find(jwt->header.alg);
     if (algorithm == NULL)
@@ -228,7 +250,7 @@ enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signatu
             is_clean = false;
     }
     if (!begins_like_an_object(text))
-        return is_clean && split(text, &parts) ? JWT_WHOLE : JWT_NOT;
+        return is_clean && has_shape_of_token(text) ? JWT_WHOLE : JWT_NOT;
     if (!is_clean || text.len >= JWT_MAX_LEN || dots > 2)
         return JWT_WHOLE;
     if (!slice_cut(text, '.', &parts.header, &rest) || !slice_cut(rest, '.', &parts.payload, &parts.signature))
@@ -237,4 +259,18 @@ enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signatu
         return JWT_WHOLE;
     /* The cut may fall just behind the second dot: no signature yet is a beginning, too. */
     return parts.signature.len < signature_text_len(parts.header, rsa_signature_len, context) ? JWT_PART : JWT_WHOLE;
+}
+
+bool jwt_stands_in(struct slice text)
+{
+    size_t begin = 0, end;
+
+    while (begin < text.len) {
+        for (end = begin; end < text.len && (is_base64url(text.bytes[end]) || text.bytes[end] == '.'); end++)
+            ;
+        if (end > begin && jwt_extent((struct slice){ text.bytes + begin, end - begin }, NULL, NULL) != JWT_NOT)
+            return true;
+        begin = end + 1;
+    }
+    return false;
 }

@@ -50,8 +50,8 @@ const struct json *jwt_unverified_payload(const struct jwt *jwt);
 
 /*
  * How far a text has got towards being a token, for prompts that bring a long one in parts.
- *   JWT_NOT    neither begins like a JSON object in base64url nor has three base64url parts: something else, an API
- *              key or a password
+ *   JWT_NOT    neither begins like a JSON object in base64url nor is three base64url parts of which the first is a
+ *              header: something else, an API key or a password
  *   JWT_PART   the beginning of a token: fewer than three parts, or the third is shorter than its alg makes it
  *   JWT_WHOLE  begins like a token and nothing more is to come: complete, or broken beyond repair
  * A signature's length is that of the algorithm's row. For RSA it depends on the key: rsa_signature_len tells it (the
@@ -60,5 +60,8 @@ const struct json *jwt_unverified_payload(const struct jwt *jwt);
 enum jwt_extent { JWT_NOT, JWT_PART, JWT_WHOLE };
 typedef size_t jwt_rsa_signature_len(const void *context, const struct jwt_header *header);
 enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signature_len, const void *context);
+
+/* Whether a token, or the beginning of one, stands anywhere in the text, as behind "Bearer " or in quotes. */
+bool jwt_stands_in(struct slice text);
 
 #endif

@@ -37,7 +37,9 @@ struct call {
     pam_handle_t *pamh;
     struct pam_options options;
     const struct config *config; /* held until call_end() */
-    struct attempt attempt;
+    /* Copies: what libpam lends is freed when somebody sets the item anew, which a conversation may do. */
+    char *service, *user, *rhost;
+    struct attempt attempt; /* lends them, but for a service= of the options */
     struct verdict verdict;
 };
 
@@ -60,15 +62,25 @@ __attribute__((format(printf, 2, 3))) static void debug(const struct call *call,
     va_end(arguments);
 }
 
-/* The options, the host's items, the configuration. False with the verdict filled in. */
+static bool copy_item(struct call *call, int type, char **ret, const char **ret_lent)
+{
+    const char *value = item(call->pamh, type);
+
+    *ret = value != NULL ? strdup(value) : NULL;
+    *ret_lent = *ret;
+    return value == NULL || *ret != NULL || verdict_reject(&call->verdict, REASON_OUT_OF_MEMORY, "a PAM item");
+}
+
+/* The options and the host's items. False with the verdict filled in; call_end() is due in either case. */
 static bool call_begin(struct call *call, pam_handle_t *pamh, int argc, const char **argv)
 {
     char error[PAM_OPTIONS_ERROR_MAX];
 
     *call = (struct call){ .pamh = pamh, .verdict = VERDICT_INIT };
-    call->attempt.service = item(pamh, PAM_SERVICE);
-    call->attempt.user = item(pamh, PAM_USER);
-    call->attempt.rhost = item(pamh, PAM_RHOST);
+    if (!copy_item(call, PAM_SERVICE, &call->service, &call->attempt.service)
+        || !copy_item(call, PAM_USER, &call->user, &call->attempt.user)
+        || !copy_item(call, PAM_RHOST, &call->rhost, &call->attempt.rhost))
+        return false;
     if (!pam_options_parse(argc, argv, &call->options, error))
         return verdict_reject(&call->verdict, REASON_OPTION_INVALID, "%s", error);
     if (call->options.service != NULL)
@@ -77,12 +89,20 @@ static bool call_begin(struct call *call, pam_handle_t *pamh, int argc, const ch
           call->options.config != NULL ? call->options.config : CONFIG_PATH_DEFAULT,
           call->attempt.service != NULL ? call->attempt.service : "*",
           call->attempt.user != NULL ? "is set" : "is not set");
+    return true;
+}
+
+static bool call_config(struct call *call)
+{
     return config_acquire(&call->verdict, call->options.config, &call->config);
 }
 
 static void call_end(struct call *call)
 {
     config_release(&call->config);
+    free(call->service);
+    free(call->user);
+    free(call->rhost);
 }
 
 static struct auth_request request_of(const struct call *call)
@@ -100,14 +120,18 @@ static struct auth_request request_of(const struct call *call)
  */
 static void log_verdict(const struct call *call)
 {
+    struct attempt attempt = call->attempt;
     char line[LOG_LINE_MAX];
     int priority = LOG_NOTICE;
 
+    /* People paste into the wrong field. */
+    if (attempt.user != NULL && credential_holds_token((struct slice){ attempt.user, strlen(attempt.user) }))
+        attempt.user = "(a token)";
     if (call->verdict.reason == REASON_OK)
         priority = LOG_INFO;
     else if (reason_exit_status(call->verdict.reason) > 1)
         priority = LOG_ERR;
-    verdict_log_line(&call->verdict, &call->attempt, line);
+    verdict_log_line(&call->verdict, &attempt, line);
     syslog(LOG_AUTHPRIV | priority, "latchkey: %s", line);
 }
 
@@ -171,22 +195,37 @@ static bool remember_login(const struct call *call, const struct login *login)
         return false;
     }
     snprintf(variable, sizeof variable, LOGIN_VARIABLE "=%s", login->subject);
-    return pam_putenv(call->pamh, variable) == PAM_SUCCESS
-        && (call->attempt.user != NULL || pam_set_item(call->pamh, PAM_USER, login->identity.user) == PAM_SUCCESS);
+    if (pam_putenv(call->pamh, variable) == PAM_SUCCESS
+        && (call->attempt.user != NULL || pam_set_item(call->pamh, PAM_USER, login->identity.user) == PAM_SUCCESS))
+        return true;
+    forget_login(call);
+    return false;
 }
 
 /*
  * What came is no token and not for Latchkey: the next module may want it as the password that it is. A token is never
- * left there, refused or not.
+ * left there, refused or not, nor anything with a token in it.
  */
 static void pass_on_password(const struct call *call, struct credential *credential)
 {
+    struct slice typed = { credential->bytes, credential->len };
+
     if (call->verdict.reason != REASON_CREDENTIAL_NOT_ALLOWED || !credential->was_asked
-        || item(call->pamh, PAM_AUTHTOK) != NULL
-        || credential_kind(call->config, (struct slice){ credential->bytes, credential->len }) != CREDENTIAL_OTHER)
+        || item(call->pamh, PAM_AUTHTOK) != NULL || credential_kind(call->config, typed) != CREDENTIAL_OTHER
+        || credential_holds_token(typed))
         return;
     credential->bytes[credential->len] = '\0';
     pam_set_item(call->pamh, PAM_AUTHTOK, credential->bytes);
+}
+
+/* The conversation belongs to the host, and may have set PAM_USER: then it is not clear who wants in. */
+static bool check_same_user(struct call *call)
+{
+    const char *now = item(call->pamh, PAM_USER);
+
+    if (now == NULL ? call->user == NULL : call->user != NULL && strcmp(now, call->user) == 0)
+        return true;
+    return verdict_reject(&call->verdict, REASON_USER_MISMATCH, "PAM_USER changed during the conversation");
 }
 
 static bool judge(struct call *call, struct credential *credential)
@@ -195,14 +234,15 @@ static bool judge(struct call *call, struct credential *credential)
     struct login login;
 
     forget_login(call);
-    if (!authenticate_is_possible(&call->verdict, call->config, call->attempt.service)
-        || !credential_get(&call->verdict, call->pamh, &call->options, call->config, call->attempt.service, credential))
+    if (!call_config(call) || !authenticate_is_possible(&call->verdict, call->config, call->attempt.service)
+        || !credential_get(&call->verdict, call->pamh, &call->options, call->config, call->attempt.service, credential)
+        || !check_same_user(call))
         return false;
     debug(call, "%zu bytes of credential %s", credential->len,
           credential->was_asked ? "by prompt" : "from an earlier module");
     /* Somebody may have taken minutes to answer: a revocation of the meantime holds. */
     config_release(&call->config);
-    if (!config_acquire(&call->verdict, call->options.config, &call->config))
+    if (!call_config(call))
         return false;
     request = request_of(call);
     if (!authenticate(&call->verdict, call->config, &request, (struct slice){ credential->bytes, credential->len },
@@ -246,7 +286,7 @@ EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char 
     CLEANUP(call_end) struct call call;
     const struct login *login = NULL;
     struct auth_request request;
-    bool ok = call_begin(&call, pamh, argc, argv);
+    bool ok = call_begin(&call, pamh, argc, argv) && call_config(&call);
 
     login = find_login(&call);
     debug(&call, "account: %s", login != NULL ? "a login of Latchkey is checked again" : "no login of Latchkey");
@@ -257,8 +297,9 @@ EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char 
     if (ok)
         return login != NULL ? PAM_SUCCESS : PAM_IGNORE;
     log_verdict(&call);
-    /* A stack that goes on when Latchkey is out of order does so for the others, never for a token's login. */
-    if (login != NULL && reason_exit_status(call.verdict.reason) > 1)
+    /* A stack that goes on when Latchkey is out of order does so for the others, never for a token's login; and with a
+     * broken line or configuration the variable alone tells that there was one. */
+    if (pam_getenv(pamh, LOGIN_VARIABLE) != NULL && reason_exit_status(call.verdict.reason) > 1)
         return PAM_PERM_DENIED;
     if (login != NULL)
         tell(&call, flags);

@@ -541,8 +541,9 @@ static const struct {
     enum reason want;
 } others[] = {
     { "nothing is revoked", "", "daemon", REASON_OK },
-    { "the first subject is", "sub sub-daemon\n", "daemon", REASON_TOKEN_REVOKED },
-    { "the last subject is", "sub sub-second\n", "daemon", REASON_TOKEN_REVOKED },
+    { "the first of two subjects is", "sub sub-daemon\n", "daemon", REASON_OK },
+    { "the last of two subjects is", "sub sub-second\n", "daemon", REASON_OK },
+    { "both subjects are", "sub sub-daemon\nsub sub-second\n", "daemon", REASON_TOKEN_REVOKED },
     { "somebody else is", "sub sub-other\n", "daemon", REASON_OK },
     { "only tokens are", "jti j-1\nkid k-p256\nissued-before 9007199254740992\n", "daemon", REASON_OK },
     { "a block without subjects", "sub sub-daemon\n", "nobody", REASON_OK },

@@ -35,24 +35,32 @@ static const struct claims_policy policy = { .tenant_id = tenant_id, .subject_cl
         (char *[]){ __VA_ARGS__ }, sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *) \
     }
 #define TEXT(text) ((char[]){ text })
+#define EVERY_TENANT \
+    {                \
+        NULL, 0      \
+    }
 
 static struct user_block users[] = {
-    { TEXT("alice"), LIST(TEXT("s-alice"), TEXT("s-alice-2")), false },
-    { TEXT("root"), LIST(TEXT("s-root")), false },
-    { TEXT("svc-a"), LIST(TEXT("s-both")), true },
-    { TEXT("svc-b"), LIST(TEXT("s-other"), TEXT("s-both")), true },
-    { TEXT("closed"), { NULL, 0 }, false },
+    { TEXT("alice"), EVERY_TENANT, LIST(TEXT("s-alice"), TEXT("s-alice-2")), false },
+    { TEXT("root"), EVERY_TENANT, LIST(TEXT("s-root")), false },
+    { TEXT("svc-a"), EVERY_TENANT, LIST(TEXT("s-both")), true },
+    { TEXT("svc-b"), EVERY_TENANT, LIST(TEXT("s-other"), TEXT("s-both")), true },
+    { TEXT("closed"), EVERY_TENANT, { NULL, 0 }, false },
+    { TEXT("here"), LIST(TEXT("t-1")), LIST(TEXT("s-here")), false },
+    { TEXT("there"), LIST(TEXT("t-2"), TEXT("t-3")), LIST(TEXT("s-there")), false },
 };
 static struct map_block maps[] = {
     { .claim = TEXT("email"), .pattern = TEXT("^([a-z][a-z0-9_-]*)@example\\.com$") },
     { .claim = TEXT("nick"), .pattern = TEXT("^(.*)$") },
     { .claim = TEXT("half"), .pattern = TEXT("^(a)|(b)$") },
     { .claim = TEXT("late"), .pattern = TEXT("^late-(.+)$") },
+    { .claim = TEXT("foreign"), .pattern = TEXT("^(.+)$"), .tenants = LIST(TEXT("t-2")) },
 };
 static struct group_block group_blocks[] = {
-    { TEXT("ops"), LIST(TEXT("g-ops"), TEXT("g-ops-2")), true },
-    { TEXT("devs"), LIST(TEXT("g-devs")), false },
-    { TEXT("nobody-is-in"), { NULL, 0 }, false },
+    { TEXT("ops"), EVERY_TENANT, LIST(TEXT("g-ops"), TEXT("g-ops-2")), true },
+    { TEXT("devs"), EVERY_TENANT, LIST(TEXT("g-devs")), false },
+    { TEXT("nobody-is-in"), EVERY_TENANT, { NULL, 0 }, false },
+    { TEXT("theirs"), LIST(TEXT("t-2")), LIST(TEXT("g-ops")), false },
 };
 static const struct identity_rules rules = {
     users, COUNT(users), maps, COUNT(maps), group_blocks, COUNT(group_blocks)
@@ -96,6 +104,38 @@ static const struct {
     bool is_explicit;
 } mappings[] = {
     { "a user block", { { "sub", "\"s-alice\"" } }, NULL, REASON_UNDECIDED, "alice", true },
+    { "a user block of this tenant", { { "sub", "\"s-here\"" } }, NULL, REASON_UNDECIDED, "here", true },
+    { "rule 17: a user block of other tenants",
+      { { "sub", "\"s-there\"" } },
+      "there",
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "rule 17: a map of another tenant", { { "foreign", "\"bob\"" } }, "bob", REASON_USER_UNMAPPED, NULL, false },
+    { "an address that is verified",
+      { { "email", "\"bob@example.com\"" }, { "email_verified", "true" } },
+      NULL,
+      REASON_UNDECIDED,
+      "bob",
+      false },
+    { "an address that is not verified",
+      { { "email", "\"bob@example.com\"" }, { "email_verified", "false" } },
+      NULL,
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "an address that is verified in words",
+      { { "email", "\"bob@example.com\"" }, { "email_verified", "\"true\"" } },
+      NULL,
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
+    { "an address that is verified by null",
+      { { "email", "\"bob@example.com\"" }, { "email_verified", "null" } },
+      NULL,
+      REASON_USER_UNMAPPED,
+      NULL,
+      false },
     { "a user block's second subject", { { "sub", "\"s-alice-2\"" } }, NULL, REASON_UNDECIDED, "alice", true },
     { "the wanted user", { { "sub", "\"s-alice\"" } }, "alice", REASON_UNDECIDED, "alice", true },
     { "another one is wanted", { { "sub", "\"s-alice\"" } }, "bob", REASON_USER_MISMATCH, NULL, false },

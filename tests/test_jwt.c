@@ -452,13 +452,40 @@ static const struct {
     { "a third dot", BEGIN "AAAA.", JWT_WHOLE },
     { "a blank in it", HEADER_TEXT " ", JWT_WHOLE },
     { "a line end behind", BEGIN "\n", JWT_WHOLE },
-    { "three parts of something else", "aaaa.bbbb.cccc", JWT_WHOLE },
+    { "three parts of something else", "aaaa.bbbb.cccc", JWT_NOT },
+    { "a password of three words", "correct.horse.battery", JWT_NOT },
+    { "three parts, a blank before the brace", "IHsiYWxnIjoiRVMyNTYifQ.e30.AAAA", JWT_WHOLE },
     { "two parts of something else", "aaaa.bbbb", JWT_NOT },
     { "four parts of something else", "aaaa.bbbb.cccc.dddd", JWT_NOT },
     { "three parts, one empty", "aaaa..cccc", JWT_NOT },
     { "three parts with a blank", "aaaa.bb b.cccc", JWT_NOT },
-    { "a host name reads as a JWT, which it is not", "www.example.com", JWT_WHOLE },
+    { "a host name", "www.example.com", JWT_NOT },
 };
+
+static void a_token_is_found_wherever_it_stands(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        bool want;
+    } cases[] = {
+        { "nothing", "", false },
+        { "a password", "correct horse battery staple", false },
+        { "a password of three words", "correct.horse.battery", false },
+        { "a token", BEGIN A80 "AAAAAA", true },
+        { "its beginning", HEADER_TEXT, true },
+        { "behind a word", "Bearer " BEGIN A80 "AAAAAA", true },
+        { "behind a blank", " " BEGIN, true },
+        { "in quotes", "\"" BEGIN "\"", true },
+        { "behind a line end", "x\n" BEGIN, true },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        assert_int_equal(jwt_stands_in(slice_of(cases[i].text)), cases[i].want);
+    }
+}
 
 static void a_text_is_the_beginning_of_a_token_or_not(void **state)
 {
@@ -526,6 +553,7 @@ int main(void)
         cmocka_unit_test(the_facts_kid_and_jti_are_printable),
         cmocka_unit_test(rule_32_a_short_memory_is_no_fault_of_the_token),
         cmocka_unit_test(a_text_is_the_beginning_of_a_token_or_not),
+        cmocka_unit_test(a_token_is_found_wherever_it_stands),
         cmocka_unit_test(an_rsa_signature_is_as_long_as_its_key),
         cmocka_unit_test(nobody_asks_for_more_than_a_token_may_have),
     };

@@ -44,9 +44,9 @@ static const char *const signatures[] = {
 #define TEXT(text) ((char[]){ text })
 
 static char *audiences[] = { TEXT("latchkey") }, *subjects[] = { TEXT("sub-alice") }, *values[] = { TEXT("g-ops") };
-static struct user_block users[] = { { TEXT("alice"), { subjects, 1 }, false } };
+static struct user_block users[] = { { TEXT("alice"), { NULL, 0 }, { subjects, 1 }, false } };
 static struct map_block maps[] = { { .claim = TEXT("email"), .pattern = TEXT("^([a-z]+)@example\\.com$") } };
-static struct group_block groups[] = { { TEXT("ops"), { values, 1 }, false } };
+static struct group_block groups[] = { { TEXT("ops"), { NULL, 0 }, { values, 1 }, false } };
 static struct tenant tenants[] = {
     { .id = TEXT("t-1"),
       .claims = { .tenant_id = TEXT("t-1"),
