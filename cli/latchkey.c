@@ -7,17 +7,17 @@
 #include "cli.h"
 
 static const struct command {
-    const char *name;
+    const char *name, *program;
     int (*run)(int argc, char **argv);
     const char *synopsis;
     const char *summary;
 } commands[] = {
-    { "verify", command_verify,
+    { "verify", "latchkey verify", command_verify,
       "verify [--config FILE] [--service SERVICE] [--user USER] [--at UNIX_TIME] [--json] < credential",
       "say whether a credential is accepted, and why or why not, check by check" },
-    { "check", command_check, "check [--config FILE] [--pam-directory DIRECTORY] [--json]",
+    { "check", "latchkey check", command_check, "check [--config FILE] [--pam-directory DIRECTORY] [--json]",
       "look for mistakes in the configuration, its files and the PAM stacks" },
-    { "askpass", command_askpass, "askpass [--token-file FILE] PROMPT",
+    { "askpass", "latchkey askpass", command_askpass, "askpass [--token-file FILE] PROMPT",
       "answer a prompt of ssh or sudo with the part of a token that it asks for" },
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -55,8 +55,10 @@ int main(int argc, char **argv)
         return STATUS_OK;
     }
     for (i = 0; argc >= 2 && i < COMMAND_COUNT; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            argv[1] = (char *)commands[i].program; /* what getopt_long() puts before its messages */
             return commands[i].run(argc - 1, argv + 1);
+        }
     if (argc >= 2)
         fprintf(stderr, "latchkey: \"%s\" is no sub-command\n\n", argv[1]);
     print_usage(stderr);

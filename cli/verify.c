@@ -174,6 +174,7 @@ static bool judge(struct verdict *verdict, const struct verify_options *options,
     verdict_check(verdict, CHECK_CONFIGURATION);
     if (!config_acquire(verdict, options->config, config))
         return false;
+    verdict_check(verdict, CHECK_CREDENTIAL);
     if (!read_input(STDIN_FILENO, INPUT_MAX, &input))
         return verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
     return authenticate(verdict, *config, &options->request, credential_trim((struct slice){ input.bytes, input.len }),
@@ -198,5 +199,8 @@ int command_verify(int argc, char **argv)
     else if (!print_json(&verdict, accepted ? &login : NULL))
         return STATUS_UNAVAILABLE;
     /* A verdict that nobody could read was not given. */
-    return fflush(stdout) == 0 ? reason_exit_status(verdict.reason) : STATUS_UNAVAILABLE;
+    if (fflush(stdout) == 0)
+        return reason_exit_status(verdict.reason);
+    perror("latchkey verify: standard output");
+    return STATUS_UNAVAILABLE;
 }

@@ -53,6 +53,24 @@ static bool decode_part(struct jwt *jwt, struct slice part, struct slice *ret)
     return true;
 }
 
+static bool is_base64url(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* Says where, but for the character itself, which may be anything; a line break is what pasting adds. */
+static bool refuse_encoding(struct verdict *verdict, const char *what, struct slice part)
+{
+    size_t i;
+
+    for (i = 0; i < part.len && is_base64url(part.bytes[i]); i++)
+        ;
+    if (i == part.len)
+        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict base64url: its end", what);
+    return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict base64url: %s at its byte %zu", what,
+                          part.bytes[i] == '\n' || part.bytes[i] == '\r' ? "a line break" : "another character", i + 1);
+}
+
 static bool decode_object(struct verdict *verdict, struct jwt *jwt, const char *what, struct slice part,
                           struct json **ret)
 {
@@ -60,7 +78,7 @@ static bool decode_object(struct verdict *verdict, struct jwt *jwt, const char *
     const char *error;
 
     if (!decode_part(jwt, part, &text))
-        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict base64url", what);
+        return refuse_encoding(verdict, what, part);
     if (!json_parse(text, ret, &error))
         return strcmp(error, JSON_MEMORY_IS_SHORT) == 0
             ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", what)
@@ -119,7 +137,7 @@ static bool decode(struct verdict *verdict, struct jwt *jwt, const struct parts 
     if (json_string(json_member(jwt->payload, "jti"), &jti))
         verdict_fact(verdict->jti, sizeof verdict->jti, jti);
     if (!decode_part(jwt, parts->signature, &jwt->signature))
-        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the signature is not strict base64url");
+        return refuse_encoding(verdict, "signature", parts->signature);
     return true;
 }
 
@@ -173,11 +191,6 @@ struct slice jwt_signature(const struct jwt *jwt)
 const struct json *jwt_unverified_payload(const struct jwt *jwt)
 {
     return jwt->payload;
-}
-
-static bool is_base64url(char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
 /* "{" and what may follow it in JSON, in base64url: the second byte is known from the third character on. */

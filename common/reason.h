@@ -64,8 +64,8 @@
   /* Latchkey itself: nothing was decided about the credential */ \
   X(REASON_OPTION_INVALID,        "option_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "an option of the PAM line is wrong") \
   X(REASON_CONFIG_INVALID,        "config_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "the configuration is broken") \
-  X(REASON_JWKS_UNAVAILABLE,      "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "there is no key set") \
-  X(REASON_JWKS_INVALID,          "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the key set is broken") \
+  X(REASON_JWKS_UNAVAILABLE,      "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no key set or secret can be read") \
+  X(REASON_JWKS_INVALID,          "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the key set or the secret is of no use") \
   X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable", PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the revocation list cannot be used") \
   X(REASON_BROKER_UNAVAILABLE,    "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no latchkeyd can forward the API key") \
   X(REASON_OUT_OF_MEMORY,         "out_of_memory",           PAM_BUF_ERR,           3,  TOLD_REFUSED,       "memory is short") \
