@@ -28,6 +28,7 @@ struct algorithm {
 const struct algorithm *algorithm_find(struct slice name);
 /* row < ALGORITHM_ROWS. */
 const struct algorithm *algorithm_at(size_t row);
+/* The other way round: an index below ALGORITHM_ROWS. `algorithm` is of the table. */
 size_t algorithm_row(const struct algorithm *algorithm);
 
 #endif

@@ -21,6 +21,7 @@ struct string_list {
     size_t count;
 };
 
+/* Byte for byte. */
 bool string_list_has(const struct string_list *list, struct slice value);
 
 /* What a tenant demands of claims. Owned by the configuration; the strings are never NULL unless said. */
@@ -74,7 +75,7 @@ bool claims_check_binding(struct verdict *verdict, const struct claims *claims, 
 bool claims_check_time(struct verdict *verdict, const struct claims *claims, const struct claims_policy *policy,
                        int64_t now);
 
-/* index < claims->group_count. */
+/* index < claims->group_count. Lent by the payload. */
 struct slice claims_group(const struct claims *claims, const struct claims_policy *policy, size_t index);
 
 /*

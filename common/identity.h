@@ -69,6 +69,7 @@ bool identity_map(struct verdict *verdict, const struct identity_rules *rules, c
  * False with USER_UNKNOWN, USER_FORBIDDEN, SYSTEM_ERROR or OUT_OF_MEMORY. */
 bool identity_check_account(struct verdict *verdict, const struct identity *identity);
 
+/* By the local name of a group block. */
 bool identity_has_group(const struct identity *identity, const char *group);
 
 /* The block of a local user, or NULL. */

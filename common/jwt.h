@@ -35,7 +35,7 @@ struct jwt_header {
  * and jti (as far as the token got).
  */
 bool jwt_parse(struct verdict *verdict, struct slice token, struct jwt **ret_jwt);
-void jwt_free(struct jwt **jwt);
+void jwt_free(struct jwt **jwt); /* accepts NULL and a pointer to NULL; leaves NULL */
 
 const struct jwt_header *jwt_header(const struct jwt *jwt);
 /* The text over which the signature was made: header "." payload, as received (RFC 7515 §5.2 step 8). */

@@ -19,7 +19,7 @@
 #define SUBJECT_MAX  256 /* bytes of a `sub`, of the user's identifier in general */
 #define USER_MAX     32  /* bytes of a local user or group name (useradd(8)) */
 #define FACT_MAX     128 /* bytes of kid, jti and the tenant's id that a line shows; more is cut */
-#define CHECK_MAX    32
+#define CHECK_MAX    32  /* checks that an explanation holds; each of CHECKS is made at most once */
 
 /* The checks in the order in which they are made. The names are an interface: `latchkey verify --json` prints them. */
 /* clang-format off */
@@ -71,7 +71,7 @@ struct verdict {
     int64_t expired_for; /* s, at least 0; with REASON_TOKEN_EXPIRED */
 
     struct explanation *explanation; /* borrowed from the caller; NULL: none wanted */
-    bool check_is_open;
+    bool check_is_open;              /* verdict_check() began one that neither passed nor failed yet */
 };
 
 #define VERDICT_INIT ((struct verdict){ .reason = REASON_UNDECIDED, .credential = "none" })

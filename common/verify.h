@@ -20,7 +20,7 @@ struct login {
     char kid[SUBJECT_MAX + 1]; /* of the key that verified it; empty: none */
     bool has_issued_at;
     double issued_at; /* s since 1970 */
-    double expires;
+    double expires;   /* s since 1970 */
     struct identity identity;
 };
 
