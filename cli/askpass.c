@@ -5,16 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "authenticate.h"
 #include "cleanup.h"
 #include "cli.h"
+#include "options.h"
 #include "trusted_file.h"
 
 /* Bytes of one answer: what PAM_MAX_RESP_SIZE allows. sudo fails the conversation for a longer one. */
-#define PART_MAX 511
+#define PART_MAX          511
+#define OFFSET_DIGITS_MAX 5 /* CREDENTIAL_MAX_LEN has no more */
 
 static const char *find_token_file(int argc, char **argv)
 {
@@ -32,33 +33,65 @@ static const char *find_token_file(int argc, char **argv)
     return path;
 }
 
-/*
- * ssh asks its askpass program everything: also whether a host key is right, and for the passphrases of keys. Only a
- * question for a token gets one; an administrator who words the prompt otherwise says so in LATCHKEY_PROMPT.
- */
-static bool asks_for_token(const char *prompt)
+/* The prompt's text without what ends it: "Access token: " becomes "Access token". */
+static struct slice stem_of(const char *prompt)
 {
-    const char *wording = getenv("LATCHKEY_PROMPT");
-    const char *kind = getenv("SSH_ASKPASS_PROMPT"); /* "confirm" or "none": not a question for a secret */
+    struct slice stem = slice_of(prompt);
 
-    if (kind != NULL && kind[0] != '\0')
-        return false;
-    return strcasestr(prompt, "token") != NULL
-        || (wording != NULL && wording[0] != '\0' && strstr(prompt, wording) != NULL);
+    while (stem.len > 0 && (stem.bytes[stem.len - 1] == ' ' || stem.bytes[stem.len - 1] == ':'))
+        stem.len--;
+    return stem;
 }
 
-/* How much has arrived: "(continued, 1023 so far)" asks for what follows byte 1023; a first prompt for all. */
-static size_t offset_asked(const char *prompt)
+static struct slice token_stem(void)
 {
-    const char *mark = prompt, *last = NULL;
-    size_t offset = 0;
-    int end = 0;
+    struct slice stem = stem_of(getenv("LATCHKEY_PROMPT"));
 
-    while ((mark = strstr(mark, "(continued, ")) != NULL)
-        last = mark++;
-    if (last == NULL || sscanf(last, "(continued, %5zu so far)%n", &offset, &end) != 1 || end == 0)
-        return 0;
-    return offset;
+    return stem.len > 0 ? stem : stem_of(PAM_PROMPT_DEFAULT);
+}
+
+/* Past the "(user@host) " that OpenSSH's client puts before a question of the server. */
+static const char *skip_asker(const char *question)
+{
+    size_t len = strcspn(question + 1, " \t()");
+    const char *at = memchr(question + 1, '@', len);
+
+    if (at == NULL || at == question + 1 || question[len] == '@' || strncmp(question + 1 + len, ") ", 2) != 0)
+        return question;
+    return question + 1 + len + 2;
+}
+
+static bool skip_text(const char **rest, struct slice text)
+{
+    if (strncmp(*rest, text.bytes, text.len) != 0)
+        return false;
+    *rest += text.len;
+    return true;
+}
+
+/*
+ * ssh and git ask their askpass program everything: also whether a host key is right, for passphrases of keys and for
+ * passwords of other hosts, in which a name may say "token". Only the module's own question gets the token.
+ * *ret_offset is how much has arrived: "(continued, 1022 so far)" asks for what follows byte 1022.
+ */
+static bool asks_for_token(const char *question, size_t *ret_offset)
+{
+    const char *kind = getenv("SSH_ASKPASS_PROMPT"); /* "confirm" or "none": not a question for a secret */
+    const char *rest = question[0] == '(' ? skip_asker(question) : question;
+    size_t digits;
+
+    if ((kind != NULL && kind[0] != '\0') || !skip_text(&rest, token_stem()))
+        return false;
+    *ret_offset = 0;
+    if (strcmp(rest, ":") == 0 || strcmp(rest, ": ") == 0)
+        return true;
+    if (!skip_text(&rest, slice_of(" (continued, ")))
+        return false;
+    digits = strspn(rest, "0123456789");
+    if (digits == 0 || digits > OFFSET_DIGITS_MAX || rest[0] == '0')
+        return false;
+    *ret_offset = strtoul(rest, NULL, 10);
+    return strcmp(rest + digits, " so far): ") == 0;
 }
 
 static int print_part(struct slice token, size_t offset)
@@ -87,7 +120,7 @@ int command_askpass(int argc, char **argv)
         return STATUS_USAGE;
     if (optind + 1 != argc)
         return usage_error("askpass", "wants exactly one prompt");
-    if (!asks_for_token(argv[optind])) {
+    if (!asks_for_token(argv[optind], &offset)) {
         fprintf(stderr, "latchkey askpass: this is no question for a token (LATCHKEY_PROMPT names another wording)\n");
         return STATUS_REFUSED;
     }
@@ -96,7 +129,6 @@ int command_askpass(int argc, char **argv)
         return STATUS_UNAVAILABLE;
     }
     token = credential_trim((struct slice){ content.bytes, content.len });
-    offset = offset_asked(argv[optind]);
     if (offset >= token.len) {
         fprintf(stderr, "latchkey askpass: %s: the token ends at byte %zu, and %zu have arrived\n", path, token.len,
                 offset);

@@ -50,7 +50,8 @@ enum credential_kind credential_kind(const struct config *config, struct slice c
         return CREDENTIAL_JWT;
     switch (jwt_extent(credential, longest_rsa_signature, config)) {
     case JWT_NOT:
-        return CREDENTIAL_OTHER;
+        /* "Bearer " and a token, or one in quotes, is for nobody else: no other module, and no tenant as an API key. */
+        return jwt_stands_in(credential) ? CREDENTIAL_JWT : CREDENTIAL_OTHER;
     case JWT_PART:
         return CREDENTIAL_JWT_PART;
     default:

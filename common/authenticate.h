@@ -16,7 +16,7 @@
 
 enum credential_kind {
     CREDENTIAL_ABSENT,   /* empty */
-    CREDENTIAL_JWT,      /* a whole JWT, or a broken or masked one: nothing more is to come */
+    CREDENTIAL_JWT,      /* a whole JWT, or a broken or masked one, or a text with one in it: nothing more is to come */
     CREDENTIAL_JWT_PART, /* the beginning of a JWT (jwt.h): ask for more */
     CREDENTIAL_OTHER     /* not the beginning of a JWT: an API key, or a password for somebody else */
 };
@@ -31,8 +31,8 @@ struct slice credential_trim(struct slice text);
  */
 bool credential_is_masked(struct slice credential);
 
-/* Whether a token, or the beginning of one, stands anywhere in the text: such a text is no password that another module
- * may have, and no user name that a log may show. */
+/* Whether a token, or the beginning of one, stands anywhere in the text: such a text is no user name that a log may
+ * show. */
 bool credential_holds_token(struct slice text);
 
 /* What has arrived so far. Verifies nothing. */

@@ -211,8 +211,7 @@ static void pass_on_password(const struct call *call, struct credential *credent
     struct slice typed = { credential->bytes, credential->len };
 
     if (call->verdict.reason != REASON_CREDENTIAL_NOT_ALLOWED || !credential->was_asked
-        || item(call->pamh, PAM_AUTHTOK) != NULL || credential_kind(call->config, typed) != CREDENTIAL_OTHER
-        || credential_holds_token(typed))
+        || item(call->pamh, PAM_AUTHTOK) != NULL || credential_kind(call->config, typed) != CREDENTIAL_OTHER)
         return;
     credential->bytes[credential->len] = '\0';
     pam_set_item(call->pamh, PAM_AUTHTOK, credential->bytes);

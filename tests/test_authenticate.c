@@ -234,6 +234,18 @@ static const struct {
       REASON_TOKEN_MALFORMED,
       "jwt" },
     { "a broken JWT", { "eyJhbGciOiJub25lIn0.e30.AA A", 28 }, NULL, CREDENTIAL_JWT, REASON_TOKEN_MALFORMED, "jwt" },
+    { "a token behind its scheme",
+      { "Bearer eyJhbGciOiJFUzI1NiJ9.e30.AAAA", 36 },
+      NULL,
+      CREDENTIAL_JWT,
+      REASON_TOKEN_MALFORMED,
+      "jwt" },
+    { "a token in quotes",
+      { "\"eyJhbGciOiJFUzI1NiJ9.e30.AAAA\"", 31 },
+      NULL,
+      CREDENTIAL_JWT,
+      REASON_TOKEN_MALFORMED,
+      "jwt" },
     { "a NUL", { "\0", 1 }, NULL, CREDENTIAL_OTHER, REASON_CREDENTIAL_NOT_ALLOWED, "api_key" },
 };
 

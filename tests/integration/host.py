@@ -23,7 +23,7 @@ ASKPASS = PRIVATE / "latchkey-askpass"
 ANSWERER = PRIVATE / "answer"
 EXAMPLES = SOURCE / "examples" / "pam.d"
 PROGRAMS = ["cc", "mount", "openssl", "pamtester", "setpriv", "setsid", "ssh", "ssh-keygen", "sshd", "strace", "su",
-            "sudo"]
+            "sudo", "valgrind"]
 PASSWORDS = {user: f"local password of {user}" for user in ("root", "alice", "bob", "svc-backup")}
 UIDS = {"alice": 2001, "bob": 2002, "svc-backup": 2003}
 
@@ -298,9 +298,9 @@ class Host:
         self.write_keys()
         self.write("hmac.key", tokens.HMAC_SECRET + b"\n", mode=0o600)
         self.write_sudoers()
-        for service in ("sshd", "sudo", "su", "login"):
+        for service in ("sshd", "sudo", "sudo-i", "su", "login"):
             self.example_stack(service)
-        self.example_stack("sudo", service="pamtester")
+        self.example_stack("sshd", service="pamtester")
         self.syslog.clear()
 
     # Files of Latchkey
@@ -343,6 +343,20 @@ class Host:
         changed = re.sub(r"(?<=\s)pam_latchkey\.so", str(module), text)
         assert changed != text
         return self.stack(service or name, changed)
+
+    @staticmethod
+    def set_password(user, password):
+        """An empty one lets in whoever types nothing, where pam_unix has nullok."""
+        digest = run("openssl", "passwd", "-6", "-stdin", input=password).stdout.strip() if password else ""
+        shadow = Path("/etc/shadow")
+        shadow.write_text(re.sub(rf"^{user}:[^:]*:", lambda _: f"{user}:{digest}:", shadow.read_text(), flags=re.M))
+
+    @staticmethod
+    def script(name, text):
+        path = PRIVATE / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
 
     def stack(self, service, text):
         path = Path("/etc/pam.d") / service
@@ -404,19 +418,21 @@ class Host:
     def as_user(user):
         return ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
 
-    def sudo(self, user, token=None, typed=None, password=None, command=("id", "-un")):
+    def sudo(self, user, token=None, typed=None, password=None, command=("id", "-un"), login=False):
         """sudo -A, without a remembered earlier success."""
         env = self.environment(user, token, typed, password)
         env["SUDO_ASKPASS"] = env.pop("ASKPASS")
-        return run(*self.as_user(user), "sudo", "-k", "-A", *command, env=env, stdin=subprocess.DEVNULL, check=False)
+        shell = ["-i"] if login else []
+        return run(*self.as_user(user), "sudo", "-k", "-A", *shell, *command, env=env, stdin=subprocess.DEVNULL,
+                   check=False)
 
     def terminal(self, *argv, user=None):
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "dumb"}
         return Terminal([str(a) for a in ([*self.as_user(user), *argv] if user else argv)], env)
 
-    def su(self, user, token, part=4095, caller="bob"):
+    def su(self, user, token, part=4095, caller="bob", login=False):
         """Typed at a terminal, a part at each prompt."""
-        with self.terminal("su", user, "-c", "id -un", user=caller) as terminal:
+        with self.terminal("su", *(["-"] if login else []), user, "-c", "id -un", user=caller) as terminal:
             terminal.type_token(token, part)
             return terminal.wait()
 
@@ -425,9 +441,10 @@ class Host:
             terminal.type_token(token, part)
             return terminal.wait()
 
-    def pamhost(self, *arguments, service="pamtester", answers=(), check=True):
+    def pamhost(self, *arguments, service="pamtester", answers=(), check=True, under=()):
         """The PAM application of pamhost.c; its standard input holds the answers, one a line."""
-        done = run(PRIVATE / "pamhost", *arguments, service, input="".join(f"{a}\n" for a in answers), check=False)
+        done = run(*under, PRIVATE / "pamhost", *arguments, service, input="".join(f"{a}\n" for a in answers),
+                   check=False, timeout=300)
         assert not check or done.returncode == 0, f"pamhost ended with {done.returncode}: {done.stderr}"
         return PamResult(done)
 

@@ -2,11 +2,15 @@
  * A PAM application for tests: runs the calls that it is told to, answers prompts well or badly, and prints what
  * happened, one NAME=VALUE a line. Return codes are printed as numbers (security/_pam_types.h).
  *
- *   pamhost [-u USER] [-r RHOST] [-c CALL,CALL,…] [-m MODE] [-n CYCLES] [-s] SERVICE < answers
+ *   pamhost [-u USER] [-r RHOST] [-c CALL,CALL,…] [-m MODE] [-x PROGRAM] [-U USER] [-n CYCLES] [-w WARM_UP] [-sdi]
+ *           SERVICE < answers
  *
- * Calls: authenticate, account, setcred, chauthtok. -s sets PAM_SILENT. Modes of the conversation:
+ * Calls: authenticate, account, setcred, chauthtok; and run, which executes PROGRAM. -s sets PAM_SILENT, -d
+ * PAM_DISALLOW_NULL_AUTHTOK; -i makes the process an odd one (odd_process()). With -U the conversation sets PAM_USER.
+ * Modes of the conversation:
  *   lines    each prompt gets the next line of standard input, and PAM_CONV_ERR when there is none
  *   repeat   each prompt gets the first line
+ *   wait     as lines, and PROGRAM is executed while the prompt waits
  *   drip     the first prompt gets the first line, each further one a single byte for ever
  *   null     PAM_SUCCESS without a reply
  *   empty    a reply without a text
@@ -14,28 +18,44 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <locale.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <security/pam_appl.h>
 
-#define WARM_UP 20 /* cycles until lazily made things are there */
-
 struct talk {
+    pam_handle_t *pamh;
     const char *mode;
+    const char *program;  /* NULL: none */
+    const char *new_user; /* PAM_USER from the first prompt on; NULL: as it is */
     char **lines;
     size_t line_count;
     size_t asked;
 };
 
+static void run_program(const struct talk *talk)
+{
+    if (talk->program == NULL || system(talk->program) != 0) {
+        fprintf(stderr, "the program fails\n");
+        exit(2);
+    }
+}
+
 static char *answer(struct talk *talk)
 {
     size_t i = talk->asked++;
 
-    if (strcmp(talk->mode, "lines") == 0)
+    if (talk->new_user != NULL)
+        pam_set_item(talk->pamh, PAM_USER, talk->new_user);
+    if (strcmp(talk->mode, "wait") == 0)
+        run_program(talk);
+    if (strcmp(talk->mode, "lines") == 0 || strcmp(talk->mode, "wait") == 0)
         return i < talk->line_count ? strdup(talk->lines[i]) : NULL;
     if (strcmp(talk->mode, "repeat") == 0)
         return strdup(talk->lines[0]);
@@ -76,7 +96,7 @@ static int converse(int count, const struct pam_message **messages, struct pam_r
     return error;
 }
 
-static void call(pam_handle_t *pamh, const char *name, int flags)
+static void call(const struct talk *talk, const char *name, int flags)
 {
     static const struct {
         const char *name;
@@ -90,9 +110,13 @@ static void call(pam_handle_t *pamh, const char *name, int flags)
     };
     size_t i;
 
+    if (strcmp(name, "run") == 0) {
+        run_program(talk);
+        return;
+    }
     for (i = 0; i < sizeof calls / sizeof calls[0]; i++)
         if (strcmp(calls[i].name, name) == 0) {
-            printf("%s=%d\n", name, calls[i].call(pamh, calls[i].flags | flags));
+            printf("%s=%d\n", name, calls[i].call(talk->pamh, calls[i].flags | flags));
             return;
         }
     fprintf(stderr, "no call \"%s\"\n", name);
@@ -125,6 +149,35 @@ static void print_use(const char *when)
     printf("%s_descriptors=%d\n%s_heap=%zu\n", when, descriptors, when, mallinfo2().uordblks);
 }
 
+/* Nothing here is as most hosts have it, so that a module which restores a usual value is seen too. */
+static void odd_process(void)
+{
+    umask(0123);
+    signal(SIGCHLD, SIG_IGN);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGALRM, SIG_IGN);
+    setlocale(LC_ALL, "C.UTF-8");
+    setenv("TZ", "Pacific/Auckland", 1);
+}
+
+/* What of the whole process a module must leave alone, a line each. */
+static void print_process(const char *when)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[4096], directory[4096];
+    size_t i;
+
+    while (fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, "Sig", 3) == 0 || strncmp(line, "Umask", 5) == 0 || strncmp(line, "Threads", 7) == 0
+            || strncmp(line, "Uid", 3) == 0 || strncmp(line, "Gid", 3) == 0)
+            printf("%s_process=%s", when, line);
+    fclose(status);
+    printf("%s_process=%s\n", when, setlocale(LC_ALL, NULL));
+    printf("%s_process=%s\n", when, getcwd(directory, sizeof directory));
+    for (i = 0; environ[i] != NULL; i++)
+        printf("%s_process=%s\n", when, environ[i]);
+}
+
 static void read_lines(struct talk *talk)
 {
     char *line = NULL;
@@ -148,14 +201,31 @@ static void free_lines(struct talk *talk)
     free(talk->lines);
 }
 
+static void run_cycle(struct talk *talk, const char *service, const char *user, const char *rhost, const char *calls,
+                      int flags)
+{
+    struct pam_conv conversation = { converse, talk };
+    char *list = strdup(calls), *rest = list, *name;
+
+    talk->asked = 0;
+    if (pam_start(service, user, &conversation, &talk->pamh) != PAM_SUCCESS)
+        exit(2);
+    if (rhost != NULL)
+        pam_set_item(talk->pamh, PAM_RHOST, rhost);
+    while ((name = strsep(&rest, ",")) != NULL)
+        call(talk, name, flags);
+    print_state(talk->pamh);
+    pam_end(talk->pamh, PAM_SUCCESS);
+    free(list);
+}
+
 int main(int argc, char **argv)
 {
     const char *user = NULL, *rhost = NULL, *calls = "authenticate";
     struct talk talk = { .mode = "lines" };
-    struct pam_conv conversation = { converse, &talk };
-    int option, flags = 0, cycles = 1, i;
+    int option, flags = 0, cycles = 1, warm_up = 20, i; /* cycles until lazily made things are there */
 
-    while ((option = getopt(argc, argv, "u:r:c:m:n:s")) != -1) {
+    while ((option = getopt(argc, argv, "u:r:c:m:x:U:n:w:sdi")) != -1) {
         if (option == 'u')
             user = optarg;
         else if (option == 'r')
@@ -164,34 +234,34 @@ int main(int argc, char **argv)
             calls = optarg;
         else if (option == 'm')
             talk.mode = optarg;
+        else if (option == 'x')
+            talk.program = optarg;
+        else if (option == 'U')
+            talk.new_user = optarg;
         else if (option == 'n')
             cycles = atoi(optarg);
+        else if (option == 'w')
+            warm_up = atoi(optarg);
         else if (option == 's')
-            flags = PAM_SILENT;
+            flags |= PAM_SILENT;
+        else if (option == 'd')
+            flags |= PAM_DISALLOW_NULL_AUTHTOK;
+        else if (option == 'i')
+            odd_process();
         else
             return 2;
     }
     if (optind + 1 != argc)
         return 2;
     read_lines(&talk);
+    print_process("begin");
     for (i = 0; i < cycles; i++) {
-        pam_handle_t *pamh = NULL;
-        char *list = strdup(calls), *rest = list, *name;
-
-        talk.asked = 0;
-        if (pam_start(argv[optind], user, &conversation, &pamh) != PAM_SUCCESS)
-            return 2;
-        if (rhost != NULL)
-            pam_set_item(pamh, PAM_RHOST, rhost);
-        while ((name = strsep(&rest, ",")) != NULL)
-            call(pamh, name, flags);
-        print_state(pamh);
-        pam_end(pamh, PAM_SUCCESS);
-        free(list);
-        if (i + 1 == WARM_UP)
+        run_cycle(&talk, argv[optind], user, rhost, calls, flags);
+        if (i + 1 == warm_up)
             print_use("warm");
     }
     print_use("end");
+    print_process("end");
     free_lines(&talk);
     return 0;
 }

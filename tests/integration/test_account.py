@@ -82,3 +82,36 @@ def test_a_token_login_is_not_waved_through_when_latchkey_breaks_in_between(host
                             "account required pam_permit.so\n")
     result = host.pamhost("-u", "alice", "-c", "authenticate,account", answers=[host.token()])
     assert (result.authenticate, result.account) == (["0"], ["6"])
+
+
+@pytest.mark.parametrize("config", ["", "config={etc}/latchkey.conf"], ids=["default", "config="])
+def test_a_token_login_is_not_waved_through_by_an_account_line_with_a_wrong_option(host, config):
+    config = config.format(etc=host.etc)
+    host.stack("pamtester", f"auth required @MODULE@ {config}\n"
+                            "account [success=ok ignore=ignore authinfo_unavail=ignore default=die] @MODULE@ nonsense\n"
+                            "account required pam_permit.so\n")
+    result = host.pamhost("-u", "alice", "-c", "authenticate,account", answers=[host.token()])
+    assert (result.authenticate, result.account) == (["0"], ["6"])
+    assert host.reasons() == ["ok", "option_invalid"]
+
+
+# An account that several people share
+
+def ways_into_root(host):
+    """Which of them open: the password, the public key, the token of each of the two."""
+    return [host.ssh("root", typed="", password=PASSWORDS["root"]).returncode == 0,
+            host.ssh("root", public_key=True).returncode == 0,
+            host.ssh("root", host.token(sub=tokens.ADMIN)).returncode == 0,
+            host.ssh("root", host.token(sub=tokens.BOB)).returncode == 0]
+
+
+@pytest.mark.parametrize("revoked, opened", [
+    ([], [True, True, True, True]),
+    ([tokens.ADMIN], [True, True, False, True]),
+    ([tokens.BOB], [True, True, True, False]),
+    ([tokens.ADMIN, tokens.BOB], [False, False, False, False]),
+], ids=["nobody", "the first", "the second", "both"])
+def test_root_of_two_people_is_shut_when_both_are_revoked(host, revoked, opened):
+    host.write_config('user "root" { sub = {"%s", "%s"} }' % (tokens.ADMIN, tokens.BOB))
+    host.revoke(*(f"sub {sub}" for sub in revoked))
+    assert ways_into_root(host) == opened

@@ -116,6 +116,18 @@ def test_a_local_password_typed_at_the_token_prompt_is_asked_for_once(host, clie
     assert host.reasons() == ["credential_not_allowed"]
 
 
+@pytest.mark.parametrize("password", ["correct.horse.battery", "correct.horse.battery.staple", "a.b.c"])
+def test_a_local_password_of_dotted_words_is_no_token(host, password):
+    host.set_password("alice", password)
+    try:
+        done = host.ssh("alice", typed=password)
+        assert (done.returncode, done.stdout) == (0, "alice\n"), done.stderr
+        assert len(host.prompts()) == 1 and host.reasons() == ["credential_not_allowed"]
+        assert host.ssh("alice", typed="", password=password).returncode == 0
+    finally:
+        host.set_password("alice", PASSWORDS["alice"])
+
+
 def test_a_wrong_local_password_typed_at_the_token_prompt_is_refused(host):
     assert host.ssh("alice", typed="not the password").returncode == 255
 

@@ -83,6 +83,25 @@ def test_a_rule_of_one_service_does_not_bind_another(host):
     assert host.reasons() == ["ok", "group_missing"]
 
 
+@pytest.mark.parametrize("login", [False, True], ids=["su", "su -"])
+def test_the_rules_of_su_bind_its_login_shell_too(host, login):
+    host.write_config('service "su" { require_group = {"ops"} }')
+    status, output = host.su("alice", host.token(), login=login)
+    assert status == 0 and re.search(r"^alice\r?$", output, re.M), output
+    status, output = host.su("alice", host.token(groups=[]), login=login)
+    assert status != 0, output
+    assert [(v["service"], v["reason"]) for v in host.verdicts()] == [("su", "ok"), ("su", "group_missing")]
+
+
+@pytest.mark.parametrize("login", [False, True], ids=["sudo", "sudo -i"])
+def test_the_rules_of_sudo_bind_its_login_shell_too(host, login):
+    host.write_config('service "sudo" { require_group = {"ops"} }')
+    done = host.sudo("alice", host.token(), login=login)
+    assert (done.returncode, done.stdout) == (0, "root\n"), done.stderr
+    assert host.sudo("alice", host.token(groups=[]), login=login).returncode != 0
+    assert [(v["service"], v["reason"]) for v in host.verdicts()] == [("sudo", "ok"), ("sudo", "group_missing")]
+
+
 def test_a_token_that_maps_to_no_user_is_not_accepted(host):
     refuse(host, "alice", host.token(sub=tokens.ADMIN), "user_unmapped")
 
@@ -209,3 +228,15 @@ def test_what_is_no_token_is_handed_on_as_the_password_that_it_is(host, record):
     result = host.pamhost("-u", "alice", answers=["correct horse"])
     assert result.authenticate == ["0"] and len(result.prompt) == 1
     assert record.read_bytes().rstrip(b"\0") == b"correct horse"
+
+
+@pytest.mark.parametrize("wrapped", ["Bearer {token}", "bearer {token}", " {token}", "\t{token}", '"{token}',
+                                     '"{token}"'])
+def test_a_token_that_is_pasted_with_something_before_it_is_refused_and_not_handed_on(host, record, wrapped):
+    with_recorder(host)
+    result = host.pamhost("-u", "alice", answers=[wrapped.format(token=host.token()), "another answer"])
+    assert result.authenticate != ["0"] and len(result.prompt) == 1
+    assert not record.exists()
+    host.stack("pamtester", f"auth sufficient @MODULE@\nauth required {host.recorder}\n")
+    host.pamhost("-u", "alice", answers=[wrapped.format(token=host.token()), "asked anew"])
+    assert record.read_bytes().rstrip(b"\0") == b"asked anew"
