@@ -289,6 +289,26 @@ static const char *other_block(const struct identity_rules *rules, size_t index,
     return NULL;
 }
 
+/* A subject that the revocation list names still looks, in its block, as if it opened the account. */
+static void check_revoked_subjects(const struct lint *lint, const struct user_block *block, bool is_root)
+{
+    size_t i, revoked = 0;
+
+    for (i = 0; i < block->subjects.count; i++) {
+        struct verdict verdict = VERDICT_INIT;
+
+        if (revocation_check_subject(&verdict, lint->config->revocation, slice_of(block->subjects.items[i])))
+            continue;
+        revoked++;
+        FOUND(lint, is_root ? SEVERITY_WARNING : SEVERITY_NOTE, "user", block->name, NULL,
+              "user \"%s\"%s: sub \"%s\" is revoked and still stands in the block", block->name,
+              is_root ? " (uid 0)" : "", block->subjects.items[i]);
+    }
+    if (revoked > 0 && revoked == block->subjects.count)
+        FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL,
+              "user \"%s\": every sub is revoked: the account is closed", block->name);
+}
+
 static void check_user(const struct lint *lint, const struct identity_rules *rules, size_t index)
 {
     const struct user_block *block = &rules->users[index];
@@ -302,6 +322,7 @@ static void check_user(const struct lint *lint, const struct identity_rules *rul
               block->name, errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
     else if (account->pw_uid == 0)
         FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL, "user \"%s\" is uid 0", block->name);
+    check_revoked_subjects(lint, block, account != NULL && account->pw_uid == 0);
     if (block->subjects.count == 0)
         FOUND(lint, SEVERITY_WARNING, "user", block->name, "sub", "user \"%s\": sub is empty: no token opens it",
               block->name);
@@ -422,6 +443,10 @@ static void check_maps(const struct lint *lint)
     for (i = 0; i < rules->map_count; i++) {
         regex_t names;
 
+        if (strcmp(rules->maps[i].claim, "email") == 0)
+            findings_add(lint->findings, SEVERITY_NOTE, lint->config->path, 0,
+                         "the map of claim \"email\": the issuer must vouch that the address is the person's; "
+                         "a token with email_verified false is refused");
         if (!compile_names(&rules->maps[i], &names))
             continue;
         check_reached(lint, &rules->maps[i], &names);
@@ -493,8 +518,35 @@ static void check_services(const struct lint *lint)
     check_rules_of_service(lint, &lint->config->default_service);
 }
 
+/* Two tenants may give one sub, address or group id to different people. */
+static void check_tenants_of_blocks(const struct lint *lint)
+{
+    const struct identity_rules *rules = &lint->config->identity;
+    const size_t tenants = lint->config->tenant_count;
+    size_t i;
+
+    if (tenants < 2)
+        return;
+    for (i = 0; i < rules->user_count; i++)
+        if (rules->users[i].tenants.count == 0)
+            FOUND(lint, SEVERITY_WARNING, "user", rules->users[i].name, NULL,
+                  "user \"%s\" names no tenant: any of the %zu tenants can open it", rules->users[i].name, tenants);
+    for (i = 0; i < rules->map_count; i++)
+        if (rules->maps[i].tenants.count == 0)
+            findings_add(lint->findings, SEVERITY_WARNING, lint->config->path, 0,
+                         "the map of claim \"%s\" with pattern \"%s\" names no tenant: any of the %zu tenants can open "
+                         "the accounts that it gives",
+                         rules->maps[i].claim, rules->maps[i].pattern, tenants);
+    for (i = 0; i < rules->group_count; i++)
+        if (rules->groups[i].tenants.count == 0)
+            FOUND(lint, SEVERITY_WARNING, "group", rules->groups[i].name, NULL,
+                  "group \"%s\" names no tenant: any of the %zu tenants can put people into it", rules->groups[i].name,
+                  tenants);
+}
+
 static void (*const config_checks[])(const struct lint *lint) = {
-    check_tenants, check_revocation_list, check_users, check_maps, check_groups, check_services,
+    check_tenants, check_revocation_list,   check_users,    check_maps,
+    check_groups,  check_tenants_of_blocks, check_services,
 };
 
 /* "FILE:LINE: what is wrong", as config.h promises it, in its parts. */
@@ -586,7 +638,7 @@ int command_check(int argc, char **argv)
     if (!parse_options(argc, argv, &options))
         return STATUS_USAGE;
     is_loaded = check_configuration(&findings, options.config);
-    check_pam(&findings, options.pam_directory);
+    check_pam(&findings, options.pam_directory, options.config);
     is_printed = options.json ? findings_print_json(&findings) : findings_print_text(&findings);
     if (!is_printed || findings.is_incomplete)
         return STATUS_UNAVAILABLE;

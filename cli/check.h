@@ -12,8 +12,11 @@
 /* A configuration and everything that it names. False when it does not load, which is an error among the findings. */
 bool check_configuration(struct findings *findings, const char *path);
 
-/* The stacks of a directory like /etc/pam.d that name pam_latchkey.so, and the configurations that they name. */
-void check_pam(struct findings *findings, const char *directory);
+/*
+ * The stacks of a directory like /etc/pam.d that name pam_latchkey.so, and the configurations that they name; `config`
+ * is the one of lines that name none. The service blocks of a configuration that loads are compared with the stacks.
+ */
+void check_pam(struct findings *findings, const char *directory, const char *config);
 
 /* Whoever may write to a directory on the way to a file decides what the file is. */
 void check_directories_above(struct findings *findings, const char *path);

@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "cleanup.h"
+#include "config.h"
 #include "options.h"
 #include "pam_stack.h"
 #include "reason.h"
@@ -28,6 +29,7 @@ struct service {
 struct audit {
     struct findings *findings;
     const char *directory;
+    const char *config; /* of lines that name none */
     struct service *services;
     size_t count;
 };
@@ -51,21 +53,43 @@ static size_t answer_code(size_t row)
 
 /*
  * Modules whose part in a stack is known: what they can return as auth to somebody who proves nothing, and to anybody
- * at all. A module without a row asks for proof: it fails without, and may return anything with it.
+ * at all. A module that asks for proof fails without, and may return anything with it. One without a row may ask for
+ * nothing: pam_succeed_if, pam_listfile and pam_exec succeed for whomever their arguments say.
  */
 static const struct known_module {
     const char *name;
     return_set without_proof, at_best;
 } known_modules[] = {
-    { "pam_permit.so", SUCCEEDS, SUCCEEDS },       { "pam_deny.so", FAILS, FAILS },
-    { "pam_access.so", SUCCEEDS | FAILS, ANY },    { "pam_faillock.so", SUCCEEDS | FAILS, ANY },
-    { "pam_lastlog.so", SUCCEEDS | FAILS, ANY },   { "pam_localuser.so", SUCCEEDS | FAILS, ANY },
-    { "pam_securetty.so", SUCCEEDS | FAILS, ANY }, { "pam_shells.so", SUCCEEDS | FAILS, ANY },
-    { "pam_echo.so", ABSTAINS, NEVER_YES },        { "pam_env.so", ABSTAINS, NEVER_YES },
-    { "pam_faildelay.so", ABSTAINS, NEVER_YES },   { "pam_group.so", ABSTAINS, NEVER_YES },
-    { "pam_issue.so", ABSTAINS, NEVER_YES },       { "pam_keyinit.so", ABSTAINS, NEVER_YES },
-    { "pam_mail.so", ABSTAINS, NEVER_YES },        { "pam_nologin.so", ABSTAINS, NEVER_YES },
+    { "pam_permit.so", SUCCEEDS, SUCCEEDS },
+    { "pam_deny.so", FAILS, FAILS },
+    { "pam_access.so", SUCCEEDS | FAILS, ANY },
+    { "pam_faillock.so", SUCCEEDS | FAILS, ANY },
+    { "pam_lastlog.so", SUCCEEDS | FAILS, ANY },
+    { "pam_localuser.so", SUCCEEDS | FAILS, ANY },
+    { "pam_securetty.so", SUCCEEDS | FAILS, ANY },
+    { "pam_shells.so", SUCCEEDS | FAILS, ANY },
+    { "pam_echo.so", ABSTAINS, NEVER_YES },
+    { "pam_env.so", ABSTAINS, NEVER_YES },
+    { "pam_faildelay.so", ABSTAINS, NEVER_YES },
+    { "pam_group.so", ABSTAINS, NEVER_YES },
+    { "pam_issue.so", ABSTAINS, NEVER_YES },
+    { "pam_keyinit.so", ABSTAINS, NEVER_YES },
+    { "pam_mail.so", ABSTAINS, NEVER_YES },
+    { "pam_nologin.so", ABSTAINS, NEVER_YES },
     { "pam_warn.so", ABSTAINS, NEVER_YES },
+    { "pam_usertype.so", SUCCEEDS | FAILS, ANY },
+    { "pam_unix.so", FAILS, ANY },
+    { "pam_sss.so", FAILS, ANY },
+    { "pam_ldap.so", FAILS, ANY },
+    { "pam_krb5.so", FAILS, ANY },
+    { "pam_winbind.so", FAILS, ANY },
+    { "pam_u2f.so", FAILS, ANY },
+    { "pam_google_authenticator.so", FAILS, ANY },
+    { "pam_oath.so", FAILS, ANY },
+    { "pam_yubico.so", FAILS, ANY },
+    { "pam_radius_auth.so", FAILS, ANY },
+    { "pam_userdb.so", FAILS, ANY },
+    { "pam_rootok.so", FAILS, ANY }, /* the proof: being root already */
 };
 
 static const struct known_module *find_known(const struct pam_line *line)
@@ -78,7 +102,7 @@ static const struct known_module *find_known(const struct pam_line *line)
     return NULL;
 }
 
-/* What a walk through a stack supposes: Latchkey answers one code throughout. */
+/* What a walk through a stack supposes: Latchkey answers one code throughout. Here modules without a row fail. */
 static return_set nothing_is_proven(const struct pam_line *line, const void *latchkey_code)
 {
     const struct known_module *known = find_known(line);
@@ -88,6 +112,12 @@ static return_set nothing_is_proven(const struct pam_line *line, const void *lat
     return known != NULL ? known->without_proof : FAILS;
 }
 
+static return_set unknown_ones_may_agree(const struct pam_line *line, const void *latchkey_code)
+{
+    return pam_line_is(line, MODULE) || find_known(line) != NULL ? nothing_is_proven(line, latchkey_code)
+                                                                 : SUCCEEDS | FAILS;
+}
+
 static return_set anything_is_possible(const struct pam_line *line, const void *latchkey_code)
 {
     const struct known_module *known = find_known(line);
@@ -95,6 +125,14 @@ static return_set anything_is_possible(const struct pam_line *line, const void *
     if (pam_line_is(line, MODULE))
         return RETURNS(*(const size_t *)latchkey_code);
     return known != NULL && line->type == STACK_AUTH ? known->at_best : pam_line_is(line, "pam_deny.so") ? FAILS : ANY;
+}
+
+/* pam_unix's account part: the account has expired. */
+static return_set others_refuse(const struct pam_line *line, const void *latchkey_code)
+{
+    if (pam_line_is(line, MODULE))
+        return RETURNS(*(const size_t *)latchkey_code);
+    return pam_line_is(line, "pam_permit.so") ? SUCCEEDS : RETURNS(return_code("acct_expired"));
 }
 
 static return_set others_agree(const struct pam_line *line, const void *latchkey_code)
@@ -125,29 +163,46 @@ static bool names_latchkey(const struct pam_stack *stack)
     return false;
 }
 
-/* Whoever proves nothing: is there an answer of Latchkey's, other than success, that lets them pass? */
-static void check_lets_in(struct findings *findings, const struct service *service)
+/* The answers of Latchkey's, other than success, with which whoever proves nothing passes; "": none. */
+static void list_answers_that_let_in(const struct pam_stack *stack,
+                                     return_set (*returns)(const struct pam_line *line, const void *context),
+                                     char codes[CODES_MAX])
 {
-    const struct pam_line *line = find_latchkey(&service->stack, STACK_AUTH);
-    char codes[CODES_MAX] = "";
     return_set seen = SUCCEEDS;
     size_t row, code, len = 0;
 
-    for (row = 0; line != NULL && row < ANSWER_COUNT; row++) {
+    codes[0] = '\0';
+    for (row = 0; row < ANSWER_COUNT; row++) {
         code = answer_code(row);
         if ((seen & RETURNS(code)) != 0)
             continue;
         seen |= RETURNS(code);
-        if (!pam_stack_can_succeed(&service->stack, STACK_AUTH, nothing_is_proven, &code))
+        if (!pam_stack_can_succeed(stack, STACK_AUTH, returns, &code))
             continue;
-        len += (size_t)snprintf(codes + len, sizeof codes - len, "%s%s", len > 0 ? ", " : "", return_name(code));
-        if (len >= sizeof codes)
+        len += (size_t)snprintf(codes + len, CODES_MAX - len, "%s%s", len > 0 ? ", " : "", return_name(code));
+        if (len >= CODES_MAX)
             break;
     }
-    if (len > 0)
+}
+
+static void check_lets_in(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *line = find_latchkey(&service->stack, STACK_AUTH);
+    char certain[CODES_MAX], possible[CODES_MAX];
+
+    if (line == NULL)
+        return;
+    list_answers_that_let_in(&service->stack, nothing_is_proven, certain);
+    list_answers_that_let_in(&service->stack, unknown_ones_may_agree, possible);
+    if (certain[0] != '\0')
         findings_add(findings, SEVERITY_ERROR, line->file, line->number,
                      "service %s: the auth stack lets everybody in, without any proof, when Latchkey answers %s",
-                     service->name, codes);
+                     service->name, certain);
+    if (strcmp(certain, possible) != 0)
+        findings_add(findings, SEVERITY_WARNING, line->file, line->number,
+                     "service %s: a module that is not known to ask for proof can let people in without any when "
+                     "Latchkey answers %s",
+                     service->name, possible);
 }
 
 static void check_locks_out(struct findings *findings, const struct service *service)
@@ -210,6 +265,40 @@ static void check_revocation_holds(struct findings *findings, const struct servi
                      service->name);
 }
 
+static void check_account_of_others(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
+    const size_t code = RETURN_SUCCESS;
+
+    if (account != NULL && pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, others_refuse, &code))
+        findings_add(findings, SEVERITY_WARNING, account->file, account->number,
+                     "service %s: Latchkey's success skips the account checks of the other modules: expired accounts "
+                     "get in",
+                     service->name);
+}
+
+static const char *config_of(const struct pam_line *line, const char *otherwise)
+{
+    struct pam_options options;
+    char error[PAM_OPTIONS_ERROR_MAX];
+
+    return pam_options_parse(line->argc, (const char *const *)line->argv, &options, error) && options.config != NULL
+        ? options.config
+        : otherwise;
+}
+
+static void check_same_config(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *auth = find_latchkey(&service->stack, STACK_AUTH);
+    const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
+
+    if (auth != NULL && account != NULL
+        && strcmp(config_of(auth, CONFIG_PATH_DEFAULT), config_of(account, CONFIG_PATH_DEFAULT)) != 0)
+        findings_add(findings, SEVERITY_WARNING, account->file, account->number,
+                     "service %s: the auth and the account line have different configurations: %s and %s",
+                     service->name, config_of(auth, CONFIG_PATH_DEFAULT), config_of(account, CONFIG_PATH_DEFAULT));
+}
+
 static void check_first_pass(struct findings *findings, const struct service *service)
 {
     struct pam_options options;
@@ -229,7 +318,8 @@ static void check_first_pass(struct findings *findings, const struct service *se
 
 /* What is asked of a whole stack, not of a part that others include. */
 static void (*const stack_checks[])(struct findings *findings, const struct service *service) = {
-    check_lets_in, check_locks_out, check_ignore, check_revocation_holds, check_first_pass,
+    check_lets_in,           check_locks_out,   check_ignore,     check_revocation_holds,
+    check_account_of_others, check_same_config, check_first_pass,
 };
 
 static void check_options(struct findings *findings, const struct pam_line *line)
@@ -362,10 +452,75 @@ static void read_services(struct audit *audit, struct dirent **entries, size_t c
     free(entries);
 }
 
-void check_pam(struct findings *findings, const char *directory)
+/* A line of Latchkey's for whose rules PAM's own name of the service is looked up (service == NULL), or `service`. */
+static const struct pam_line *find_line_of_service(const struct pam_stack *stack, const char *service)
+{
+    size_t i;
+
+    for (i = 0; i < stack->count; i++) {
+        const struct pam_line *line = &stack->lines[i];
+        struct pam_options options;
+        char error[PAM_OPTIONS_ERROR_MAX];
+
+        if (pam_line_is(line, MODULE) && pam_options_parse(line->argc, (const char *const *)line->argv, &options, error)
+            && (service == NULL ? options.service == NULL
+                                : options.service != NULL && strcmp(options.service, service) == 0))
+            return line;
+    }
+    return NULL;
+}
+
+/* `su -` asks PAM for su-l and `sudo -i` for sudo-i: the block of the stem does not hold there. */
+static void check_stem(const struct audit *audit, const struct service *service)
+{
+    const struct pam_line *line = service->is_part ? NULL : find_line_of_service(&service->stack, NULL);
+    CLEANUP(config_release) const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+    const char *dash = strrchr(service->name, '-');
+    char stem[NAME_MAX + 1];
+
+    if (line == NULL || dash == NULL || !config_acquire(&verdict, config_of(line, audit->config), &config)
+        || config_service(config, service->name) != &config->default_service)
+        return;
+    snprintf(stem, sizeof stem, "%.*s", (int)(dash - service->name), service->name);
+    if (config_service(config, stem) != &config->default_service)
+        findings_add(audit->findings, SEVERITY_WARNING, line->file, line->number,
+                     "service %s: the rules of \"*\" hold, not those of the block \"%s\"; service=%s would take them",
+                     service->name, stem, stem);
+}
+
+static bool anybody_asks_for(const struct audit *audit, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < audit->count; i++)
+        if (strcmp(audit->services[i].name, name) == 0 || find_line_of_service(&audit->services[i].stack, name) != NULL)
+            return true;
+    return false;
+}
+
+static void check_names_of_services(const struct audit *audit)
+{
+    CLEANUP(config_release) const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+    size_t i;
+
+    for (i = 0; i < audit->count; i++)
+        check_stem(audit, &audit->services[i]);
+    if (!config_acquire(&verdict, audit->config, &config))
+        return;
+    for (i = 0; i < config->service_count; i++)
+        if (strcmp(config->services[i].name, "*") != 0 && !anybody_asks_for(audit, config->services[i].name))
+            findings_add(audit->findings, SEVERITY_WARNING, config->path, 0,
+                         "service \"%s\": %s has no file of that name, and no line says service=%s: the block never "
+                         "holds",
+                         config->services[i].name, audit->directory, config->services[i].name);
+}
+
+void check_pam(struct findings *findings, const char *directory, const char *config)
 {
     char path[PATH_MAX];
-    CLEANUP(audit_clear) struct audit audit = { .findings = findings, .directory = path };
+    CLEANUP(audit_clear) struct audit audit = { .findings = findings, .directory = path, .config = config };
     struct dirent **entries = NULL;
     size_t len = strlen(directory), i;
     int count;
@@ -387,4 +542,5 @@ void check_pam(struct findings *findings, const char *directory)
     mark_parts(&audit);
     for (i = 0; i < audit.count; i++)
         check_service(findings, &audit.services[i]);
+    check_names_of_services(&audit);
 }

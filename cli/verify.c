@@ -174,9 +174,9 @@ static bool judge(struct verdict *verdict, const struct verify_options *options,
     verdict_check(verdict, CHECK_CONFIGURATION);
     if (!config_acquire(verdict, options->config, config))
         return false;
-    verdict_check(verdict, CHECK_CREDENTIAL);
     if (!read_input(STDIN_FILENO, INPUT_MAX, &input))
-        return verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
+        return verdict_check(verdict, CHECK_CREDENTIAL)
+            && verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
     return authenticate(verdict, *config, &options->request, credential_trim((struct slice){ input.bytes, input.len }),
                         login);
 }

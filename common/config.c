@@ -74,7 +74,17 @@ static bool watch(struct snapshot *snapshot, const char *path, const struct file
     return true;
 }
 
-/* Read a file and watch it, there or not. The failure goes into `verdict` with the given reason. */
+/* It says nothing about the files: the next login tries again. */
+static bool is_passing(enum reason reason)
+{
+    return reason == REASON_OUT_OF_MEMORY || reason == REASON_SYSTEM_ERROR;
+}
+
+/*
+ * Read a file and watch it, there or not. A fault of the file goes into `verdict` with the given reason. Short memory
+ * and short resources have reasons of their own: whoever logs in can bring them about, by ulimit(1) before su(1), and
+ * stacks go on without Latchkey when only a file is unavailable.
+ */
 static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enum reason reason, const char *path,
                          enum trusted_file_kind kind, size_t max_len, struct secret *ret_content)
 {
@@ -82,8 +92,10 @@ static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enu
     char error[TRUSTED_FILE_ERROR_MAX];
     bool ok = trusted_file_read(path, kind, max_len, ret_content, &stamp, error);
 
-    /* Not only the file may be the cause: too many open files, another user by now. The next login tries again. */
-    if (!ok && !file_stamp_equal(&stamp, &no_file))
+    if (!ok && errno != 0)
+        reason = errno == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
+    /* Not only the file may be the cause: another user by now. The next login tries again. */
+    if (!ok && (is_passing(reason) || !file_stamp_equal(&stamp, &no_file)))
         snapshot->is_settled = false;
     if (!watch(snapshot, path, &stamp)) {
         if (ok)
@@ -163,7 +175,7 @@ static void read_tenant_keys(struct snapshot *snapshot, struct tenant *tenant)
         read_secret(snapshot, tenant, &tenant->keys_failure);
     else
         read_key_set(snapshot, tenant, &tenant->keys_failure);
-    if (tenant->keys_failure.reason == REASON_OUT_OF_MEMORY)
+    if (is_passing(tenant->keys_failure.reason))
         snapshot->is_settled = false;
 }
 
@@ -185,13 +197,11 @@ static void read_revocation(struct snapshot *snapshot)
     if (!config->revocation_is_required && is_absent(config->revocation_path)) {
         if (!watch(snapshot, config->revocation_path, &no_file))
             verdict_reject(&config->revocation_failure, REASON_OUT_OF_MEMORY, "%s", config->revocation_path);
-        return;
-    }
-    if (read_watched(snapshot, &config->revocation_failure, REASON_REVOCATION_UNAVAILABLE, config->revocation_path,
-                     TRUSTED_PUBLIC, REVOCATION_MAX_LEN, &text)
-        && !revocation_parse(&complaint, (struct slice){ text.bytes, text.len }, &config->revocation))
+    } else if (read_watched(snapshot, &config->revocation_failure, REASON_REVOCATION_UNAVAILABLE,
+                            config->revocation_path, TRUSTED_PUBLIC, REVOCATION_MAX_LEN, &text)
+               && !revocation_parse(&complaint, (struct slice){ text.bytes, text.len }, &config->revocation))
         name_file(&config->revocation_failure, &complaint, config->revocation_path);
-    if (config->revocation_failure.reason == REASON_OUT_OF_MEMORY)
+    if (is_passing(config->revocation_failure.reason))
         snapshot->is_settled = false;
 }
 
@@ -251,13 +261,39 @@ static struct {
 } cache[SNAPSHOTS_MAX];
 static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static void before_fork(void)
+{
+    pthread_mutex_lock(&cache_lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&cache_lock);
+}
+
+/* Without memory for the handlers only a fork at the wrong moment is at risk, which is no reason to refuse a login. */
+static void guard_forks(void)
+{
+    pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+/* A host forks while its other threads log people in. The child has none of them, so that a lock which one of them
+ * held would stay locked for ever. */
+static void lock_cache(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, guard_forks);
+    pthread_mutex_lock(&cache_lock);
+}
+
 /* With a reference for the caller; NULL when there is none. */
 static struct snapshot *cache_find(const char *path)
 {
     struct snapshot *found = NULL;
     size_t i;
 
-    pthread_mutex_lock(&cache_lock);
+    lock_cache();
     for (i = 0; i < SNAPSHOTS_MAX && found == NULL; i++)
         if (cache[i].path != NULL && strcmp(cache[i].path, path) == 0)
             found = cache[i].snapshot;
@@ -277,7 +313,7 @@ static void cache_put(const char *path, struct snapshot *snapshot)
     if (copy == NULL)
         return; /* it will be read again */
     atomic_fetch_add(&snapshot->references, 1);
-    pthread_mutex_lock(&cache_lock);
+    lock_cache();
     for (i = 0; i + 1 < SNAPSHOTS_MAX && cache[i].path != NULL && strcmp(cache[i].path, path) != 0; i++)
         ;
     old_path = cache[i].path;

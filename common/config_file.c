@@ -395,6 +395,31 @@ static bool scan_text(struct parse *parse)
 static pthread_mutex_t confuse_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct parse *confuse_parse;
 
+static void before_fork(void)
+{
+    pthread_mutex_lock(&confuse_lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&confuse_lock);
+}
+
+/* Without memory for the handlers only a fork at the wrong moment is at risk, which is no reason to refuse a login. */
+static void guard_forks(void)
+{
+    pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+/* A child has only the thread that forked: a lock or a scanner that another one held would stay so for ever. */
+static void lock_confuse(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, guard_forks);
+    pthread_mutex_lock(&confuse_lock);
+}
+
 __attribute__((format(printf, 2, 0))) static void confuse_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     char message[EVIDENCE_MAX];
@@ -1059,7 +1084,7 @@ static bool read_all(struct parse *parse)
 {
     bool parsed;
 
-    pthread_mutex_lock(&confuse_lock);
+    lock_confuse();
     parsed = run_confuse(parse);
     pthread_mutex_unlock(&confuse_lock);
     return parsed && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse) && read_services(parse);
@@ -1068,7 +1093,7 @@ static bool read_all(struct parse *parse)
 static void parse_clear(struct parse *parse)
 {
     /* cfg_free() also ends the scanner, which may be another thread's just now. */
-    pthread_mutex_lock(&confuse_lock);
+    lock_confuse();
     cfg_free(parse->cfg);
     pthread_mutex_unlock(&confuse_lock);
     free(parse->outline.mentions);

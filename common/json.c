@@ -17,6 +17,8 @@
  * that there are no two opinions about a text.
  */
 
+#define EXACT_MAX 0x1p53 /* all integers up to it are doubles */
+
 #define ARRAY_ROOM 4 /* members to begin with; json-c's own 32 are a waste for an audience */
 
 /* Never looked into: a struct json_object, or the one value that json-c has no object for. */
@@ -42,6 +44,7 @@ struct reader {
      * up, each less of it than of the text, which has quotation marks around them. So it never runs out. */
     char *scratch;
     int depth;
+    unsigned values;
     const char *error;
 };
 
@@ -300,18 +303,28 @@ static bool integer_of(const char *digits, const char *end, int64_t *ret_integer
     return true;
 }
 
+/* 2^53 + 1 lies between two doubles and would be rounded to 2^53, which is still a date (RFC 7519 §2). */
+static double keep_beyond(double number, bool is_beyond)
+{
+    if (!is_beyond || (number != EXACT_MAX && number != -EXACT_MAX))
+        return number;
+    return number < 0 ? -EXACT_MAX - 2 : EXACT_MAX + 2;
+}
+
 /* A double that prints as it was written, also where it became infinite. */
 static bool make_double(struct reader *reader, struct slice text, struct json_object **ret_value)
 {
     /* strtod() would want a comma in some locales of the host. */
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    long double exact; /* where it has more digits than a double */
     double number;
 
     if (c_locale == (locale_t)0)
         return fail(reader, JSON_MEMORY_IS_SHORT);
     memcpy(reader->scratch, text.bytes, text.len);
     reader->scratch[text.len] = '\0';
-    number = strtod_l(reader->scratch, NULL, c_locale);
+    exact = strtold_l(reader->scratch, NULL, c_locale);
+    number = keep_beyond(strtod_l(reader->scratch, NULL, c_locale), exact > EXACT_MAX || exact < -EXACT_MAX);
     freelocale(c_locale);
     *ret_value = json_object_new_double_s(number, reader->scratch);
     return made(reader, *ret_value);
@@ -450,6 +463,9 @@ static bool read_string_value(struct reader *reader, struct json_object **ret_va
 /* RFC 8259 §3. *ret_value is set on success only; null is the null pointer. */
 static bool read_value(struct reader *reader, struct json_object **ret_value)
 {
+    if (reader->values == JSON_VALUES_MAX)
+        return fail(reader, "too many values");
+    reader->values++;
     switch (skip_space(reader)) {
     case '{':
     case '[':
@@ -565,9 +581,16 @@ bool json_string(const struct json *json, struct slice *ret_string)
 
 bool json_number(const struct json *json, double *ret_number)
 {
+    struct json_object *value = unwrap(json);
+    int64_t integer;
+
     if (json_type_of(json) != JSON_NUMBER)
         return false;
-    *ret_number = json_object_get_double(unwrap(json));
+    *ret_number = json_object_get_double(value);
+    if (json_object_is_type(value, json_type_int)) {
+        integer = json_object_get_int64(value);
+        *ret_number = keep_beyond(*ret_number, integer > (int64_t)EXACT_MAX || integer < -(int64_t)EXACT_MAX);
+    }
     return true;
 }
 

@@ -2,7 +2,7 @@
  * JSON, the one user of json-c. What comes from outside is read strictly (RFC 8259, and RFC 8725 §2.4, §3.7):
  *   - UTF-8 only: no BOM, no overlong form, no surrogate, neither literal nor as a lone \u escape
  *   - an object or array at the top, nothing but white space after it
- *   - at most JSON_DEPTH_MAX levels
+ *   - at most JSON_DEPTH_MAX levels and JSON_VALUES_MAX values
  *   - no member name twice in one object, compared after unescaping; no NUL in a member name
  *   - no extension that json-c knows (comments, NaN, Infinity, single quotes, raw control characters, `1.`)
  */
@@ -15,8 +15,9 @@
 
 #include "slice.h"
 
-#define JSON_DEPTH_MAX 16         /* levels of objects and arrays; the outermost is the first */
-#define JSON_TEXT_MAX  (1U << 20) /* bytes */
+#define JSON_DEPTH_MAX  16         /* levels of objects and arrays; the outermost is the first */
+#define JSON_TEXT_MAX   (1U << 20) /* bytes */
+#define JSON_VALUES_MAX 20000      /* objects, arrays and scalars together; a value takes up to 1 KiB of memory */
 
 #define JSON_MEMORY_IS_SHORT "memory is short" /* the one error that is no fault of the text */
 
@@ -42,7 +43,8 @@ const struct json *json_member(const struct json *object, const char *name);
 
 /* False when it is not a string. The bytes are UTF-8 and may hold NUL (from \u0000). */
 bool json_string(const struct json *json, struct slice *ret_string);
-/* False when it is not a number. Too large numbers become infinity, integers beyond 2^53 lose precision. */
+/* False when it is not a number. Too large numbers become infinity, what is beyond 2^53 loses precision, but is
+ * never rounded to 2^53 itself, a limit of dates. */
 bool json_number(const struct json *json, double *ret_number);
 /* The literal true, and nothing else. */
 bool json_is_true(const struct json *json);
@@ -72,7 +74,8 @@ bool json_add(struct json *object, const char *name, struct json *value);
 bool json_append(struct json *array, struct json *value);
 
 /* The text on one line, or indented. Lent until the next call on `json` or its end. NULL when memory is short, or when
- * the text could not be read back: invalid UTF-8, more than JSON_DEPTH_MAX levels. */
+ * the text could not be read back: invalid UTF-8, more than JSON_DEPTH_MAX levels or JSON_VALUES_MAX
+ * values. */
 const char *json_print(struct json *json, bool indented);
 
 #endif

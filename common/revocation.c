@@ -69,6 +69,11 @@ static bool refuse(const struct reader *reader, const char *what)
     return verdict_reject(reader->verdict, REASON_REVOCATION_UNAVAILABLE, "line %zu: %s", reader->line, what);
 }
 
+static bool out_of_memory(const struct reader *reader)
+{
+    return verdict_reject(reader->verdict, REASON_OUT_OF_MEMORY, "revocation list");
+}
+
 static struct slice strip(struct slice text)
 {
     while (text.len > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t'))
@@ -104,13 +109,26 @@ static bool add(const struct reader *reader, enum kind kind, struct slice value,
         entries->items = larger;
     if (larger == NULL || copy == NULL) {
         free(copy);
-        return verdict_reject(reader->verdict, REASON_OUT_OF_MEMORY, "revocation list");
+        return out_of_memory(reader);
     }
     memcpy(copy, value.bytes, value.len);
     copy[value.len] = '\0';
     larger[entries->count++] = (struct entry){ copy, value.len, before };
     reader->list->count++;
     return true;
+}
+
+/* What other formats would take for a comment, a quote or a separator. Taken as a part of the value, it would make a
+ * line that revokes nothing. */
+static bool is_doubtful(struct slice value)
+{
+    size_t i;
+
+    for (i = 0; i < value.len; i++)
+        if (value.bytes[i] == '"' || value.bytes[i] == '\''
+            || (value.bytes[i] == '#' && (i == 0 || value.bytes[i - 1] == ' ' || value.bytes[i - 1] == '\t')))
+            return true;
+    return value.len > 0 && (value.bytes[value.len - 1] == ',' || value.bytes[value.len - 1] == ';');
 }
 
 /* The rest of the line as it is, or a JSON string, which can hold what a line cannot: blanks at its ends. */
@@ -127,9 +145,13 @@ static bool add_value(const struct reader *reader, enum kind kind, struct slice 
         wrapped[0] = '[';
         memcpy(wrapped + 1, text.bytes, text.len);
         wrapped[text.len + 1] = ']';
-        if (!json_parse((struct slice){ wrapped, text.len + 2 }, &json, &error) || json_length(json) != 1
-            || !json_string(json_at(json, 0), &value))
+        if (!json_parse((struct slice){ wrapped, text.len + 2 }, &json, &error)
+            && strcmp(error, JSON_MEMORY_IS_SHORT) == 0)
+            return out_of_memory(reader);
+        if (json_length(json) != 1 || !json_string(json_at(json, 0), &value))
             return refuse(reader, "the value begins with a quote and is no JSON string");
+    } else if (is_doubtful(text)) {
+        return refuse(reader, "a value with a quote, a comment or a final comma or semicolon must be a JSON string");
     }
     if (value.len == 0)
         return refuse(reader, "the value is missing");
@@ -231,7 +253,7 @@ bool revocation_parse(struct verdict *verdict, struct slice text, struct revocat
     size_t i;
 
     if (list == NULL)
-        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "revocation list");
+        return out_of_memory(&reader);
     if (text.len > REVOCATION_MAX_LEN)
         return verdict_reject(verdict, REASON_REVOCATION_UNAVAILABLE, "more than %u bytes", REVOCATION_MAX_LEN);
     while (rest.len > 0) {

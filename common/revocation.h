@@ -4,12 +4,14 @@
  *     # comment; empty lines are skipped
  *     sub f3e89bb2-5827-4e4b-8b33-823b48327ec7              every token of this subject
  *     jti 7b0c…                                             one token
- *     kid key-2026-1                                        every token that this key signed
+ *     kid key-2026-1                                        every token verified by the key of this kid
  *     issued-before 1764000000                              every token issued earlier, or without iat
  *     issued-before 1764000000 sub f3e89bb2-…               the same, of one subject
  *
- * The value is the rest of the line, blanks around it stripped; one that begins with `"` is a JSON string. Entries
- * hold for every tenant. The file is at most REVOCATION_MAX_LEN bytes. Immutable once parsed.
+ * The value is the rest of the line, blanks around it stripped; one that begins with `"` is a JSON string. Any
+ * other holds no quotes, no `#` at its start or behind a blank, and ends with no comma or semicolon: such a line is
+ * more likely a mistake that would revoke nothing. The kid is that of the key in the key set. Entries hold for every
+ * tenant. The file is at most REVOCATION_MAX_LEN bytes. Immutable once parsed.
  */
 #ifndef LATCHKEY_REVOCATION_H
 #define LATCHKEY_REVOCATION_H

@@ -15,6 +15,19 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char error[TRUSTED_FILE
     va_start(args, format);
     vsnprintf(error, TRUSTED_FILE_ERROR_MAX, format, args);
     va_end(args);
+    errno = 0;
+    return false;
+}
+
+/* A call failed. Its errno stays where it tells of the process or the system, which a local user can bring about with
+ * ulimit(1) alone; otherwise it is the file's fault. */
+static bool refuse_call(char error[TRUSTED_FILE_ERROR_MAX], const char *what)
+{
+    int cause = errno;
+
+    refuse(error, "%s: %m", what);
+    if (cause == ENOMEM || cause == EMFILE || cause == ENFILE || cause == EINTR || cause == EIO)
+        errno = cause;
     return false;
 }
 
@@ -42,7 +55,7 @@ static int open_file(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
     if (fd < 0 && errno == ELOOP && lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
         refuse(error, "is a symbolic link");
     else if (fd < 0)
-        refuse(error, "cannot be opened: %m");
+        refuse_call(error, "cannot be opened");
     return fd;
 }
 
@@ -88,7 +101,7 @@ static bool check_unchanged(int fd, const struct stat *before, ssize_t len, char
     if (len < before->st_size)
         return refuse(error, "was truncated while it was read");
     if (fstat(fd, &after) != 0)
-        return refuse(error, "cannot be looked at: %m");
+        return refuse_call(error, "cannot be looked at");
     if (len > before->st_size || after.st_size != before->st_size || after.st_mtim.tv_sec != before->st_mtim.tv_sec
         || after.st_mtim.tv_nsec != before->st_mtim.tv_nsec)
         return refuse(error, "was changed while it was read");
@@ -104,10 +117,10 @@ static bool read_content(int fd, const struct stat *status, struct secret *ret_c
 
     content.bytes = calloc(1, content.len);
     if (content.bytes == NULL)
-        return refuse(error, "cannot be read: memory is short");
+        return refuse_call(error, "cannot be read");
     len = read_fully(fd, content.bytes, content.len);
     if (len < 0)
-        refuse(error, "cannot be read: %m");
+        refuse_call(error, "cannot be read");
     if (len < 0 || !check_unchanged(fd, status, len, error)) {
         secret_clear(&content);
         return false;
@@ -121,7 +134,7 @@ bool trusted_file_read(const char *path, enum trusted_file_kind kind, size_t max
 {
     struct stat status;
     bool ok = false;
-    int fd;
+    int fd, cause;
 
     /* In case it cannot be opened. */
     *ret_stamp = trusted_file_stamp(path);
@@ -129,12 +142,14 @@ bool trusted_file_read(const char *path, enum trusted_file_kind kind, size_t max
     if (fd < 0)
         return false;
     if (fstat(fd, &status) != 0) {
-        refuse(error, "cannot be looked at: %m");
+        refuse_call(error, "cannot be looked at");
     } else {
         *ret_stamp = stamp_of(&status);
         ok = check_status(&status, kind, max_len, error) && read_content(fd, &status, ret_content, error);
     }
+    cause = errno;
     close(fd);
+    errno = cause;
     return ok;
 }
 

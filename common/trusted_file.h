@@ -32,7 +32,9 @@ struct file_stamp {
  * Read the whole file. *ret_content (which ends with a NUL that is not counted in len) and *ret_stamp are set on
  * success; the stamp also on failure, as far as the file could be looked at, so that a repaired file is noticed.
  * End the content with secret_clear().
- * False with a sentence in `error`, without the path: "is writable by group or others (mode 0664)".
+ * False with a sentence in `error`, without the path: "is writable by group or others (mode 0664)". errno is then 0
+ * when the file is at fault, and else the cause, which says nothing about the file: ENOMEM, EMFILE, ENFILE, EINTR or
+ * EIO.
  */
 bool trusted_file_read(const char *path, enum trusted_file_kind kind, size_t max_len, struct secret *ret_content,
                        struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX]);

@@ -220,6 +220,21 @@ static void rule_04_a_nul_ends_no_value(void **state)
     run(&strict, nul_bytes, COUNT(nul_bytes));
 }
 
+static const struct row dates[] = {
+    { "exp of 2^53", { { "exp", "9007199254740992" } }, REASON_UNDECIDED, NULL },
+    { "exp one beyond 2^53", { { "exp", "9007199254740993" } }, REASON_CLAIM_INVALID, "exp" },
+    { "exp one beyond 2^53, with a fraction", { { "exp", "9007199254740993.0" } }, REASON_CLAIM_INVALID, "exp" },
+    { "exp two beyond 2^53", { { "exp", "9007199254740994" } }, REASON_CLAIM_INVALID, "exp" },
+    { "iat one beyond 2^53", { { "iat", "9007199254740993" } }, REASON_CLAIM_INVALID, "iat" },
+    { "nbf one beyond 2^53", { { "nbf", "9007199254740993" } }, REASON_CLAIM_INVALID, "nbf" },
+};
+
+static void rule_15_a_date_is_at_most_2_to_the_53(void **state)
+{
+    (void)state;
+    run(&strict, dates, COUNT(dates));
+}
+
 static const struct {
     const char *name;
     int64_t leeway, now;
@@ -317,6 +332,7 @@ int main(void)
         cmocka_unit_test(rule_16_17_what_is_configured_is_required),
         cmocka_unit_test(what_is_waived_is_not_compared),
         cmocka_unit_test(rule_04_a_nul_ends_no_value),
+        cmocka_unit_test(rule_15_a_date_is_at_most_2_to_the_53),
         cmocka_unit_test(rule_15_the_clock_never_overflows),
         cmocka_unit_test(the_age_of_an_expired_token_is_counted_from_exp),
         cmocka_unit_test(evidence_of_a_claim_is_printable),

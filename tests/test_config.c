@@ -1,10 +1,13 @@
 #include "unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +22,28 @@
  */
 static char directory[] = "/tmp/latchkey-test-config-XXXXXX";
 static char *key_set; /* a good one */
+
+/* In place of the C library's: the file of this name cannot be opened, and why. */
+static struct {
+    const char *name; /* NULL: every file can */
+    int cause;
+} unopenable;
+
+int open(const char *path, int flags, ...)
+{
+    const char *slash = strrchr(path, '/');
+    va_list mode;
+    int fd;
+
+    if (unopenable.name != NULL && slash != NULL && strcmp(slash + 1, unopenable.name) == 0) {
+        errno = unopenable.cause;
+        return -1;
+    }
+    va_start(mode, flags);
+    fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, (flags & O_CREAT) != 0 ? va_arg(mode, mode_t) : 0);
+    va_end(mode);
+    return fd;
+}
 
 static const char *in_directory(const char *name)
 {
@@ -374,18 +399,52 @@ static void a_nul_byte_is_refused(void **state)
 }
 
 /* Rule 28. */
+/* All that a host shares with what it loads: locale, umask, environment. */
+static char *shared_state(void)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    mode_t mask = umask(0);
+    char **variable;
+
+    umask(mask);
+    assert_non_null(out);
+    fprintf(out, "%s %04o\n", setlocale(LC_ALL, NULL), (unsigned)mask);
+    for (variable = environ; *variable != NULL; variable++)
+        fprintf(out, "%s\n", *variable);
+    fclose(out);
+    return text;
+}
+
 static void rule_28_the_environment_and_the_locale_have_no_say(void **state)
 {
+    static const char *const locales[] = { "C.utf8", "xx_YY.bogus" };
     const struct config *config;
+    size_t i;
 
     (void)state;
     setenv("HOME", "/nowhere", 1);
     write_config(GOOD "user \"a\" { sub = {\"~/x\", \"$HOME\", \"$(id)\"} }\n");
-    config = acquire();
-    assert_string_equal(config->identity.users[0].subjects.items[0], "~/x");
-    assert_string_equal(config->identity.users[0].subjects.items[1], "$HOME");
-    assert_string_equal(config->identity.users[0].subjects.items[2], "$(id)");
-    config_release(&config);
+    for (i = 0; i < COUNT(locales); i++) {
+        char *before, *after;
+
+        ROW(locales[i]);
+        setenv("LC_ALL", locales[i], 1);
+        setenv("LANG", locales[i], 1);
+        before = shared_state();
+        config = acquire();
+        assert_string_equal(config->identity.users[0].subjects.items[0], "~/x");
+        assert_string_equal(config->identity.users[0].subjects.items[1], "$HOME");
+        assert_string_equal(config->identity.users[0].subjects.items[2], "$(id)");
+        config_release(&config);
+        after = shared_state();
+        assert_string_equal(after, before);
+        free(before);
+        free(after);
+    }
+    unsetenv("LC_ALL");
+    unsetenv("LANG");
 }
 
 static void rule_30_a_configuration_that_others_can_write_is_refused(void **state)
@@ -527,6 +586,109 @@ static void rule_19_a_list_that_cannot_be_used_is_a_failure(void **state)
     }
 }
 
+/* "x" repeated between two texts. */
+static char *stretched(const char *before, const char *part, size_t times, const char *after)
+{
+    size_t len = strlen(part), i;
+    char *text = malloc(strlen(before) + times * len + strlen(after) + 1), *end;
+
+    assert_non_null(text);
+    end = stpcpy(text, before);
+    for (i = 0; i < times; i++)
+        end = stpcpy(end, part);
+    strcpy(end, after);
+    return text;
+}
+
+/* What stands in the way of the file `name`, which may be the configuration itself. */
+static enum reason failure_of(const char *name, const char *path)
+{
+    const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+
+    if (config_acquire(&verdict, path, &config)) {
+        verdict = strcmp(name, "revoked") == 0 ? config->revocation_failure
+            : strcmp(name, "secret") == 0      ? config->tenants[1].keys_failure
+                                               : config->tenants[0].keys_failure;
+        config_release(&config);
+    }
+    return verdict.reason;
+}
+
+/* ulimit(1) before su(1) must not do what a missing file does: stacks go on when a file is unavailable. */
+static void rule_32_what_is_short_is_neither_a_fault_of_a_file_nor_kept(void **state)
+{
+    static const char *const names[] = { "latchkey.conf", "keys", "secret", "revoked" };
+    static const struct {
+        int cause;
+        enum reason want;
+    } causes[] = {
+        { ENOMEM, REASON_OUT_OF_MEMORY },
+        { EMFILE, REASON_SYSTEM_ERROR },
+        { ENFILE, REASON_SYSTEM_ERROR },
+        { EIO, REASON_SYSTEM_ERROR },
+    };
+    char other[128], path[160]; /* another spelling each time, which was not read yet */
+    size_t i, j;
+
+    (void)state;
+    strcpy(other, directory);
+    write_bytes("revoked", slice_of("sub s\n"), 0644);
+    write_bytes("secret", slice_of("0123456789abcdef0123456789abcdef"), 0600);
+    write_config("revocation_list = \"@/revoked\"\n" GOOD "tenant \"t2\" { issuer = \"https://i.example.com\" "
+                 "audience = {\"a\"} hmac_secret_file = \"@/secret\" algorithms = {\"HS256\"} "
+                 "tenant_claim = \"\" }\n");
+    sleep(3); /* the files settle */
+    for (i = 0; i < COUNT(names); i++)
+        for (j = 0; j < COUNT(causes); j++) {
+            ROW(names[i]);
+            strcat(strcpy(path, other), "/latchkey.conf");
+            strcat(other, "/.");
+            unopenable.name = names[i];
+            unopenable.cause = causes[j].cause;
+            assert_int_equal(failure_of(names[i], path), causes[j].want);
+            unopenable.name = NULL;
+            assert_int_equal(failure_of(names[i], path), REASON_UNDECIDED);
+        }
+}
+
+#if !defined __SANITIZE_ADDRESS__ /* which needs an address space without a limit */
+/* In a child of its own: 0 when the list asks for more than is left, and is read once there is enough. */
+static int status_with_short_memory(void)
+{
+    const long page = sysconf(_SC_PAGESIZE);
+    const char *path = in_directory("latchkey.conf");
+    struct rlimit limit;
+    unsigned long pages;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file == NULL || fscanf(file, "%lu", &pages) != 1 || fclose(file) != 0 || getrlimit(RLIMIT_AS, &limit) != 0
+        || setrlimit(RLIMIT_AS, &(struct rlimit){ pages * (rlim_t)page + (1U << 20), limit.rlim_max }) != 0)
+        return 2;
+    if (failure_of("revoked", path) != REASON_OUT_OF_MEMORY)
+        return 3;
+    return setrlimit(RLIMIT_AS, &limit) == 0 && failure_of("revoked", path) == REASON_UNDECIDED ? 0 : 4;
+}
+
+static void rule_32_short_memory_does_not_make_the_list_vanish(void **state)
+{
+    char *text = stretched("# ", "x", REVOCATION_MAX_LEN - 3, "\n");
+    int status;
+    pid_t child;
+
+    (void)state;
+    write_bytes("revoked", slice_of(text), 0644);
+    free(text);
+    write_config("revocation_list = \"@/revoked\"\n" GOOD);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(status_with_short_memory());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+#endif
+
 static void a_changed_file_gives_a_new_snapshot_and_the_old_one_lives_on(void **state)
 {
     const struct config *before, *after;
@@ -614,20 +776,6 @@ static void several_paths_stand_side_by_side(void **state)
         snprintf(name, sizeof name, "conf-%zu", i);
         unlink(in_directory(name));
     }
-}
-
-/* "x" repeated between two texts. */
-static char *stretched(const char *before, const char *part, size_t times, const char *after)
-{
-    size_t len = strlen(part), i;
-    char *text = malloc(strlen(before) + times * len + strlen(after) + 1), *end;
-
-    assert_non_null(text);
-    end = stpcpy(text, before);
-    for (i = 0; i < times; i++)
-        end = stpcpy(end, part);
-    strcpy(end, after);
-    return text;
 }
 
 static void strings_have_limits(void **state)
@@ -985,6 +1133,44 @@ static void rule_31_threads_share_snapshots(void **state)
     }
 }
 
+/* slapd and others fork while their threads log people in. */
+static void rule_31_a_child_of_a_threaded_host_does_not_hang(void **state)
+{
+    char path[128], new[128];
+    pthread_t threads[3];
+    void *reads;
+    size_t i;
+    int number, status;
+    pid_t child;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s", in_directory("threads.conf"));
+    snprintf(new, sizeof new, "%s", in_directory("threads.new"));
+    write_pair(path, new, 1);
+    atomic_store(&stop, false);
+    for (i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, reader, path), 0);
+    for (number = 1; number <= 100; number++) {
+        write_pair(path, new, number % 40); /* so that everybody reads it again */
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct verdict verdict = VERDICT_INIT;
+            const struct config *config;
+
+            alarm(5);
+            _exit(config_acquire(&verdict, path, &config) ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    atomic_store(&stop, true);
+    for (i = 0; i < COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], &reads), 0);
+        assert_non_null(reads);
+    }
+}
+
 static void thousands_of_users_are_read(void **state)
 {
     char *text = NULL;
@@ -1051,6 +1237,10 @@ int main(void)
         cmocka_unit_test(a_key_set_that_cannot_be_used_closes_its_own_tenant_only),
         cmocka_unit_test(rule_06_the_secret_is_at_least_as_long_as_the_hash),
         cmocka_unit_test(rule_19_a_list_that_cannot_be_used_is_a_failure),
+        cmocka_unit_test(rule_32_what_is_short_is_neither_a_fault_of_a_file_nor_kept),
+#if !defined __SANITIZE_ADDRESS__
+        cmocka_unit_test(rule_32_short_memory_does_not_make_the_list_vanish),
+#endif
         cmocka_unit_test(a_changed_file_gives_a_new_snapshot_and_the_old_one_lives_on),
         cmocka_unit_test(an_unchanged_configuration_is_read_once),
         cmocka_unit_test(several_paths_stand_side_by_side),
@@ -1064,6 +1254,7 @@ int main(void)
         cmocka_unit_test(a_file_of_more_than_a_mebibyte_is_refused),
         cmocka_unit_test(a_forked_child_goes_on_by_itself),
         cmocka_unit_test(rule_31_threads_share_snapshots),
+        cmocka_unit_test(rule_31_a_child_of_a_threaded_host_does_not_hang),
         cmocka_unit_test(thousands_of_users_are_read),
     };
 

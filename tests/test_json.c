@@ -436,6 +436,12 @@ static const struct {
     { "a time", TEXT("[1764000000]"), 1764000000, "[1764000000]" },
     { "beyond 32 bits", TEXT("[-4294967297]"), -4294967297, "[-4294967297]" },
     { "2^53", TEXT("[9007199254740992]"), 9007199254740992.0, "[9007199254740992]" },
+    { "one more than 2^53 is not rounded onto it", TEXT("[9007199254740993]"), 9007199254740994.0,
+      "[9007199254740993]" },
+    { "nor one less than -2^53", TEXT("[-9007199254740993]"), -9007199254740994.0, "[-9007199254740993]" },
+    { "nor with a fraction of nothing", TEXT("[9007199254740993.0]"), 9007199254740994.0, "[9007199254740993.0]" },
+    { "nor with an exponent", TEXT("[-900719925474099.3e1]"), -9007199254740994.0, "[-900719925474099.3e1]" },
+    { "2^53 with a fraction of nothing", TEXT("[9007199254740992.0]"), 9007199254740992.0, "[9007199254740992.0]" },
     { "the largest of 64 bits", TEXT("[9223372036854775807]"), 0x1p63, "[9223372036854775807]" },
     { "the smallest of 64 bits", TEXT("[-9223372036854775808]"), -0x1p63, "[-9223372036854775808]" },
     { "one more than the largest", TEXT("[9223372036854775808]"), 0x1p63, "[9223372036854775808]" },
@@ -543,6 +549,36 @@ static void a_text_is_at_most_1_mib(void **state)
     ROW("one space more");
     text[limit] = ' ';
     assert_string_equal(error_of((struct slice){ text, limit + 1 }), "larger than 1 MiB");
+    free(text);
+}
+
+static void a_text_has_at_most_20000_values(void **state)
+{
+    /* The array around them is one more. */
+    static const struct {
+        const char *item;
+        size_t fit; /* times */
+    } rows[] = {
+        { "{}", 19999 }, { "[]", 19999 }, { "0", 19999 }, { "null", 19999 }, { "\"\"", 19999 }, { "{\"\":[1]}", 6666 },
+    };
+    char *text = malloc(20000 * 10);
+    size_t i, count, len;
+    struct json *json;
+
+    (void)state;
+    assert_non_null(text);
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].item);
+        len = 0;
+        for (count = 0; count < rows[i].fit; count++)
+            len += (size_t)sprintf(text + len, "%c%s", count == 0 ? '[' : ',', rows[i].item);
+        text[len] = ']';
+        json = parse_good((struct slice){ text, len + 1 });
+        assert_int_equal(json_length(json), rows[i].fit);
+        json_free(&json);
+        len += (size_t)sprintf(text + len, ",%s]", rows[i].item);
+        assert_string_equal(error_of((struct slice){ text, len }), "too many values");
+    }
     free(text);
 }
 
@@ -805,6 +841,7 @@ int main(void)
         cmocka_unit_test(rule_15_numbers_neither_saturate_nor_lose_their_size),
         cmocka_unit_test(rule_28_the_locale_of_the_host_neither_matters_nor_changes),
         cmocka_unit_test(a_text_is_at_most_1_mib),
+        cmocka_unit_test(a_text_has_at_most_20000_values),
         cmocka_unit_test(values_are_read_by_their_type),
         cmocka_unit_test(members_are_visited_in_their_order),
         cmocka_unit_test(trees_are_built_and_printed),

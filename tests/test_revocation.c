@@ -1,6 +1,22 @@
 #include "unit.h"
 
+#include <dlfcn.h>
+
 #include "revocation.h"
+
+struct json_object;
+
+/* In place of json-c's, which fails while memory is short. */
+static bool memory_is_short;
+
+struct json_object *json_object_new_string_len(const char *bytes, int len);
+struct json_object *json_object_new_string_len(const char *bytes, int len)
+{
+    struct json_object *(*real)(const char *, int) =
+        (struct json_object * (*)(const char *, int)) dlsym(RTLD_NEXT, "json_object_new_string_len");
+
+    return memory_is_short ? NULL : real(bytes, len);
+}
 
 /* The list of `text`, which must be good. */
 static struct revocation *list_of(const char *text)
@@ -72,6 +88,11 @@ static void rule_19_what_the_list_names_is_revoked(void **state)
         { "the earlier time first", "issued-before 900 sub s\nissued-before 1000 sub s\n", "s", "j", "k", 950, false },
         { "a JSON string", "sub \"s \\u00e9\"\n", "s \xc3\xa9", "j", "k", 1000, false },
         { "a JSON string keeps its blanks", "sub \" s \"\n", " s ", "j", "k", 1000, false },
+        { "a hash inside of a word", "sub a#b\n", "a#b", "j", "k", 1000, false },
+        { "a comma inside", "sub a,b;c\n", "a,b;c", "j", "k", 1000, false },
+        { "a JSON string with a comment's mark", "sub \"a # b\"\n", "a # b", "j", "k", 1000, false },
+        { "a JSON string with quotes", "sub \"o'a\\\"\"\n", "o'a\"", "j", "k", 1000, false },
+        { "a JSON string with a final comma", "sub \"a,\"\n", "a,", "j", "k", 1000, false },
         { "2^53 is a time", "issued-before 9007199254740992\n", "s", "j", "k", 1000, false },
     };
     size_t i;
@@ -118,6 +139,14 @@ static void rule_19_a_list_that_is_not_understood_is_refused(void **state)
         { "a broken JSON string", LITERAL("sub \"a\n"), "line 1" },
         { "two JSON strings", LITERAL("sub \"a\",\"b\"\n"), "line 1" },
         { "text after a JSON string", LITERAL("sub \"a\" b\n"), "line 1" },
+        { "a comment behind the value", LITERAL("sub a\nsub s   # left in May\n"), "line 2" },
+        { "a comment behind a tab", LITERAL("jti j\t#x\n"), "line 1" },
+        { "a comment in the value's place", LITERAL("kid # k\n"), "line 1" },
+        { "a final comma", LITERAL("sub s,\n"), "line 1" },
+        { "a final semicolon and blanks", LITERAL("sub s; \r\n"), "line 1" },
+        { "single quotes", LITERAL("sub 's'\n"), "line 1" },
+        { "a quote inside", LITERAL("kid k\"\n"), "line 1" },
+        { "a final comma after issued-before", LITERAL("issued-before 1000 sub s,\n"), "line 1" },
     };
     size_t i;
 
@@ -132,6 +161,19 @@ static void rule_19_a_list_that_is_not_understood_is_refused(void **state)
         assert_non_null(strstr(verdict.evidence, cases[i].where));
         assert_null(list);
     }
+}
+
+static void rule_32_short_memory_is_no_fault_of_the_list(void **state)
+{
+    struct verdict verdict = VERDICT_INIT;
+    struct revocation *list = NULL;
+
+    (void)state;
+    memory_is_short = true;
+    assert_false(revocation_parse(&verdict, slice_of("sub \"s\"\n"), &list));
+    memory_is_short = false;
+    assert_int_equal(verdict.reason, REASON_OUT_OF_MEMORY);
+    assert_null(list);
 }
 
 static void values_are_at_most_256_bytes(void **state)
@@ -190,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rule_19_what_the_list_names_is_revoked),
         cmocka_unit_test(rule_19_a_list_that_is_not_understood_is_refused),
+        cmocka_unit_test(rule_32_short_memory_is_no_fault_of_the_list),
         cmocka_unit_test(values_are_at_most_256_bytes),
         cmocka_unit_test(a_list_of_many_entries_finds_each),
         cmocka_unit_test(without_a_token_only_sub_lines_count),

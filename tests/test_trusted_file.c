@@ -20,6 +20,7 @@ static char directory[] = "/tmp/latchkey-trusted-XXXXXX";
 /* In place of the C library's: what may befall a file while it is read. */
 static struct {
     unsigned open_interruptions; /* EINTR that many times */
+    int open_failure;            /* errno of the next open */
     unsigned interruptions;
     size_t at_most; /* bytes of one read; 0: no limit */
     int failure;    /* errno of the next read */
@@ -48,6 +49,10 @@ int open(const char *path, int flags, ...)
     if (fate.open_interruptions > 0) {
         fate.open_interruptions--;
         errno = EINTR;
+        return -1;
+    }
+    if (fate.open_failure != 0) {
+        errno = fate.open_failure;
         return -1;
     }
     happen(&fate.before_open);
@@ -143,6 +148,18 @@ static const char *refusal(const char *path, enum trusted_file_kind kind, size_t
     assert_int_equal(content.len, 4711);
     assert_int_equal(open_descriptors(), before);
     return error;
+}
+
+/* The errno that a refusal leaves. */
+static int cause_of(const char *path, size_t max_len)
+{
+    struct secret content = { NULL, 0 };
+    struct file_stamp stamp;
+    char error[TRUSTED_FILE_ERROR_MAX];
+
+    errno = ERANGE;
+    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, max_len, &content, &stamp, error));
+    return errno;
 }
 
 static void assert_content(const char *path, enum trusted_file_kind kind, size_t max_len, struct slice want)
@@ -435,6 +452,40 @@ static const struct {
     { "the disk fails", NULL, NULL, 0, EIO, "cannot be read: Input/output error" },
 };
 
+static const struct {
+    const char *name;
+    int failure;
+    bool is_of_open;
+    int cause;
+} causes[] = {
+    { "memory is short for opening", ENOMEM, true, ENOMEM },
+    { "the process has too many files open", EMFILE, true, EMFILE },
+    { "the system has too many files open", ENFILE, true, ENFILE },
+    { "the disk fails at opening", EIO, true, EIO },
+    { "it may not be opened", EACCES, true, 0 },
+    { "memory is short for reading", ENOMEM, false, ENOMEM },
+    { "the disk fails at reading", EIO, false, EIO },
+    { "it became a directory", EISDIR, false, 0 },
+};
+
+static void rule_32_what_is_short_is_not_the_fault_of_the_file(void **state)
+{
+    const char *path = write_file("file", LITERAL("0123456789"), 0644);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(causes); i++) {
+        ROW(causes[i].name);
+        *(causes[i].is_of_open ? &fate.open_failure : &fate.failure) = causes[i].failure;
+        assert_int_equal(cause_of(path, 1000), causes[i].cause);
+        memset(&fate, 0, sizeof fate);
+    }
+    ROW("it is too large");
+    assert_int_equal(cause_of(path, 9), 0);
+    ROW("it is absent");
+    assert_int_equal(cause_of(path_of("absent"), 9), 0);
+}
+
 static void rule_32_a_file_that_changes_while_it_is_read_is_refused(void **state)
 {
     const char *path;
@@ -654,6 +705,7 @@ int main(void)
         cmocka_unit_test(rule_29_the_descriptor_is_closed_on_exec),
         cmocka_unit_test(a_read_may_be_interrupted_and_short),
         cmocka_unit_test(rule_32_a_file_that_changes_while_it_is_read_is_refused),
+        cmocka_unit_test(rule_32_what_is_short_is_not_the_fault_of_the_file),
         cmocka_unit_test(a_file_that_is_replaced_while_it_is_read_is_as_good_as_before),
         cmocka_unit_test(a_stamp_is_that_of_the_file_that_was_read),
         cmocka_unit_test(a_stamp_tells_versions_apart),

@@ -239,7 +239,7 @@ def test_a_loose_pam_file_without_latchkey_is_none_of_our_business(site):
 
 def test_a_missing_key_set_is_an_error_at_its_option(site):
     site.keys.unlink()
-    site.expect("error", "latchkey.conf", 4, "there is no key set")
+    site.expect("error", "latchkey.conf", 4, "no key set or secret can be read")
 
 
 BROKEN_KEY_SETS = {
@@ -255,7 +255,7 @@ BROKEN_KEY_SETS = {
 @pytest.mark.parametrize("name", BROKEN_KEY_SETS)
 def test_a_broken_key_set_is_an_error(site, name):
     site.write(site.keys, BROKEN_KEY_SETS[name])
-    site.expect("error", "latchkey.conf", 4, "the key set is broken")
+    site.expect("error", "latchkey.conf", 4, "the key set or the secret is of no use")
 
 
 def test_a_weak_key_beside_a_good_one_is_a_warning(site):
@@ -294,7 +294,7 @@ def test_an_hmac_secret_as_long_as_the_longest_hash_is_silent(site):
 @pytest.mark.parametrize("text, mode, file, line, words", [
     ("s" * 63, 0o600, "hmac", None, "too short for HS512, which wants 64 bytes"),
     ("s" * 64, 0o640, "latchkey.conf", 4, "readable by group or others"),
-    ("", 0o600, "latchkey.conf", 4, "the key set is broken"),
+    ("", 0o600, "latchkey.conf", 4, "the key set or the secret is of no use"),
 ])
 def test_a_weak_or_loose_hmac_secret_is_an_error(site, text, mode, file, line, words):
     use_secret(site, text, mode)
@@ -320,6 +320,7 @@ GROUP = 'group "daemon" { claim = {"501b38ea-16af-4cd2-9f20-35675d2c001e"} }\n'
     ("note", 7, "API keys are refused", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
     ("note", 7, "gives sessions no groups",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {"g"} session = true }\n'),
+    ("note", None, "must vouch", 'map { claim = "email" pattern = "^(u[a-z]+)@example\\\\.com$" }\n'),
     ("note", 6, 'can give "daemon"',
      'user "daemon" { sub = {"x"} }\nmap { claim = "email" pattern = "^([a-z]+)@example\\\\.com$" }\n'),
 ])
@@ -354,6 +355,44 @@ def test_a_revocation_list_that_is_configured_must_be_there(site):
 def test_a_broken_revocation_list_is_an_error(site):
     site.write(site.revoked, "sub x\nnonsense y\n")
     site.expect("error", "revoked", None, "line 2")
+
+
+@pytest.mark.parametrize("user, severity, words", [
+    ("daemon", "note", 'sub "x" is revoked'),
+    ("root", "warning", 'sub "x" is revoked'),
+])
+def test_a_revoked_subject_of_a_block_is_found(site, user, severity, words):
+    site.write(site.revoked, "sub x\n")
+    site.configure(blocks=f'user "{user}" {{ sub = {{"x", "y"}} }}\n')
+    site.expect(severity, "latchkey.conf", 6, words)
+    assert not [f for f in site.check()[0] if "closed" in f[3]]
+
+
+def test_an_account_whose_subjects_are_all_revoked_is_closed(site):
+    site.write(site.revoked, "sub x\nsub y\n")
+    site.configure(blocks='user "daemon" { sub = {"x", "y"} }\n')
+    site.expect("note", "latchkey.conf", 6, "the account is closed")
+
+
+OTHER = "4a51de8b-27e2-425b-b26e-ca8269e42efa"
+BLOCKS_OF_TENANTS = {
+    "user": ('user "daemon" {{ sub = {{"x"}} {} }}\n', 10),
+    "map": ('user "daemon" {{ sub = {{}} tenant = {{"%s"}} }}\nmap {{ claim = "upn" pattern = "^(u[a-z]+)@x$" {} }}\n' % OTHER,
+            None),
+    "group": ('group "daemon" {{ claim = {{"g"}} {} }}\n', 10),
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKS_OF_TENANTS)
+def test_a_block_that_names_no_tenant_of_several_is_a_warning(site, kind):
+    block, line = BLOCKS_OF_TENANTS[kind]
+    second = site.tenant.replace(TENANT, OTHER) % ""
+    site.configure(blocks=second + block.format(""))
+    site.expect("warning", "latchkey.conf", line, "names no tenant: any of the 2 tenants")
+    site.configure(blocks=second + block.format(f'tenant = {{"{OTHER}"}}'))
+    assert not [f for f in site.check()[0] if "names no tenant" in f[3]]
+    site.configure(blocks=block.format("").replace(OTHER, TENANT))
+    assert not [f for f in site.check()[0] if "names no tenant" in f[3]]
 
 
 # --- pam.d ---
@@ -432,6 +471,24 @@ STACKS = {
         (f"auth sufficient pam_permit.so\n{AUTH}\n{UNIX}{ACCOUNT}", "error", 2, "lets everybody in"),
     "a module that grants without asking":
         (f"{AUTH}\nauth sufficient pam_localuser.so\n{UNIX}{ACCOUNT}", "error", 1, "lets everybody in"),
+    "optional, then pam_exec":
+        (f"auth optional pam_latchkey.so\nauth required pam_exec.so /bin/true\n{ACCOUNT}", "warning", 1,
+         "not known to ask for proof"),
+    "optional, then pam_succeed_if":
+        (f"auth optional pam_latchkey.so\nauth required pam_succeed_if.so uid >= 0\n{ACCOUNT}", "warning", 1,
+         "can let people in without any"),
+    "optional, then pam_listfile":
+        (f"auth optional pam_latchkey.so\nauth required pam_listfile.so file=/x onerr=succeed\n{ACCOUNT}", "warning", 1,
+         "can let people in without any"),
+    "account sufficient":
+        (f"{AUTH}\n{UNIX}account sufficient pam_latchkey.so\naccount required pam_unix.so\n", "warning", 3,
+         "expired accounts get in"),
+    "a jump over pam_unix's account check":
+        (f"{AUTH}\n{UNIX}account [success=1 ignore=ignore authinfo_unavail=ignore default=die] pam_latchkey.so\n"
+         "account required pam_unix.so\naccount required pam_permit.so\n", "warning", 3, "expired accounts get in"),
+    "an account line of another configuration":
+        (f"{AUTH}\n{UNIX}{ACCOUNT.replace('pam_latchkey.so', 'pam_latchkey.so config=/nonexistent/x')}", "warning", 3,
+         "different configurations"),
     "use_first_pass before anybody asked":
         (f"{AUTH} use_first_pass\n{UNIX}{ACCOUNT}", "warning", 1, "finds nothing"),
 }
@@ -457,6 +514,8 @@ SILENT = {
                              f"{AUTH.replace('default=die', 'default=bad')} try_first_pass\n"
                              f"auth required pam_deny.so\n{ACCOUNT}",
     "no Latchkey at all": "auth required pam_permit.so\naccount required pam_permit.so\n",
+    "a condition before local passwords":
+        f"auth required pam_succeed_if.so uid >= 0\n{AUTH}\n{UNIX}{ACCOUNT}",
     "a password line": f"{AUTH}\n{UNIX}{ACCOUNT}password optional pam_latchkey.so\n",
 }
 
@@ -464,6 +523,23 @@ SILENT = {
 @pytest.mark.parametrize("name", SILENT)
 def test_silent_about(site, name):
     site.stack("sshd", SILENT[name])
+    assert site.check() == ([], 0)
+
+
+@pytest.mark.parametrize("service, stem", [("su-l", "su"), ("sudo-i", "sudo")])
+def test_a_login_service_does_not_follow_the_block_of_its_stem(site, service, stem):
+    site.configure(blocks=site.blocks + f'service "{stem}" {{ max_age = 300 }}\n')
+    site.stack(stem, GOOD_STACK)
+    site.stack(service, GOOD_STACK)
+    site.expect("warning", service, 1, f'not those of the block "{stem}"')
+    site.stack(service, GOOD_STACK.replace("pam_latchkey.so", f"pam_latchkey.so service={stem}"))
+    assert site.check() == ([], 0)
+
+
+def test_a_service_block_that_no_stack_asks_for_is_a_warning(site):
+    site.configure(blocks=site.blocks + 'service "*" { max_age = 600 }\nservice "ssh" { max_age = 300 }\n')
+    site.expect("warning", "latchkey.conf", None, 'service "ssh"')
+    site.stack("sshd", GOOD_STACK.replace("pam_latchkey.so", "pam_latchkey.so service=ssh"))
     assert site.check() == ([], 0)
 
 
@@ -535,7 +611,7 @@ def test_a_missing_pam_directory_is_an_error(site):
     site.expect("error", "nowhere", None, "cannot be read")
 
 
-@pytest.mark.parametrize("name", ["sshd", "sudo", "su", "login"])
+@pytest.mark.parametrize("name", ["sshd", "sudo", "sudo-i", "su", "login"])
 def test_the_example_stacks_have_no_findings(site, name):
     (site.pam / "sshd").unlink()
     for part, text in {
