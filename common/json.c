@@ -609,21 +609,6 @@ const struct json *json_at(const struct json *array, size_t index)
     return wrap(json_object_array_get_idx(unwrap(array), index));
 }
 
-bool json_next(const struct json *object, void **position, const char **ret_name, const struct json **ret_value)
-{
-    struct lh_entry *entry;
-
-    if (json_type_of(object) != JSON_OBJECT)
-        return false;
-    entry = *position != NULL ? lh_entry_next(*position) : lh_table_head(json_object_get_object(unwrap(object)));
-    if (entry == NULL)
-        return false;
-    *position = entry;
-    *ret_name = lh_entry_k(entry);
-    *ret_value = wrap(lh_entry_v(entry));
-    return true;
-}
-
 /* What a constructor of json-c gave: NULL says that memory is short, and not null. */
 static struct json *constructed(struct json_object *value)
 {

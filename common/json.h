@@ -54,12 +54,6 @@ size_t json_length(const struct json *array);
 const struct json *json_at(const struct json *array, size_t index);
 
 /*
- * Visit the members of an object in their order: start with *position = NULL; false after the last. The name is a C
- * string lent by the object.
- */
-bool json_next(const struct json *object, void **position, const char **ret_name, const struct json **ret_value);
-
-/*
  * Build and print. Constructors return NULL when memory is short. json_add() and json_append() take ownership of the
  * value in every case, also of NULL values, which make them return false; so a chain may be built first and checked
  * once. Strings are sent as they are: the caller passes valid UTF-8.

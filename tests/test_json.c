@@ -628,39 +628,6 @@ static void values_are_read_by_their_type(void **state)
     json_free(&json);
 }
 
-static void members_are_visited_in_their_order(void **state)
-{
-    struct json *json = parse_good(LITERAL("{\"z\":1,\"a\":null,\"m\":[]}"));
-    static const struct {
-        const char *name;
-        enum json_type type;
-    } want[] = { { "z", JSON_NUMBER }, { "a", JSON_NULL }, { "m", JSON_ARRAY } };
-    const struct json *value;
-    void *position = NULL;
-    const char *name;
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT(want); i++) {
-        ROW(want[i].name);
-        assert_true(json_next(json, &position, &name, &value));
-        assert_string_equal(name, want[i].name);
-        assert_int_equal(json_type_of(value), want[i].type);
-    }
-    ROW("after the last there is none, however often one asks");
-    assert_false(json_next(json, &position, &name, &value));
-    assert_false(json_next(json, &position, &name, &value));
-    ROW("an array has no members");
-    position = NULL;
-    assert_false(json_next(json_member(json, "m"), &position, &name, &value));
-    json_free(&json);
-    ROW("nor have an empty object and NULL");
-    json = parse_good(LITERAL("{}"));
-    assert_false(json_next(json, &position, &name, &value));
-    assert_false(json_next(NULL, &position, &name, &value));
-    json_free(&json);
-}
-
 static void trees_are_built_and_printed(void **state)
 {
     struct json *object = json_new_object(), *array = json_new_array();
@@ -843,7 +810,6 @@ int main(void)
         cmocka_unit_test(a_text_is_at_most_1_mib),
         cmocka_unit_test(a_text_has_at_most_20000_values),
         cmocka_unit_test(values_are_read_by_their_type),
-        cmocka_unit_test(members_are_visited_in_their_order),
         cmocka_unit_test(trees_are_built_and_printed),
         cmocka_unit_test(values_that_cannot_be_added_are_freed),
         cmocka_unit_test(rule_32_a_text_is_refused_when_memory_is_short),
