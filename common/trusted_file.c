@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,7 +26,8 @@ static bool refuse_call(char error[TRUSTED_FILE_ERROR_MAX], const char *what)
 {
     int cause = errno;
 
-    refuse(error, "%s: %m", what);
+    /* Not %m, which translates: a fork while gettext holds its lock would leave a child waiting for it for ever. */
+    refuse(error, "%s: %s", what, strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error");
     if (cause == ENOMEM || cause == EMFILE || cause == ENFILE || cause == EINTR || cause == EIO)
         errno = cause;
     return false;

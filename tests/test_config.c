@@ -1158,7 +1158,7 @@ static void rule_31_a_child_of_a_threaded_host_does_not_hang(void **state)
             struct verdict verdict = VERDICT_INIT;
             const struct config *config;
 
-            alarm(5);
+            alarm(60);
             _exit(config_acquire(&verdict, path, &config) ? 0 : 1);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
