@@ -54,7 +54,7 @@ def test_the_modules_own_question_gets_its_part(host, question, offset):
     "Password for 'http://x-access-token@host': ",
     "Password for 'https://Access token: @host': ",
     "Username for 'https://token.example.com': ",
-    "Enter passphrase for key '/root/.ssh/deploy_token_key': ",
+    "Enter passphrase for key '/home/alice/.ssh/deploy_token_key': ",
     "Enter passphrase for key 'Access token: ': ",
     "alice@token.example.com's password: ",
     "Enter PIN for authenticator token: ",
