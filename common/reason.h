@@ -29,7 +29,7 @@
   X(REASON_CONVERSATION_FAILED,   "conversation_failed",     PAM_CONV_ERR,          1,  "",                 "the conversation for the token failed") \
   X(REASON_TOKEN_TOO_LONG,        "token_too_long",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token is longer than any accepted one") \
   X(REASON_TOKEN_MALFORMED,       "token_malformed",         PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "not a JWS in compact serialization") \
-  X(REASON_HEADER_UNSUPPORTED,    "header_unsupported",      PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the header demands what is not implemented") \
+  X(REASON_HEADER_UNSUPPORTED,    "header_unsupported",      PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the header demands what is not supported") \
   X(REASON_TYPE_UNSUPPORTED,      "type_unsupported",        PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "typ names another kind of token") \
   X(REASON_TENANT_UNKNOWN,        "tenant_unknown",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token claims no configured tenant, or several") \
   X(REASON_ALGORITHM_UNSUPPORTED, "algorithm_unsupported",   PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "alg is no known signature algorithm") \
