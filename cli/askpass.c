@@ -124,7 +124,7 @@ int command_askpass(int argc, char **argv)
         fprintf(stderr, "latchkey askpass: this is no question for a token (LATCHKEY_PROMPT names another wording)\n");
         return STATUS_REFUSED;
     }
-    if (!trusted_file_read(path, TRUSTED_SECRET, CREDENTIAL_MAX_LEN + 2, &content, &stamp, error)) {
+    if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, error)) {
         fprintf(stderr, "latchkey askpass: %s: %s\n", path, error);
         return STATUS_UNAVAILABLE;
     }

@@ -585,7 +585,7 @@ bool check_configuration(struct findings *findings, const char *path)
     }
     lint.config = config;
     /* The text only tells lines: without it the findings name the file. */
-    if (trusted_file_read(path, TRUSTED_PUBLIC, CONFIG_MAX_LEN, &content, &stamp, error))
+    if (trusted_file_read(path, TRUSTED_PUBLIC, NULL, CONFIG_MAX_LEN, &content, &stamp, error))
         lint.text = (struct slice){ content.bytes, content.len };
     for (i = 0; i < sizeof config_checks / sizeof config_checks[0]; i++)
         config_checks[i](&lint);

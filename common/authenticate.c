@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "broker_client.h"
+#include "cleanup.h"
 #include "jwks.h"
 #include "jwt.h"
 
@@ -71,6 +73,13 @@ static bool check_revocation_list(struct verdict *verdict, const struct config *
     return failure->reason == REASON_UNDECIDED || verdict_reject(verdict, failure->reason, "%s", failure->evidence);
 }
 
+/* API keys need a tenant service to ask, and JWTs a key or somebody who has it. */
+static bool tenant_is_usable(const struct tenant *tenant, unsigned credentials)
+{
+    return ((credentials & CREDENTIALS_API_KEY) != 0 && tenant->url != NULL)
+        || ((credentials & CREDENTIALS_JWT) != 0 && (tenant->jwks != NULL || tenant->secret_path != NULL));
+}
+
 bool authenticate_is_possible(struct verdict *verdict, const struct config *config, const char *service)
 {
     unsigned credentials = config_service(config, service)->credentials;
@@ -79,15 +88,15 @@ bool authenticate_is_possible(struct verdict *verdict, const struct config *conf
 
     if (!check_revocation_list(verdict, config))
         return false;
-    if (credentials == CREDENTIALS_API_KEY)
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the service takes nothing but API keys");
-    if ((credentials & CREDENTIALS_JWT) == 0)
+    if (credentials == 0)
         return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "the service takes nothing");
     for (i = 0; i < config->tenant_count; i++) {
-        if (config->tenants[i].jwks != NULL)
+        if (tenant_is_usable(&config->tenants[i], credentials))
             return true;
         failure = &config->tenants[i].keys_failure;
     }
+    if (credentials == CREDENTIALS_API_KEY)
+        return verdict_reject(verdict, REASON_CONFIG_INVALID, "no tenant has a url to exchange API keys at");
     return verdict_reject(verdict, failure != NULL ? failure->reason : REASON_CONFIG_INVALID, "%s",
                           failure != NULL ? failure->evidence : "no tenant");
 }
@@ -100,10 +109,9 @@ static bool check_kind(struct verdict *verdict, const struct service_rules *serv
         return verdict_reject(verdict, REASON_CREDENTIAL_ABSENT, "empty");
     case CREDENTIAL_OTHER:
         verdict->credential = "api_key";
-        if ((service->credentials & CREDENTIALS_API_KEY) == 0)
-            return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED,
-                                  "not the beginning of a JWT, and service %s takes no API keys", service->name);
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "no latchkeyd");
+        return (service->credentials & CREDENTIALS_API_KEY) != 0
+            || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED,
+                              "not the beginning of a JWT, and service %s takes no API keys", service->name);
     default:
         verdict->credential = "jwt";
         if ((service->credentials & CREDENTIALS_JWT) == 0)
@@ -112,31 +120,138 @@ static bool check_kind(struct verdict *verdict, const struct service_rules *serv
     }
 }
 
+/* A secret that this process may not read: does latchkeyd find that the signature holds? */
+static bool ask_signature(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
+                          struct slice token)
+{
+    const struct broker_question question = { .ask = BROKER_SIGNATURE,
+                                              .tenant = slice_of(tenant->id),
+                                              .secret = token };
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    struct verdict asked = VERDICT_INIT;
+
+    if (broker_ask(&asked, config, &question, &reply))
+        return true;
+    /* Without latchkeyd it is the file that is to be mended. */
+    if (asked.reason == REASON_BROKER_UNAVAILABLE)
+        return verdict_reject(verdict, tenant->keys_failure.reason, "%s (%s)", tenant->keys_failure.evidence,
+                              asked.evidence);
+    return verdict_reject(verdict, asked.reason, "%s", asked.evidence);
+}
+
+/*
+ * A key that is not in the set may be the tenant's newest: latchkeyd looks, and does so seldom, however many such
+ * tokens come. The newer configuration when there is one, else NULL.
+ */
+static const struct config *refreshed(const struct config *config, const char *tenant_id)
+{
+    const struct tenant *tenant = config_tenant(config, slice_of(tenant_id));
+    const struct broker_question question = { .ask = BROKER_REFRESH, .tenant = slice_of(tenant_id) };
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    struct verdict unheard = VERDICT_INIT;
+    const struct config *newer = NULL;
+
+    if (tenant == NULL || tenant->discovery == NULL || tenant->keys_path == NULL
+        || !broker_ask(&unheard, config, &question, &reply) || !config_acquire(&unheard, config->path, &newer))
+        return NULL;
+    if (newer == config)
+        config_release(&newer);
+    return newer;
+}
+
+/* Once, and once more with a newer key set when the token's key was not in the old one. */
+static bool verify(struct verdict *verdict, const struct config *config, const char *service,
+                   const struct verify_request *request, struct slice token, struct login *ret_login)
+{
+    const struct verdict before = *verdict;
+    const size_t checks_before = verdict->explanation != NULL ? verdict->explanation->count : 0;
+    CLEANUP(config_release) const struct config *newer = NULL;
+    struct verify_request again = *request;
+
+    if (verify_token(verdict, config, request, token, ret_login))
+        return true;
+    newer = verdict->reason == REASON_KEY_UNKNOWN ? refreshed(config, verdict->tenant) : NULL;
+    if (newer == NULL)
+        return false;
+    again.service = config_service(newer, service);
+    if (request->exchange_tenant != NULL) {
+        again.exchange_tenant = config_tenant(newer, slice_of(request->exchange_tenant->id));
+        if (again.exchange_tenant == NULL)
+            return false;
+    }
+    *verdict = before;
+    if (verdict->explanation != NULL)
+        verdict->explanation->count = checks_before;
+    return verify_token(verdict, newer, &again, token, ret_login);
+}
+
+/*
+ * Whether what came may be forwarded as the API key of this account. It may as well be a local password, which is the
+ * next module's business, and nobody else's: it leaves this host only where the administrator wants API keys and it
+ * looks like one.
+ */
+static bool find_exchange(struct verdict *verdict, const struct config *config, const char *user,
+                          struct slice credential, struct verify_request *request)
+{
+    const struct user_block *block = user != NULL ? identity_user_block(&config->identity, user) : NULL;
+
+    if (user == NULL)
+        return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED,
+                              "not the beginning of a JWT, and no user is named");
+    if (block == NULL || !block->api_key)
+        return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED,
+                              "not the beginning of a JWT, and the account takes no API keys");
+    request->exchange_tenant = config_exchange_tenant(config, block);
+    request->exchange_subject = block->subjects.items[0]; /* the configuration has seen to both */
+    return config_is_api_key(request->exchange_tenant, credential)
+        || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "neither a JWT nor in the form of an API key");
+}
+
+/* An API key becomes a JWT of the account's subject, which is then judged like any other. */
+static bool exchange(struct verdict *verdict, const struct config *config, const struct verify_request *request,
+                     struct slice api_key, struct broker_reply *ret_reply)
+{
+    const struct broker_question question = {
+        .ask = BROKER_EXCHANGE,
+        .tenant = slice_of(request->exchange_tenant->id),
+        .subject = slice_of(request->exchange_subject),
+        .secret = api_key,
+    };
+
+    verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(request->exchange_tenant->id));
+    verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(request->exchange_subject));
+    if (!broker_ask(verdict, config, &question, ret_reply))
+        return false;
+    verdict_detail(verdict, "a token of subject %s", request->exchange_subject);
+    return true;
+}
+
 bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                   struct slice credential, struct login *ret_login)
 {
     const struct service_rules *service = config_service(config, request->service);
-    const struct verify_request verify = { .service = service, .user = request->user, .now = request->now };
+    const enum credential_kind kind = credential_kind(config, credential);
+    struct verify_request verification = {
+        .service = service, .user = request->user, .now = request->now, .elsewhere = ask_signature
+    };
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
 
-    return verdict_check(verdict, CHECK_CONFIGURATION) && check_revocation_list(verdict, config)
-        && verdict_check(verdict, CHECK_CREDENTIAL) && check_kind(verdict, service, credential_kind(config, credential))
-        && verify_token(verdict, config, &verify, credential, ret_login);
-}
-
-static const struct tenant *find_tenant(const struct config *config, const char *id)
-{
-    size_t i;
-
-    for (i = 0; i < config->tenant_count; i++)
-        if (strcmp(config->tenants[i].id, id) == 0)
-            return &config->tenants[i];
-    return NULL;
+    if (!verdict_check(verdict, CHECK_CONFIGURATION) || !check_revocation_list(verdict, config)
+        || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, kind))
+        return false;
+    if (kind == CREDENTIAL_OTHER) {
+        if (!find_exchange(verdict, config, request->user, credential, &verification)
+            || !verdict_check(verdict, CHECK_EXCHANGE) || !exchange(verdict, config, &verification, credential, &reply))
+            return false;
+        credential = reply.answer.token;
+    }
+    return verify(verdict, config, request->service, &verification, credential, ret_login);
 }
 
 /* For the log line, whatever becomes of the login. */
 static void set_facts(struct verdict *verdict, const struct login *login)
 {
-    verdict->credential = "jwt";
+    verdict->credential = login->credential;
     verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(login->tenant));
     verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(login->subject));
     verdict_fact(verdict->jti, sizeof verdict->jti, slice_of(login->jti));
@@ -147,7 +262,7 @@ static void set_facts(struct verdict *verdict, const struct login *login)
 static bool check_login(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                         const struct login *login)
 {
-    const struct tenant *tenant = find_tenant(config, login->tenant);
+    const struct tenant *tenant = config_tenant(config, slice_of(login->tenant));
     const struct revocable token = {
         .subject = slice_of(login->subject),
         .jti = slice_of(login->jti),

@@ -86,11 +86,11 @@ static bool is_passing(enum reason reason)
  * stacks go on without Latchkey when only a file is unavailable.
  */
 static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enum reason reason, const char *path,
-                         enum trusted_file_kind kind, size_t max_len, struct secret *ret_content)
+                         enum trusted_file_kind kind, const char *also_by, size_t max_len, struct secret *ret_content)
 {
     struct file_stamp stamp = { 0 };
     char error[TRUSTED_FILE_ERROR_MAX];
-    bool ok = trusted_file_read(path, kind, max_len, ret_content, &stamp, error);
+    bool ok = trusted_file_read(path, kind, also_by, max_len, ret_content, &stamp, error);
 
     if (!ok && errno != 0)
         reason = errno == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
@@ -116,8 +116,8 @@ static bool read_key_set(struct snapshot *snapshot, struct tenant *tenant, struc
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     struct verdict complaint = VERDICT_INIT;
 
-    if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->keys_path, TRUSTED_PUBLIC, JWKS_MAX_LEN,
-                      &text))
+    if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->keys_path, TRUSTED_PUBLIC,
+                      snapshot->config.broker.user, JWKS_MAX_LEN, &text))
         return false;
     return jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &tenant->jwks)
         || name_file(failure, &complaint, tenant->keys_path);
@@ -162,7 +162,7 @@ static bool read_secret(struct snapshot *snapshot, struct tenant *tenant, struct
     CLEANUP(secret_clear) struct secret secret = { NULL, 0 };
 
     return read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->secret_path, TRUSTED_SECRET,
-                        SECRET_FILE_MAX, &text)
+                        snapshot->config.broker.user, SECRET_FILE_MAX, &text)
         && decode_secret(failure, tenant->secret_path, (struct slice){ text.bytes, text.len }, &secret)
         && check_secret_len(failure, tenant, secret.len)
         && jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &tenant->jwks);
@@ -198,7 +198,7 @@ static void read_revocation(struct snapshot *snapshot)
         if (!watch(snapshot, config->revocation_path, &no_file))
             verdict_reject(&config->revocation_failure, REASON_OUT_OF_MEMORY, "%s", config->revocation_path);
     } else if (read_watched(snapshot, &config->revocation_failure, REASON_REVOCATION_UNAVAILABLE,
-                            config->revocation_path, TRUSTED_PUBLIC, REVOCATION_MAX_LEN, &text)
+                            config->revocation_path, TRUSTED_PUBLIC, NULL, REVOCATION_MAX_LEN, &text)
                && !revocation_parse(&complaint, (struct slice){ text.bytes, text.len }, &config->revocation))
         name_file(&config->revocation_failure, &complaint, config->revocation_path);
     if (is_passing(config->revocation_failure.reason))
@@ -210,7 +210,8 @@ static bool read_config(struct snapshot *snapshot, const char *path)
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     size_t i;
 
-    if (!read_watched(snapshot, &snapshot->failure, REASON_CONFIG_INVALID, path, TRUSTED_PUBLIC, CONFIG_MAX_LEN, &text)
+    if (!read_watched(snapshot, &snapshot->failure, REASON_CONFIG_INVALID, path, TRUSTED_PUBLIC, NULL, CONFIG_MAX_LEN,
+                      &text)
         || !config_file_parse(&snapshot->failure, path, (struct slice){ text.bytes, text.len }, &snapshot->config))
         return false;
     for (i = 0; i < snapshot->config.tenant_count; i++)
@@ -349,6 +350,12 @@ bool config_acquire(struct verdict *verdict, const char *path, const struct conf
     return true;
 }
 
+const struct config *config_hold(const struct config *config)
+{
+    atomic_fetch_add(&((struct snapshot *)config)->references, 1); /* its first member */
+    return config;
+}
+
 void config_release(const struct config **config)
 {
     if (config == NULL || *config == NULL)
@@ -365,4 +372,44 @@ const struct service_rules *config_service(const struct config *config, const ch
         if (strcmp(config->services[i].name, service) == 0)
             return &config->services[i];
     return &config->default_service;
+}
+
+const struct tenant *config_tenant(const struct config *config, struct slice id)
+{
+    size_t i;
+
+    for (i = 0; i < config->tenant_count; i++)
+        if (slice_equal_string(id, config->tenants[i].id))
+            return &config->tenants[i];
+    return NULL;
+}
+
+const struct tenant *config_exchange_tenant(const struct config *config, const struct user_block *block)
+{
+    const struct tenant *found = NULL;
+    size_t i;
+
+    for (i = 0; i < config->tenant_count; i++) {
+        const struct tenant *tenant = &config->tenants[i];
+
+        if (tenant->url == NULL
+            || (block->tenants.count > 0 && !string_list_has(&block->tenants, slice_of(tenant->id))))
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = tenant;
+    }
+    return found;
+}
+
+bool config_is_api_key(const struct tenant *tenant, struct slice credential)
+{
+    size_t i;
+
+    if (credential.len < (size_t)tenant->api_key_min || credential.len > (size_t)tenant->api_key_max)
+        return false;
+    for (i = 0; i < credential.len; i++)
+        if (credential.bytes[i] == '\0' || strchr(tenant->api_key_characters, credential.bytes[i]) == NULL)
+            return false;
+    return true;
 }

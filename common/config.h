@@ -24,6 +24,10 @@
 #define CONFIG_REVOCATION_DEFAULT LATCHKEY_SYSCONFDIR "/latchkey/revoked"
 #define CONFIG_KEYS_DIRECTORY     LATCHKEY_LOCALSTATEDIR "/lib/latchkey"
 #define CONFIG_TENANTS_MAX        64
+#define CONFIG_SOCKET_DEFAULT     "/run/latchkey/broker.sock"
+#define CONFIG_BROKER_DEFAULT     LATCHKEY_SBINDIR "/latchkeyd"
+#define CONFIG_BROKER_USER        "latchkey"
+#define CONFIG_API_KEY_MAX        1024 /* bytes */
 
 enum credential_set { CREDENTIALS_JWT = 1, CREDENTIALS_API_KEY = 2 };
 
@@ -36,6 +40,10 @@ struct tenant {
     char *type;                      /* the one `typ` that is accepted (case-insensitive); NULL: the usual ones */
     bool algorithms[ALGORITHM_ROWS]; /* by algorithm_row() */
     struct claims_policy claims;
+    char *ca_file;            /* whose certificates the tenant service may show; NULL: the system's authorities */
+    char *api_key_characters; /* what an API key is made of: printable ASCII without blanks */
+    int64_t api_key_min;      /* bytes of an API key: 1 … CONFIG_API_KEY_MAX */
+    int64_t api_key_max;
     /* The keys, or NULL: then keys_failure says why. A tenant without keys refuses its own tokens, nobody else's. */
     struct jwks *jwks;
     struct verdict keys_failure;
@@ -48,8 +56,22 @@ struct service_rules {
     int64_t max_age;                  /* s; 0: no limit */
 };
 
+/* latchkeyd(8): where it is, whom it serves, and how patient it is. */
+struct broker {
+    struct string_list sockets; /* absolute paths: latchkeyd listens on all, who asks takes the first that answers */
+    char *program;              /* started for one question where no socket answers; NULL: never */
+    char *user;                 /* whom latchkeyd runs as; may own key sets and secrets */
+    struct string_list allow;   /* who may ask: names of users, and of groups behind an @; root and `user` always */
+    int64_t timeout;            /* s, 1 … 60: connect, TLS and reply of the tenant service together */
+    int64_t api_key_cache;      /* s; 0: nothing is cached */
+    int64_t peer_rate;          /* exchanges per second of one uid */
+    int64_t rate;               /* exchanges per second of all */
+    int64_t refresh;            /* s between two looks for a new key set */
+};
+
 struct config {
     char *path;
+    struct broker broker;
     struct tenant *tenants;
     size_t tenant_count;
     struct identity_rules identity;
@@ -70,6 +92,19 @@ struct config {
  */
 bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config);
 void config_release(const struct config **config);
+
+/* Hold a snapshot that somebody else holds already: the same, with one more config_release() due. */
+const struct config *config_hold(const struct config *config);
+
+/* By its id; NULL when it is not configured. Lent. */
+const struct tenant *config_tenant(const struct config *config, struct slice id);
+
+/* The tenant service that exchanges API keys for an account: of the tenants that the block names (all, when it names
+ * none) the only one with a url. Lent; NULL when there is none, or several. */
+const struct tenant *config_exchange_tenant(const struct config *config, const struct user_block *block);
+
+/* Whether these bytes could be an API key of the tenant: of its length, and made of its characters. */
+bool config_is_api_key(const struct tenant *tenant, struct slice credential);
 
 /* The rules of a service: of its own block, else the default. Lent; never NULL. */
 const struct service_rules *config_service(const struct config *config, const char *service);

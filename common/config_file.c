@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <confuse.h>
 
@@ -14,6 +16,18 @@
 #define MAX_AGE_MAX   (10 * 366 * 86400L)
 #define TENANT_ID_MAX (FACT_MAX - 1)
 #define LEEWAY        30 /* s */
+
+/* RFC 3986 §2.3, and what base64 adds to it: no mark that a header or a JSON text would have to escape. */
+#define API_KEY_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+#define API_KEY_MIN        16  /* bytes */
+#define API_KEY_MAX        512 /* bytes */
+
+static const struct broker broker_defaults = {
+    .timeout = 5,
+    .peer_rate = 200,
+    .rate = 400,
+    .refresh = 3600,
+};
 
 #define TENANT_CLAIM_DEFAULT "https://agglestone.com/tenantId"
 
@@ -41,6 +55,10 @@ enum option_type { TYPE_STRING, TYPE_LIST };
     X("tenant",  "scope",            TYPE_LIST) \
     X("tenant",  "subject_claim",    TYPE_STRING) \
     X("tenant",  "groups_claim",     TYPE_STRING) \
+    X("tenant",  "ca_file",          TYPE_STRING) \
+    X("tenant",  "api_key_characters", TYPE_STRING) \
+    X("tenant",  "api_key_min",      TYPE_STRING) \
+    X("tenant",  "api_key_max",      TYPE_STRING) \
     X("user",    "tenant",           TYPE_LIST) \
     X("user",    "sub",              TYPE_LIST) \
     X("user",    "api_key",          TYPE_STRING) \
@@ -52,8 +70,17 @@ enum option_type { TYPE_STRING, TYPE_LIST };
     X("group",   "session",          TYPE_STRING) \
     X("service", "credentials",      TYPE_LIST) \
     X("service", "require_group",    TYPE_LIST) \
-    X("service", "max_age",          TYPE_STRING)
-#define BLOCKS(X) X("tenant") X("user") X("map") X("group") X("service")
+    X("service", "max_age",          TYPE_STRING) \
+    X("broker",  "socket",           TYPE_LIST) \
+    X("broker",  "program",          TYPE_STRING) \
+    X("broker",  "user",             TYPE_STRING) \
+    X("broker",  "allow",            TYPE_LIST) \
+    X("broker",  "timeout",          TYPE_STRING) \
+    X("broker",  "api_key_cache",    TYPE_STRING) \
+    X("broker",  "peer_rate",        TYPE_STRING) \
+    X("broker",  "rate",             TYPE_STRING) \
+    X("broker",  "refresh",          TYPE_STRING)
+#define BLOCKS(X) X("tenant") X("user") X("map") X("group") X("service") X("broker")
 
 #define TOP(name, type)          { "", name, type },
 #define IN_BLOCK(block, name, type) { block, name, type },
@@ -468,7 +495,8 @@ static bool run_confuse(struct parse *parse)
     if (!memory_suffices(parse))
         return out_of_memory(parse);
     for (i = 0; i < BLOCK_COUNT; i++) {
-        cfg_flag_t title = strcmp(block_names[i], "map") == 0 ? CFGF_NONE : CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+        bool has_title = strcmp(block_names[i], "map") != 0 && strcmp(block_names[i], "broker") != 0;
+        cfg_flag_t title = has_title ? CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NONE;
 
         blocks[i][make_options(block_names[i], blocks[i])] = (cfg_opt_t)CFG_END();
         top[count++] = (cfg_opt_t)CFG_SEC(block_names[i], blocks[i], CFGF_MULTI | title);
@@ -606,6 +634,17 @@ __attribute__((format(printf, 3, 4))) static bool set_default(const struct block
     if (len < 0)
         *string = NULL;
     return len >= 0 || out_of_memory(block->parse);
+}
+
+static bool set_default_list(const struct block *block, struct string_list *list, const char *item)
+{
+    if (list->count > 0)
+        return true;
+    list->items = calloc(1, sizeof *list->items);
+    if (list->items == NULL || (list->items[0] = strdup(item)) == NULL)
+        return out_of_memory(block->parse);
+    list->count = 1;
+    return true;
 }
 
 static void free_string(char **string)
@@ -746,13 +785,9 @@ static bool read_binding(const struct block *block, struct tenant *tenant)
     if (!issuer_is_waived && tenant->url != NULL
         && !set_default(block, &claims->issuer, "%s/tenant/%s/v2.0/Auth", tenant->url, tenant->id))
         return false;
-    if (audience_is_waived || claims->audiences.count > 0)
+    if (audience_is_waived)
         return true;
-    claims->audiences.items = calloc(1, sizeof *claims->audiences.items);
-    if (claims->audiences.items == NULL || (claims->audiences.items[0] = strdup(tenant->id)) == NULL)
-        return out_of_memory(block->parse);
-    claims->audiences.count = 1;
-    return true;
+    return set_default_list(block, &claims->audiences, tenant->id);
 }
 
 static bool get_name(const struct block *block, const char *option, char **ret, const char *fallback)
@@ -762,6 +797,25 @@ static bool get_name(const struct block *block, const char *option, char **ret, 
     if (*ret != NULL && (*ret)[0] == '\0')
         return fail(block, option, "it is empty");
     return fallback == NULL || set_default(block, ret, "%s", fallback);
+}
+
+/* Printable ASCII without blanks: what a header carries as it is (RFC 9110 §5.5). */
+static bool read_api_key_format(const struct block *block, struct tenant *tenant)
+{
+    const char *at;
+
+    tenant->api_key_min = API_KEY_MIN;
+    tenant->api_key_max = API_KEY_MAX;
+    if (!get_name(block, "api_key_characters", &tenant->api_key_characters, API_KEY_CHARACTERS)
+        || !get_integer(block, "api_key_min", 1, CONFIG_API_KEY_MAX, &tenant->api_key_min)
+        || !get_integer(block, "api_key_max", 1, CONFIG_API_KEY_MAX, &tenant->api_key_max))
+        return false;
+    for (at = tenant->api_key_characters; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~')
+            return fail(block, "api_key_characters", "it holds something but printable ASCII");
+    return tenant->api_key_min <= tenant->api_key_max
+        || fail(block, is_set(block, "api_key_min") ? "api_key_min" : "api_key_max",
+                "api_key_min is above api_key_max");
 }
 
 static bool read_tenant(const struct block *block, struct tenant *tenant)
@@ -774,7 +828,9 @@ static bool read_tenant(const struct block *block, struct tenant *tenant)
         && get_integer(block, "leeway", 0, CLAIMS_LEEWAY_MAX, &claims->leeway)
         && get_name(block, "type", &tenant->type, NULL) && get_list(block, "azp", &claims->parties)
         && get_list(block, "scope", &claims->scopes) && get_name(block, "subject_claim", &claims->subject_claim, "sub")
-        && get_name(block, "groups_claim", &claims->groups_claim, "groups");
+        && get_name(block, "groups_claim", &claims->groups_claim, "groups")
+        && get_string(block, "ca_file", &tenant->ca_file) && check_path(block, "ca_file", tenant->ca_file)
+        && read_api_key_format(block, tenant);
 }
 
 /* Could one token be claimed by both? Then neither is the tenant that it meets. */
@@ -825,6 +881,17 @@ static bool get_tenants(const struct block *block, struct string_list *ret)
     return true;
 }
 
+/* An API key can become anybody of its tenant: it must be plain whom it becomes, and who gets to see it. */
+static bool check_exchange(const struct block *block, const struct user_block *user)
+{
+    if (!user->api_key)
+        return true;
+    if (user->subjects.count != 1)
+        return fail(block, "api_key", "it needs exactly one sub, whose token the key is exchanged for");
+    return config_exchange_tenant(block->parse->config, user) != NULL
+        || fail(block, "api_key", "it needs exactly one tenant with a url, see the option tenant");
+}
+
 static bool read_user(const struct block *block, struct user_block *user)
 {
     const char *name = cfg_title(block->cfg);
@@ -834,7 +901,7 @@ static bool read_user(const struct block *block, struct user_block *user)
     user->name = strdup(name);
     return (user->name != NULL || out_of_memory(block->parse)) && get_boolean(block, "api_key", &user->api_key)
         && get_tenants(block, &user->tenants) && get_list(block, "sub", &user->subjects)
-        && check_subjects(block, &user->subjects);
+        && check_subjects(block, &user->subjects) && check_exchange(block, user);
 }
 
 /* The last character is the anchor, not "\\$", a literal dollar. */
@@ -1058,6 +1125,66 @@ static bool read_services(struct parse *parse)
     return true;
 }
 
+/* A path that fits into a socket's address (unix(7)). */
+static bool check_sockets(const struct block *block, const struct string_list *sockets)
+{
+    size_t i;
+
+    for (i = 0; i < sockets->count; i++)
+        if (!check_path(block, "socket", sockets->items[i]))
+            return false;
+        else if (strlen(sockets->items[i]) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+            return fail(block, "socket", "\"%.40s...\" is too long for a socket", sockets->items[i]);
+    return true;
+}
+
+static bool check_allowed(const struct block *block, const struct string_list *names)
+{
+    size_t i;
+
+    for (i = 0; i < names->count; i++)
+        if (!identity_is_valid_name(slice_of(names->items[i] + (names->items[i][0] == '@'))))
+            return fail(block, "allow", "\"%.40s\" is no valid name of a user, nor of a group behind an @",
+                        names->items[i]);
+    return true;
+}
+
+static bool read_broker_block(const struct block *block, struct broker *broker)
+{
+    return get_list(block, "socket", &broker->sockets) && check_sockets(block, &broker->sockets)
+        && get_string(block, "program", &broker->program)
+        && (broker->program == NULL || broker->program[0] == '\0' || check_path(block, "program", broker->program))
+        && get_name(block, "user", &broker->user, NULL) && get_list(block, "allow", &broker->allow)
+        && check_allowed(block, &broker->allow) && get_integer(block, "timeout", 1, 60, &broker->timeout)
+        && get_integer(block, "api_key_cache", 0, 3600, &broker->api_key_cache)
+        && get_integer(block, "peer_rate", 1, 100000, &broker->peer_rate)
+        && get_integer(block, "rate", 1, 100000, &broker->rate)
+        && get_integer(block, "refresh", 60, 7 * 86400L, &broker->refresh);
+}
+
+static bool read_broker(struct parse *parse)
+{
+    struct broker *broker = &parse->config->broker;
+    unsigned count = cfg_size(parse->cfg, "broker");
+    struct block block = { parse, "broker", 0, NULL };
+
+    *broker = broker_defaults;
+    if (count > 1)
+        return fail_at(parse, line_of(parse, "broker", 1, ""), "a second broker block");
+    if (count == 1) {
+        block = block_at(parse, "broker", 0);
+        if (!read_broker_block(&block, broker))
+            return false;
+    }
+    if ((count == 0 || !is_set(&block, "socket")) && !set_default_list(&block, &broker->sockets, CONFIG_SOCKET_DEFAULT))
+        return false;
+    if (!set_default(&block, &broker->program, "%s", CONFIG_BROKER_DEFAULT)
+        || !set_default(&block, &broker->user, "%s", CONFIG_BROKER_USER))
+        return false;
+    empty_is_null(&broker->program);
+    return true;
+}
+
 static bool read_revocation_path(struct parse *parse)
 {
     const struct block top = { parse, "", 0, parse->cfg };
@@ -1087,7 +1214,8 @@ static bool read_all(struct parse *parse)
     lock_confuse();
     parsed = run_confuse(parse);
     pthread_mutex_unlock(&confuse_lock);
-    return parsed && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse) && read_services(parse);
+    return parsed && read_broker(parse) && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse)
+        && read_services(parse);
 }
 
 static void parse_clear(struct parse *parse)
@@ -1132,6 +1260,8 @@ static void tenant_clear(struct tenant *tenant)
     free(tenant->keys_path);
     free(tenant->secret_path);
     free(tenant->type);
+    free(tenant->ca_file);
+    free(tenant->api_key_characters);
     free(claims->tenant_id);
     free(claims->tenant_claim);
     free(claims->issuer);
@@ -1185,6 +1315,10 @@ void config_file_clear(struct config *config)
         service_clear(&config->services[i]);
     service_clear(&config->default_service);
     identity_clear(&config->identity);
+    list_clear(&config->broker.sockets);
+    list_clear(&config->broker.allow);
+    free(config->broker.program);
+    free(config->broker.user);
     revocation_free(&config->revocation);
     free(config->tenants);
     free(config->services);

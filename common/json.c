@@ -8,6 +8,7 @@
 /* json-c has an enum of the same name as ours. */
 #define json_type json_c_type
 #include <json-c/json_object.h>
+#include <json-c/json_object_iterator.h>
 #include <json-c/linkhash.h>
 #undef json_type
 
@@ -311,6 +312,37 @@ static double keep_beyond(double number, bool is_beyond)
     return number < 0 ? -EXACT_MAX - 2 : EXACT_MAX + 2;
 }
 
+/* Texts hold keys and tokens, and free() wipes nothing. Strings only: what else is in a text is nobody's secret. */
+static void wipe_strings(struct json_object *value)
+{
+    struct json_object_iterator at, end;
+    size_t i;
+
+    switch (json_object_get_type(value)) {
+    case json_type_string:
+        explicit_bzero((char *)json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        break;
+    case json_type_array:
+        for (i = 0; i < json_object_array_length(value); i++)
+            wipe_strings(json_object_array_get_idx(value, i));
+        break;
+    case json_type_object:
+        at = json_object_iter_begin(value);
+        end = json_object_iter_end(value);
+        for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+            wipe_strings(json_object_iter_peek_value(&at));
+        break;
+    default:
+        break;
+    }
+}
+
+static void drop(struct json_object *value)
+{
+    wipe_strings(value);
+    json_object_put(value);
+}
+
 /* A double that prints as it was written, also where it became infinite. */
 static bool make_double(struct reader *reader, struct slice text, struct json_object **ret_value)
 {
@@ -350,7 +382,7 @@ static bool add_member(struct reader *reader, struct json_object *object, const 
     int count = json_object_object_length(object);
 
     if (json_object_object_add(object, name, value) != 0) {
-        json_object_put(value);
+        drop(value);
         return fail(reader, JSON_MEMORY_IS_SHORT);
     }
     /* json-c lets a later member replace an earlier one, and then the object does not grow. */
@@ -384,7 +416,7 @@ static bool read_element(struct reader *reader, struct json_object *array)
     if (!read_value(reader, &value))
         return false;
     if (json_object_array_add(array, value) != 0) {
-        json_object_put(value);
+        drop(value);
         return fail(reader, JSON_MEMORY_IS_SHORT);
     }
     return true;
@@ -425,7 +457,7 @@ static bool read_container(struct reader *reader, struct json_object **ret_value
     ok = is_object ? read_items(reader, container, read_member, '}') : read_items(reader, container, read_element, ']');
     reader->depth--;
     if (!ok) {
-        json_object_put(container);
+        drop(container);
         return false;
     }
     *ret_value = container;
@@ -494,7 +526,7 @@ static bool read_text(struct reader *reader, struct json_object **ret_value)
     if (!read_value(reader, &value))
         return false;
     if (skip_space(reader) >= 0) {
-        json_object_put(value);
+        drop(value);
         return fail(reader, "something follows the end");
     }
     *ret_value = value;
@@ -507,6 +539,8 @@ static bool parse(struct slice text, struct json_object **ret_value, const char 
     struct reader reader = { .at = text.bytes, .end = text.bytes + text.len, .scratch = scratch };
     bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, JSON_MEMORY_IS_SHORT);
 
+    if (scratch != NULL)
+        explicit_bzero(scratch, text.len); /* the strings in plain: some texts hold a key or a token */
     free(scratch);
     if (!ok)
         *ret_error = reader.error;
@@ -538,7 +572,7 @@ void json_free(struct json **json)
 {
     if (json == NULL)
         return;
-    json_object_put(unwrap(*json));
+    drop(unwrap(*json));
     *json = NULL;
 }
 
@@ -675,7 +709,7 @@ static bool is_complete(struct slice text, struct json_object *value)
     if (!parse(text, &again, &error))
         return false;
     is_equal = json_object_equal(again, value);
-    json_object_put(again);
+    drop(again);
     return is_equal;
 }
 

@@ -32,7 +32,7 @@ enum json_type { JSON_NULL, JSON_BOOLEAN, JSON_NUMBER, JSON_STRING, JSON_ARRAY, 
  */
 bool json_parse(struct slice text, struct json **ret_json, const char **ret_error);
 
-/* Accepts NULL and a pointer to NULL; leaves NULL. */
+/* Wipes the strings. Accepts NULL and a pointer to NULL; leaves NULL. */
 void json_free(struct json **json);
 
 /* NULL (the C one) reads as JSON_NULL. */

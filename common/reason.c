@@ -1,6 +1,7 @@
 #include "reason.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define X(id, name, pam, exit, told, sentence) { name, exit, sentence },
 static const struct {
@@ -13,6 +14,15 @@ static const struct {
 static size_t row_of(enum reason reason)
 {
     return (unsigned)reason < REASON_COUNT ? (size_t)reason : (size_t)REASON_UNDECIDED;
+}
+
+enum reason reason_find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < REASON_COUNT && strcmp(rows[i].name, name) != 0; i++)
+        ;
+    return i < REASON_COUNT ? (enum reason)i : REASON_UNDECIDED;
 }
 
 const char *reason_name(enum reason reason)

@@ -61,13 +61,17 @@
   X(REASON_TOKEN_FROM_FUTURE,     "token_from_future",       PAM_AUTH_ERR,          1,  "The token is not valid yet.", "iat is in the future") \
   X(REASON_TOKEN_TOO_OLD,         "token_too_old",           PAM_AUTH_ERR,          1,  "This service wants a more recent token.", "the token is older than the service's max_age") \
   X(REASON_GROUP_MISSING,         "group_missing",           PAM_PERM_DENIED,       1,  "Your groups do not open this service.", "none of the groups that the service requires") \
+  /* the exchange of an API key */ \
+  X(REASON_CREDENTIAL_REFUSED,    "credential_refused",      PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the tenant service refuses the API key or token") \
+  X(REASON_EXCHANGE_MISMATCH,     "exchange_mismatch",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the API key was exchanged for a token of somebody else") \
   /* Latchkey itself: nothing was decided about the credential */ \
   X(REASON_OPTION_INVALID,        "option_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "an option of the PAM line is wrong") \
   X(REASON_CONFIG_INVALID,        "config_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "the configuration is broken") \
   X(REASON_JWKS_UNAVAILABLE,      "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no key set or secret can be read") \
   X(REASON_JWKS_INVALID,          "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the key set or the secret is of no use") \
   X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable", PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the revocation list cannot be used") \
-  X(REASON_BROKER_UNAVAILABLE,    "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no latchkeyd can forward the API key") \
+  X(REASON_BROKER_UNAVAILABLE,    "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no latchkeyd answers") \
+  X(REASON_TENANT_UNAVAILABLE,    "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the tenant service gives no answer that could be used") \
   X(REASON_OUT_OF_MEMORY,         "out_of_memory",           PAM_BUF_ERR,           3,  TOLD_REFUSED,       "memory is short") \
   X(REASON_SYSTEM_ERROR,          "system_error",            PAM_SYSTEM_ERR,        3,  TOLD_REFUSED,       "a system call or library call failed")
 /* clang-format on */
@@ -75,6 +79,9 @@
 #define X(id, name, pam, exit, told, sentence) id,
 enum reason { REASONS(X) REASON_COUNT };
 #undef X
+
+/* The reason of a name, as one program tells it to another. REASON_UNDECIDED when the name is not of the table. */
+enum reason reason_find(const char *name);
 
 /* Each never NULL; a value outside the table reads as REASON_UNDECIDED. Static strings. */
 const char *reason_name(enum reason reason);

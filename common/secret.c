@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 bool secret_copy(struct slice bytes, struct secret *ret)
 {
@@ -33,4 +34,15 @@ void secret_wipe(void *bytes, size_t len)
 bool secret_equal(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || CRYPTO_memcmp(a.bytes, b.bytes, a.len) == 0);
+}
+
+bool secret_keyed_hash(const unsigned char key[SECRET_HASH_LEN], struct slice bytes,
+                       unsigned char ret_hash[SECRET_HASH_LEN])
+{
+    size_t len = 0;
+
+    return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, SECRET_HASH_LEN, (const unsigned char *)bytes.bytes,
+                     bytes.len, ret_hash, SECRET_HASH_LEN, &len)
+        != NULL
+        && len == SECRET_HASH_LEN;
 }

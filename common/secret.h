@@ -24,6 +24,13 @@ void secret_clear(struct secret *secret);
 /* Overwrite memory in a way that no optimiser removes. */
 void secret_wipe(void *bytes, size_t len);
 
+#define SECRET_HASH_LEN 32 /* bytes */
+
+/* HMAC-SHA-256 under a key of SECRET_HASH_LEN bytes: what may be kept of a secret that must not be. False when OpenSSL
+ * fails. */
+bool secret_keyed_hash(const unsigned char key[SECRET_HASH_LEN], struct slice bytes,
+                       unsigned char ret_hash[SECRET_HASH_LEN]);
+
 /* Constant time in the content; the lengths are not secret. */
 bool secret_equal(struct slice a, struct slice b);
 

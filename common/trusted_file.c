@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 __attribute__((format(printf, 2, 3))) static bool refuse(char error[TRUSTED_FILE_ERROR_MAX], const char *format, ...)
@@ -61,14 +64,24 @@ static int open_file(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
     return fd;
 }
 
-static bool check_status(const struct stat *status, enum trusted_file_kind kind, size_t max_len,
+/* Asked of NSS only for a file that is neither root's nor ours, so that the usual login does not wait for it. */
+static bool is_uid_of(uid_t uid, const char *user)
+{
+    struct passwd entry, *found = NULL;
+    char room[16384];
+
+    return user != NULL && getpwnam_r(user, &entry, room, sizeof room, &found) == 0 && found != NULL
+        && found->pw_uid == uid;
+}
+
+static bool check_status(const struct stat *status, enum trusted_file_kind kind, const char *also_by, size_t max_len,
                          char error[TRUSTED_FILE_ERROR_MAX])
 {
     unsigned mode = status->st_mode & 07777;
 
     if (!S_ISREG(status->st_mode))
         return refuse(error, "is not a regular file");
-    if (status->st_uid != 0 && status->st_uid != geteuid())
+    if (status->st_uid != 0 && status->st_uid != geteuid() && !is_uid_of(status->st_uid, also_by))
         return refuse(error, "is owned by uid %ju, neither by root nor by the running user", (uintmax_t)status->st_uid);
     /* An access control list cannot give more than these bits tell: its mask stands in the group's (acl(5)). */
     if ((mode & (S_IWGRP | S_IWOTH)) != 0)
@@ -131,8 +144,8 @@ static bool read_content(int fd, const struct stat *status, struct secret *ret_c
     return true;
 }
 
-bool trusted_file_read(const char *path, enum trusted_file_kind kind, size_t max_len, struct secret *ret_content,
-                       struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX])
+bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char *also_by, size_t max_len,
+                       struct secret *ret_content, struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX])
 {
     struct stat status;
     bool ok = false;
@@ -147,7 +160,7 @@ bool trusted_file_read(const char *path, enum trusted_file_kind kind, size_t max
         refuse_call(error, "cannot be looked at");
     } else {
         *ret_stamp = stamp_of(&status);
-        ok = check_status(&status, kind, max_len, error) && read_content(fd, &status, ret_content, error);
+        ok = check_status(&status, kind, also_by, max_len, error) && read_content(fd, &status, ret_content, error);
     }
     cause = errno;
     close(fd);
@@ -172,4 +185,76 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size && time_equal(a->modified, b->modified)
         && time_equal(a->changed, b->changed);
+}
+
+static bool write_fully(int fd, struct slice content)
+{
+    size_t len = 0;
+
+    while (len < content.len) {
+        ssize_t written = write(fd, content.bytes + len, content.len - len);
+
+        if (written < 0 && errno != EINTR)
+            return false;
+        len += written > 0 ? (size_t)written : 0;
+    }
+    return true;
+}
+
+/* A name beside the file that nobody could have foreseen. False with errno. */
+static bool name_beside(const char *path, char beside[PATH_MAX])
+{
+    const char *base = strrchr(path, '/') + 1;
+    uint64_t number;
+
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return false;
+    if (snprintf(beside, PATH_MAX, "%.*s.%s.%016jx", (int)(base - path), path, base, (uintmax_t)number) < PATH_MAX)
+        return true;
+    errno = ENAMETOOLONG;
+    return false;
+}
+
+/* The rename counts when the directory is on the disk; where that cannot be had the new file is there all the same. */
+static void sync_directory(const char *path)
+{
+    char directory[PATH_MAX];
+    int fd;
+
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') + 1 - path), path);
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
+
+bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct slice content,
+                          char error[TRUSTED_FILE_ERROR_MAX])
+{
+    mode_t mode = kind == TRUSTED_SECRET ? 0600 : 0644;
+    char beside[PATH_MAX];
+    bool ok;
+    int fd, cause;
+
+    if (!name_beside(path, beside))
+        return refuse_call(error, "cannot be named anew");
+    fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return refuse_call(error, "no file can be made beside it");
+    /* fchmod(): the umask is the host's. */
+    ok = write_fully(fd, content) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+    cause = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        cause = errno;
+    }
+    if (ok && rename(beside, path) == 0) {
+        sync_directory(path);
+        return true;
+    }
+    errno = ok ? errno : cause;
+    refuse_call(error, "cannot be written anew");
+    unlink(beside);
+    return false;
 }

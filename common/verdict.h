@@ -26,6 +26,7 @@
 #define CHECKS(X) \
   X(CHECK_CONFIGURATION, "configuration", "the configuration, as far as it concerns this login, is sound") \
   X(CHECK_CREDENTIAL,    "credential",    "the service accepts this kind of credential") \
+  X(CHECK_EXCHANGE,      "exchange",      "the tenant service gives a token for the API key") \
   X(CHECK_FORMAT,        "format",        "a JWS in compact serialization, its header without unknown demands") \
   X(CHECK_TENANT,        "tenant",        "exactly one configured tenant is claimed") \
   X(CHECK_HEADER,        "header",        "typ and alg are known and allowed for the tenant") \

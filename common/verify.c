@@ -98,8 +98,20 @@ static bool check_algorithm(struct verdict *verdict, struct verification *v)
     return true;
 }
 
+/* A secret that is there and is kept from this process: latchkeyd may read it. */
+static bool is_elsewhere(const struct verification *v)
+{
+    return v->tenant->jwks == NULL && v->tenant->secret_path != NULL && v->request->elsewhere != NULL
+        && v->tenant->keys_failure.reason == REASON_JWKS_UNAVAILABLE;
+}
+
 static bool find_key(struct verdict *verdict, struct verification *v)
 {
+    if (is_elsewhere(v)) {
+        v->kid = jwt_header(v->jwt)->kid;
+        verdict_detail(verdict, "the secret, which latchkeyd reads");
+        return true;
+    }
     if (v->tenant->jwks == NULL)
         return verdict_reject(verdict, v->tenant->keys_failure.reason, "%s", v->tenant->keys_failure.evidence);
     if (!jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key))
@@ -149,6 +161,7 @@ static void fill_login(const struct verification *v)
 {
     struct login *login = v->login;
 
+    login->credential = v->request->exchange_subject != NULL ? "api_key" : "jwt";
     snprintf(login->tenant, sizeof login->tenant, "%s", v->tenant->id); /* fits: the configuration measured it */
     copy_text(login->subject, v->claims.subject);
     copy_text(login->jti, v->claims.jti);
@@ -204,6 +217,12 @@ static bool check_header(struct verdict *verdict, struct verification *v)
 
 static bool check_signature(struct verdict *verdict, struct verification *v)
 {
+    if (v->key == NULL) {
+        if (!v->request->elsewhere(verdict, v->config, v->tenant, v->token))
+            return false;
+        v->payload = jwt_unverified_payload(v->jwt); /* which latchkeyd has just vouched for */
+        return true;
+    }
     return signature_verify(verdict, v->jwt, v->algorithm, v->key, &v->payload);
 }
 
@@ -212,9 +231,23 @@ static bool read_claims(struct verdict *verdict, struct verification *v)
     return claims_read(verdict, v->payload, &v->tenant->claims, &v->claims);
 }
 
+/* Whose token the tenant service was asked for. */
+static bool check_exchange(struct verdict *verdict, const struct verification *v)
+{
+    const struct verify_request *request = v->request;
+
+    if (request->exchange_tenant != NULL && request->exchange_tenant != v->tenant)
+        return verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "tenant %s instead of %s", v->tenant->id,
+                              request->exchange_tenant->id);
+    if (request->exchange_subject != NULL && !slice_equal_string(v->claims.subject, request->exchange_subject))
+        return verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "subject %.*s instead of %s",
+                              SLICE_ARG(v->claims.subject), request->exchange_subject);
+    return true;
+}
+
 static bool check_binding(struct verdict *verdict, struct verification *v)
 {
-    return claims_check_binding(verdict, &v->claims, &v->tenant->claims);
+    return claims_check_binding(verdict, &v->claims, &v->tenant->claims) && check_exchange(verdict, v);
 }
 
 static bool check_account(struct verdict *verdict, struct verification *v)
@@ -237,27 +270,66 @@ static bool check_service(struct verdict *verdict, struct verification *v)
  * The whole of a verification, in its order. The time comes last of what concerns the token: who reads "expired" learns
  * that all else was right, and somebody with a token that was never good reads nothing.
  */
+enum extent { EXTENT_SIGNATURE, EXTENT_CLAIMS, EXTENT_LOGIN };
+
 static const struct {
+    enum extent extent; /* the least that the step belongs to */
     enum check check;
     bool (*step)(struct verdict *verdict, struct verification *v);
 } steps[] = {
-    { CHECK_FORMAT, parse },
-    { CHECK_TENANT, choose_tenant },
-    { CHECK_HEADER, check_header },
-    { CHECK_KEY, find_key },
-    { CHECK_SIGNATURE, check_signature },
-    { CHECK_CLAIMS, read_claims },
-    { CHECK_BINDING, check_binding },
-    { CHECK_REVOCATION, check_revocation },
-    { CHECK_USER, map_user },
-    { CHECK_ACCOUNT, check_account },
-    { CHECK_TIME, check_time },
-    { CHECK_SERVICE, check_service },
+    { EXTENT_SIGNATURE, CHECK_FORMAT, parse },
+    { EXTENT_SIGNATURE, CHECK_TENANT, choose_tenant },
+    { EXTENT_SIGNATURE, CHECK_HEADER, check_header },
+    { EXTENT_SIGNATURE, CHECK_KEY, find_key },
+    { EXTENT_SIGNATURE, CHECK_SIGNATURE, check_signature },
+    { EXTENT_CLAIMS, CHECK_CLAIMS, read_claims },
+    { EXTENT_CLAIMS, CHECK_BINDING, check_binding },
+    { EXTENT_CLAIMS, CHECK_REVOCATION, check_revocation },
+    { EXTENT_LOGIN, CHECK_USER, map_user },
+    { EXTENT_LOGIN, CHECK_ACCOUNT, check_account },
+    { EXTENT_CLAIMS, CHECK_TIME, check_time },
+    { EXTENT_LOGIN, CHECK_SERVICE, check_service },
 };
+
+static bool run_steps(struct verdict *verdict, struct verification *v, enum extent extent)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        if (steps[i].extent <= extent && (!verdict_check(verdict, steps[i].check) || !steps[i].step(verdict, v)))
+            return false;
+    return true;
+}
 
 static void verification_clear(struct verification *v)
 {
     jwt_free(&v->jwt);
+}
+
+bool verify_signature(struct verdict *verdict, const struct config *config, struct slice token,
+                      const struct tenant **ret_tenant)
+{
+    static const struct verify_request request = { .service = NULL };
+    CLEANUP(verification_clear) struct verification v = { .config = config, .request = &request, .token = token };
+
+    if (!run_steps(verdict, &v, EXTENT_SIGNATURE))
+        return false;
+    *ret_tenant = v.tenant;
+    return true;
+}
+
+bool verify_claims(struct verdict *verdict, const struct config *config, struct slice token, int64_t now,
+                   struct verified_token *ret_token)
+{
+    const struct verify_request request = { .now = now };
+    CLEANUP(verification_clear) struct verification v = { .config = config, .request = &request, .token = token };
+
+    if (!run_steps(verdict, &v, EXTENT_CLAIMS))
+        return false;
+    ret_token->tenant = v.tenant;
+    ret_token->expires = v.claims.expires;
+    copy_text(ret_token->subject, v.claims.subject);
+    return true;
 }
 
 bool verify_token(struct verdict *verdict, const struct config *config, const struct verify_request *request,
@@ -265,10 +337,6 @@ bool verify_token(struct verdict *verdict, const struct config *config, const st
 {
     CLEANUP(verification_clear)
     struct verification v = { .config = config, .request = request, .token = token, .login = ret_login };
-    size_t i;
 
-    for (i = 0; i < sizeof steps / sizeof steps[0]; i++)
-        if (!verdict_check(verdict, steps[i].check) || !steps[i].step(verdict, &v))
-            return false;
-    return verdict_accept(verdict);
+    return run_steps(verdict, &v, EXTENT_LOGIN) && verdict_accept(verdict);
 }

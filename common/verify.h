@@ -14,6 +14,7 @@
 
 /* A verified token and whose it is, for what follows a login. Owns its strings; copy it freely. */
 struct login {
+    const char *credential; /* "jwt", "api_key": what was exchanged for the token; static */
     char tenant[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
     char jti[SUBJECT_MAX + 1]; /* empty: none */
@@ -24,11 +25,20 @@ struct login {
     struct identity identity;
 };
 
+/* Whom to ask about a signature whose key this process may not read: a secret that is root's or latchkeyd's. True when
+ * it holds; else false with the reason. */
+typedef bool verify_elsewhere(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
+                              struct slice token);
+
 struct verify_request {
     const struct service_rules *service;
-    const char *user;  /* the account that the host asks for; NULL: the mapping names it */
-    int64_t now;       /* s since 1970 */
-    bool skip_account; /* do not ask NSS for the mapped user: for benchmarks and fuzzing */
+    const char *user;            /* the account that the host asks for; NULL: the mapping names it */
+    int64_t now;                 /* s since 1970 */
+    bool skip_account;           /* do not ask NSS for the mapped user: for benchmarks and fuzzing */
+    verify_elsewhere *elsewhere; /* NULL: nobody */
+    /* A token that came for an API key must be this one's, and no other; NULL: whoever's it is. */
+    const struct tenant *exchange_tenant;
+    const char *exchange_subject;
 };
 
 /*
@@ -37,6 +47,22 @@ struct verify_request {
  */
 bool verify_service_rules(struct verdict *verdict, const struct service_rules *service, const struct login *login,
                           const struct claims_policy *policy, int64_t now);
+
+/* What a token without a login is good for. */
+struct verified_token {
+    const struct tenant *tenant; /* lent by the configuration */
+    char subject[SUBJECT_MAX + 1];
+    double expires; /* s since 1970 */
+};
+
+/* Does the signature hold? The steps up to there, and no other. False with the reason. */
+bool verify_signature(struct verdict *verdict, const struct config *config, struct slice token,
+                      const struct tenant **ret_tenant);
+
+/* All steps that concern the token alone, and none that concerns this host's users and services. *ret_token is set on
+ * success only. False with the reason. */
+bool verify_claims(struct verdict *verdict, const struct config *config, struct slice token, int64_t now,
+                   struct verified_token *ret_token);
 
 /*
  * Decide about one token. *ret_login is complete on success, and means nothing otherwise.

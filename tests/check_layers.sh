@@ -16,8 +16,8 @@ rows=(
     "cleanup slice secret reason verdict"
     "algorithm base64url json trusted_file"
     "jwt jwks claims identity revocation config/config_file"
-    "signature"
-    "verify"
+    "signature broker_protocol broker_spawn"
+    "verify broker_client"
     "authenticate"
 )
 declare -A rank

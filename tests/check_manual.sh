@@ -36,7 +36,7 @@ int main(void)
 }
 EOF
 # shellcheck disable=SC2046
-${CC:-cc} -std=c11 -D_GNU_SOURCE -Icommon -Ipam '-DLATCHKEY_SYSCONFDIR=""' '-DLATCHKEY_LOCALSTATEDIR=""' \
+${CC:-cc} -std=c11 -D_GNU_SOURCE -Icommon -Ipam '-DLATCHKEY_SYSCONFDIR=""' '-DLATCHKEY_SBINDIR=""' '-DLATCHKEY_LOCALSTATEDIR=""' \
     "$work/names.c" pam/options.c "$build/.libs/libcommon.a" -o "$work/names" \
     $(pkg-config --libs libcrypto json-c libconfuse) -pthread
 "$work/names" >"$work/all"

@@ -1,4 +1,5 @@
 #include "fixture.h"
+#include "broker_double.h"
 
 #include "algorithm.h"
 #include "authenticate.h"
@@ -21,6 +22,9 @@ static const char main_text[] =
     "user \"daemon\" { sub = {\"sub-daemon\", \"sub-second\"} }\n"
     "user \"root\" { sub = {\"sub-root\"} }\n"
     "user \"nobody\" { }\n"
+    "user \"bin\" { sub = {\"sub-bin\"} tenant = {\"t-1\"} api_key = true }\n"
+    "user \"sys\" { sub = {\"sub-sys\"} tenant = {\"t-1\"} }\n"
+    "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n"
     "group \"ops\" { claim = {\"g-ops\"} }\n"
     "service \"both\" { credentials = {\"jwt\", \"api_key\"} }\n"
     "service \"keys-only\" { credentials = {\"api_key\"} }\n"
@@ -207,13 +211,13 @@ static const struct {
       { "ak_live_01", 10 },
       "both",
       CREDENTIAL_OTHER,
-      REASON_BROKER_UNAVAILABLE,
+      REASON_CREDENTIAL_NOT_ALLOWED, /* nobody is named */
       "api_key" },
     { "an API key where nothing else is",
       { "ak_live_01", 10 },
       "keys-only",
       CREDENTIAL_OTHER,
-      REASON_BROKER_UNAVAILABLE,
+      REASON_CREDENTIAL_NOT_ALLOWED,
       "api_key" },
     { "a JWT where none is allowed",
       { "eyJhbGciOiJub25lIn0.e30.AAAA", 28 },
@@ -333,11 +337,11 @@ static void the_checks_begin_with_the_configuration_and_the_credential(void **st
 
     (void)state;
     assert_int_equal(judge(config, "sudo", "daemon", slice_of(token), &outcome), REASON_OK);
-    assert_int_equal(outcome.explanation.count, CHECK_COUNT);
+    assert_int_equal(outcome.explanation.count, CHECK_COUNT - 1); /* nothing is exchanged */
     assert_string_equal(check_name(outcome.explanation.made[0].check), "configuration");
     assert_string_equal(check_name(outcome.explanation.made[1].check), "credential");
     assert_string_equal(check_name(outcome.explanation.made[2].check), "format");
-    assert_string_equal(check_name(outcome.explanation.made[13].check), "service");
+    assert_string_equal(check_name(outcome.explanation.made[CHECK_COUNT - 2].check), "service");
     assert_string_equal(outcome.verdict.credential, "jwt");
     free(token);
     ROW("a credential of the wrong kind ends there");
@@ -416,7 +420,7 @@ static const struct {
     { "no tenant has keys", NULL, false, true, true, REASON_JWKS_UNAVAILABLE, REASON_JWKS_UNAVAILABLE },
     { "the revocation list is loose", NULL, true, false, false, REASON_REVOCATION_UNAVAILABLE,
       REASON_REVOCATION_UNAVAILABLE },
-    { "the service takes API keys only", "keys-only", false, false, false, REASON_BROKER_UNAVAILABLE,
+    { "the service takes API keys only", "keys-only", false, false, false, REASON_UNDECIDED,
       REASON_CREDENTIAL_NOT_ALLOWED },
 };
 
@@ -465,6 +469,244 @@ static void a_service_that_takes_nothing_is_not_possible(void **state)
     verdict = VERDICT_INIT;
     assert_false(authenticate_is_possible(&verdict, &none, "sshd"));
     assert_int_equal(verdict.reason, REASON_CONFIG_INVALID);
+    ROW("nor one for API keys without a tenant service");
+    none = *config;
+    none.tenant_count = 0;
+    none.default_service.credentials = CREDENTIALS_API_KEY;
+    verdict = VERDICT_INIT;
+    assert_false(authenticate_is_possible(&verdict, &none, "sshd"));
+    assert_int_equal(verdict.reason, REASON_CONFIG_INVALID);
+}
+
+#define API_KEY "lk_0123456789abcdefghij"
+
+static struct broker_double broker;
+static struct signer *newest; /* whose key is in the set only after a refresh */
+
+/* What the double answers to an exchange. */
+static void answer_token(const char *token)
+{
+    static char answer[BROKER_MESSAGE_MAX];
+
+    snprintf(answer, sizeof answer, "{\"answer\":\"ok\",\"token\":\"%s\"}", token);
+    broker.answer = answer;
+}
+
+static enum reason exchange_for(const char *service, const char *user, const char *api_key)
+{
+    return judge(config, service, user, slice_of(api_key), &outcome);
+}
+
+/* A token of the account's subject, for which the service gives the key away. */
+static char *exchanged_token(const char *claim, const char *value)
+{
+    const struct member changes[CHANGES_MAX] = { { "sub", "\"sub-bin\"" }, { claim, value } };
+
+    return valid_token(changes);
+}
+
+static void rule_25_an_api_key_opens_the_account_of_its_subject(void **state)
+{
+    char *token = exchanged_token(NULL, NULL);
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    answer_token(token);
+    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_OK);
+    assert_string_equal(broker.question,
+                        "{\"ask\":\"exchange\",\"tenant\":\"t-1\",\"subject\":\"sub-bin\","
+                        "\"api_key\":\"" API_KEY "\"}");
+    assert_string_equal(outcome.verdict.credential, "api_key");
+    assert_string_equal(outcome.verdict.user, "bin");
+    assert_string_equal(outcome.login.credential, "api_key");
+    assert_int_equal(outcome.explanation.count, CHECK_COUNT);
+    assert_string_equal(check_name(outcome.explanation.made[2].check), "exchange");
+    broker_double_stop(&broker);
+    free(token);
+}
+
+static void rule_25_an_api_key_leaves_the_host_only_for_marked_accounts(void **state)
+{
+    static const struct {
+        const char *name, *service, *user, *credential;
+    } cases[] = {
+        { "an account without the mark", "both", "sys", API_KEY },
+        { "an account with several subjects", "both", "daemon", API_KEY },
+        { "root, which is not named for it", "both", "root", API_KEY },
+        { "an account without a block", "both", "games", API_KEY },
+        { "nobody in particular", "both", NULL, API_KEY },
+        { "a service without api_key", NULL, "bin", API_KEY },
+        { "a password that is too short for a key", "both", "bin", "correct-horse" },
+        { "a password with a blank", "both", "bin", "correct horse battery staple" },
+        { "a password with a mark that no key has", "both", "bin", "correct-horse!battery" },
+        { "a key with a line in it", "both", "bin", API_KEY "\r\nX-Other: 1" },
+        { "a token behind its scheme", "both", "bin", "Bearer eyJhbGciOiJFUzI1NiJ9.e30.AAAA" },
+    };
+    size_t i;
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    answer_token("eyJhbGciOiJub25lIn0.e30.AAAA");
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        assert_int_not_equal(exchange_for(cases[i].service, cases[i].user, cases[i].credential), REASON_OK);
+        assert_int_equal(broker.questions, 0);
+    }
+    broker_double_stop(&broker);
+}
+
+static void rule_25_the_exchanged_token_must_verify_and_be_the_accounts(void **state)
+{
+    static const struct {
+        const char *name, *claim, *value;
+        enum reason want;
+    } cases[] = {
+        { "expired", "exp", "999000", REASON_TOKEN_EXPIRED },
+        { "without exp", "exp", NULL, REASON_CLAIM_MISSING },
+    };
+    static const struct {
+        const char *name, *subject;
+    } others[] = {
+        { "of another user", "\"sub-daemon\"" },
+        { "of root", "\"sub-root\"" },
+        { "of nobody here", "\"sub-stranger\"" },
+    };
+    const struct member same_subject[CHANGES_MAX] = { { "sub", "\"sub-bin\"" } };
+    char *token;
+    size_t i;
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        token = exchanged_token(cases[i].claim, cases[i].value);
+        answer_token(token);
+        assert_int_equal(exchange_for("both", "bin", API_KEY), cases[i].want);
+        free(token);
+    }
+    for (i = 0; i < COUNT(others); i++) {
+        const struct member changes[CHANGES_MAX] = { { "sub", others[i].subject } };
+
+        ROW(others[i].name);
+        token = valid_token(changes);
+        answer_token(token);
+        assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_EXCHANGE_MISMATCH);
+        free(token);
+    }
+    ROW("of another tenant of the configuration");
+    token = token_of(keys.secret, "HS256", "k", same_subject);
+    answer_token(token);
+    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_EXCHANGE_MISMATCH);
+    free(token);
+    ROW("unsigned");
+    answer_token("eyJhbGciOiJub25lIn0.e30.AAAA");
+    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_TENANT_UNKNOWN);
+    ROW("no token at all");
+    answer_token("lk_another_api_key_0123456789");
+    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_TOKEN_MALFORMED);
+    broker_double_stop(&broker);
+}
+
+static void what_latchkeyd_refuses_is_refused_for_its_reason(void **state)
+{
+    static const struct {
+        const char *name, *answer;
+        enum reason want;
+    } cases[] = {
+        { "a wrong key", "{\"answer\":\"credential_refused\",\"detail\":\"status 401\"}", REASON_CREDENTIAL_REFUSED },
+        { "no answer of the service", "{\"answer\":\"tenant_unavailable\"}", REASON_TENANT_UNAVAILABLE },
+        { "a success without a token", "{\"answer\":\"ok\"}", REASON_BROKER_UNAVAILABLE },
+        { "a reason that nobody knows", "{\"answer\":\"perhaps\"}", REASON_BROKER_UNAVAILABLE },
+        { "undecided", "{\"answer\":\"undecided\"}", REASON_BROKER_UNAVAILABLE },
+        { "broken JSON", "{\"answer\":\"ok\"", REASON_BROKER_UNAVAILABLE },
+        { "hanging up", NULL, REASON_BROKER_UNAVAILABLE },
+        { "silence", "", REASON_BROKER_UNAVAILABLE },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        broker_double_start(&broker, path_in_directory("broker"));
+        broker.answer = cases[i].answer;
+        assert_int_equal(exchange_for("both", "bin", API_KEY), cases[i].want);
+        assert_int_equal(broker.questions, 1);
+        broker_double_stop(&broker);
+    }
+    ROW("nobody listens, and nobody is started");
+    unlink(path_in_directory("broker"));
+    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_BROKER_UNAVAILABLE);
+}
+
+/* In the double's thread, where cmocka's asserts do not reach. */
+static void put_newest_key(void)
+{
+    struct json *set[] = { signer_jwk(newest, "k-newest", NULL) };
+    char *text = key_set_of(set, 1);
+    int file = open(path_in_directory("rotating.json"), O_WRONLY | O_TRUNC);
+
+    if (file < 0 || write(file, text, strlen(text)) < 0 || close(file) != 0)
+        abort();
+    free(text);
+}
+
+static void rule_21_a_key_that_is_not_in_the_set_is_looked_for_once(void **state)
+{
+    const struct config *rotating;
+    struct json *set[] = { signer_jwk(keys.p256, "k-p256", NULL) };
+    char *token;
+
+    (void)state;
+    newest = signer_generate("ES256", 0);
+    token = token_of(newest, "ES256", "k-newest", NULL);
+    write_key_set("rotating.json", set, 1);
+    rotating = config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/rotating.json\" }\n"
+                         "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+                         "revocation_list = \"~/revoked\"\n"
+                         "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n");
+    broker_double_start(&broker, path_in_directory("broker"));
+    broker.answer = "{\"answer\":\"ok\"}";
+    ROW("the set stays as it was");
+    assert_int_equal(judge(rotating, NULL, NULL, slice_of(token), &outcome), REASON_KEY_UNKNOWN);
+    assert_string_equal(broker.question, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}");
+    assert_int_equal(broker.questions, 1);
+    ROW("latchkeyd puts a new one in its place");
+    broker.before = put_newest_key;
+    assert_int_equal(judge(rotating, NULL, NULL, slice_of(token), &outcome), REASON_OK);
+    assert_int_equal(broker.questions, 2);
+    assert_int_equal(outcome.explanation.count, CHECK_COUNT - 1);
+    broker_double_stop(&broker);
+    config_release(&rotating);
+    signer_free(&newest);
+    free(token);
+}
+
+static void a_secret_that_is_kept_from_us_is_asked_for(void **state)
+{
+    const struct config *kept;
+    char *token = token_of(keys.secret, "HS256", "k", NULL);
+
+    (void)state;
+    kept = config_of("tenant \"t-2\" { url = \"https://auth.example.com\" hmac_secret_file = \"~/kept-secret\" }\n"
+                     "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+                     "revocation_list = \"~/revoked\"\n"
+                     "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n");
+    ROW("nobody is there to ask");
+    unlink(path_in_directory("broker"));
+    assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_JWKS_UNAVAILABLE);
+    broker_double_start(&broker, path_in_directory("broker"));
+    ROW("latchkeyd says that the signature holds");
+    broker.answer = "{\"answer\":\"ok\"}";
+    assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_OK);
+    assert_string_equal(outcome.verdict.user, "daemon");
+    ROW("all else is checked here");
+    assert_int_equal(judge(kept, NULL, "root", slice_of(token), &outcome), REASON_USER_MISMATCH);
+    ROW("latchkeyd says that it does not");
+    broker.answer = "{\"answer\":\"signature_invalid\",\"detail\":\"alg=HS256\"}";
+    assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_SIGNATURE_INVALID);
+    broker_double_stop(&broker);
+    config_release(&kept);
+    free(token);
 }
 
 static const struct config *config_with_list(const char *list, const char *tenant)
@@ -637,6 +879,12 @@ int main(void)
         cmocka_unit_test(the_request_picks_the_rules),
         cmocka_unit_test(it_is_known_beforehand_whether_a_login_is_possible),
         cmocka_unit_test(a_service_that_takes_nothing_is_not_possible),
+        cmocka_unit_test(rule_25_an_api_key_opens_the_account_of_its_subject),
+        cmocka_unit_test(rule_25_an_api_key_leaves_the_host_only_for_marked_accounts),
+        cmocka_unit_test(rule_25_the_exchanged_token_must_verify_and_be_the_accounts),
+        cmocka_unit_test(what_latchkeyd_refuses_is_refused_for_its_reason),
+        cmocka_unit_test(rule_21_a_key_that_is_not_in_the_set_is_looked_for_once),
+        cmocka_unit_test(a_secret_that_is_kept_from_us_is_asked_for),
         cmocka_unit_test(the_account_of_a_login_is_checked_again),
         cmocka_unit_test(whoever_came_by_public_key_is_shut_out_when_revoked),
     };

@@ -167,7 +167,7 @@ static void what_is_said_is_kept(void **state)
                  " issuer = \"\" audience = {}\n algorithms = {\"PS512\", \"EdDSA\"}\n type = \"at+jwt\"\n"
                  " azp = {\"p\"} scope = {\"a\", \"b\"} subject_claim = \"oid\" groups_claim = \"roles\"\n}\n"
                  "tenant \"t2\" { " PLAIN " }\n"
-                 "user \"alice\" { sub = {\"s1\", \"s 2\"} }\nuser \"bob\" { sub = {} api_key = true }\n"
+                 "user \"alice\" { sub = {\"s1\", \"s 2\"} }\nuser \"bob\" { sub = {\"s3\"} api_key = true }\n"
                  "map { claim = \"email\" pattern = \"^([a-z]+)@example\\\\.com$\" }\n"
                  "map { claim = \"name\" pattern = '^([a-z]+)\\.x$' }\n"
                  "group \"ops\" { claim = {\"g1\"} session = true }\ngroup \"svc\" { claim = {} }\n");
@@ -188,7 +188,7 @@ static void what_is_said_is_kept(void **state)
     assert_null(config->tenants[1].claims.tenant_claim);
     assert_int_equal(config->identity.user_count, 2);
     assert_string_equal(config->identity.users[0].subjects.items[1], "s 2");
-    assert_int_equal(config->identity.users[1].subjects.count, 0);
+    assert_int_equal(config->identity.users[1].subjects.count, 1);
     assert_true(config->identity.users[1].api_key);
     assert_string_equal(config->identity.maps[0].pattern, "^([a-z]+)@example\\.com$");
     assert_string_equal(config->identity.maps[1].pattern, "^([a-z]+)\\.x$");
@@ -991,6 +991,20 @@ static void the_option_names_are_these(void **state)
         "service.credentials",
         "service.require_group",
         "service.max_age",
+        "tenant.ca_file",
+        "tenant.api_key_characters",
+        "tenant.api_key_min",
+        "tenant.api_key_max",
+        "broker",
+        "broker.socket",
+        "broker.program",
+        "broker.user",
+        "broker.allow",
+        "broker.timeout",
+        "broker.api_key_cache",
+        "broker.peer_rate",
+        "broker.rate",
+        "broker.refresh",
     };
     const char *const *names = config_option_names();
     size_t count = 0, i;

@@ -140,7 +140,7 @@ static const char *refusal(const char *path, enum trusted_file_kind kind, size_t
     unsigned before = open_descriptors();
 
     error[0] = '\0';
-    if (trusted_file_read(path, kind, max_len, &content, &stamp, error)) {
+    if (trusted_file_read(path, kind, NULL, max_len, &content, &stamp, error)) {
         secret_clear(&content);
         return "is accepted";
     }
@@ -158,7 +158,7 @@ static int cause_of(const char *path, size_t max_len)
     char error[TRUSTED_FILE_ERROR_MAX];
 
     errno = ERANGE;
-    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, max_len, &content, &stamp, error));
+    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, NULL, max_len, &content, &stamp, error));
     return errno;
 }
 
@@ -169,7 +169,7 @@ static void assert_content(const char *path, enum trusted_file_kind kind, size_t
     char error[TRUSTED_FILE_ERROR_MAX];
     unsigned before = open_descriptors();
 
-    if (!trusted_file_read(path, kind, max_len, &content, &stamp, error))
+    if (!trusted_file_read(path, kind, NULL, max_len, &content, &stamp, error))
         fail_msg("%s %s", path, error);
     assert_int_equal(content.len, want.len);
     assert_memory_equal(content.bytes, want.bytes, want.len);
@@ -274,16 +274,16 @@ static int reads_of_nobody(void)
 
     if (seteuid(NOBODY) != 0)
         return 1;
-    if (!trusted_file_read(path_of("of-nobody"), TRUSTED_SECRET, 10, &content, &stamp, error))
+    if (!trusted_file_read(path_of("of-nobody"), TRUSTED_SECRET, NULL, 10, &content, &stamp, error))
         return 2;
     secret_clear(&content);
-    if (!trusted_file_read(path_of("of-root"), TRUSTED_PUBLIC, 10, &content, &stamp, error))
+    if (!trusted_file_read(path_of("of-root"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error))
         return 3;
     secret_clear(&content);
-    if (trusted_file_read(path_of("of-other"), TRUSTED_PUBLIC, 10, &content, &stamp, error)
+    if (trusted_file_read(path_of("of-other"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error)
         || strcmp(error, "is owned by uid 12345, neither by root nor by the running user") != 0)
         return 4;
-    if (trusted_file_read(path_of("of-root-alone"), TRUSTED_PUBLIC, 10, &content, &stamp, error)
+    if (trusted_file_read(path_of("of-root-alone"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error)
         || strcmp(error, "cannot be opened: Permission denied") != 0 || stamp.inode == 0)
         return 5;
     return 0;
@@ -516,7 +516,7 @@ static void a_file_that_is_replaced_while_it_is_read_is_as_good_as_before(void *
     (void)state;
     fate.before_read = replace_it;
     ROW("the old content");
-    assert_true(trusted_file_read(path, TRUSTED_PUBLIC, 1000, &content, &stamp, error));
+    assert_true(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 1000, &content, &stamp, error));
     assert_int_equal(content.len, 10);
     assert_memory_equal(content.bytes, "0123456789", 10);
     secret_clear(&content);
@@ -640,7 +640,7 @@ static struct file_stamp stamp_of_refused(const char *path)
     char error[TRUSTED_FILE_ERROR_MAX];
 
     memset(&stamp, 0xff, sizeof stamp);
-    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, 10, &content, &stamp, error));
+    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error));
     return stamp;
 }
 

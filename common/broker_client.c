@@ -1,0 +1,191 @@
+#include "broker_client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker_spawn.h"
+#include "cleanup.h"
+#include "clock.h"
+
+#define RETRY_MS 10 /* between two tries to connect to a latchkeyd that has no room for us just now */
+
+static bool refuse_errno(struct verdict *verdict, const char *what)
+{
+    enum reason reason = errno == ENOMEM || errno == ENOBUFS ? REASON_OUT_OF_MEMORY : REASON_BROKER_UNAVAILABLE;
+
+    if (errno == EMFILE || errno == ENFILE)
+        reason = REASON_SYSTEM_ERROR;
+    return verdict_reject(verdict, reason, "%s: %s", what,
+                          strerrordesc_np(errno) != NULL ? strerrordesc_np(errno) : "unknown error");
+}
+
+/* Until the socket is ready or the deadline has passed. False with the refusal. */
+static bool wait_for(struct verdict *verdict, int socket, short events, int64_t deadline_ms)
+{
+    struct pollfd wanted = { .fd = socket, .events = events };
+    int ready;
+
+    do {
+        int64_t left = deadline_ms - clock_ms();
+
+        ready = poll(&wanted, 1, left > 0 ? (int)left : 0);
+    } while (ready < 0 && errno == EINTR);
+    if (ready < 0)
+        return refuse_errno(verdict, "poll");
+    return ready > 0 || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd did not answer in time");
+}
+
+/* Who began to listen: with a socket that systemd hands over that is root, whoever latchkeyd runs as. */
+static bool check_listener(struct verdict *verdict, const struct config *config, int socket)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    struct passwd entry, *found = NULL;
+    char room[16384];
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+        return refuse_errno(verdict, "SO_PEERCRED");
+    if (peer.uid == 0 || peer.uid == geteuid())
+        return true;
+    if (getpwnam_r(config->broker.user, &entry, room, sizeof room, &found) == 0 && found != NULL
+        && found->pw_uid == peer.uid)
+        return true;
+    return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+                          "uid %ju listens on the socket, and is neither root nor %s", (uintmax_t)peer.uid,
+                          config->broker.user);
+}
+
+/* A socket, -1 when nobody listens there, or -2 with the refusal. */
+static int connect_to(struct verdict *verdict, const struct config *config, const char *path, int64_t deadline_ms)
+{
+    const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
+
+    if (fd < 0) {
+        refuse_errno(verdict, "socket");
+        return -2;
+    }
+    memcpy(address.sun_path, path, strlen(path)); /* fits: the configuration measured it */
+    /* A full backlog says EAGAIN, and poll(2) does not tell when there is room again. */
+    while ((error = connect(fd, (const struct sockaddr *)&address, sizeof address)) != 0
+           && (errno == EAGAIN || errno == EINTR) && clock_ms() < deadline_ms)
+        nanosleep(&pause, NULL);
+    if (error == 0 && check_listener(verdict, config, fd))
+        return fd;
+    if (error != 0 && errno != ENOENT && errno != ECONNREFUSED && errno != ENOTDIR)
+        refuse_errno(verdict, path);
+    close(fd);
+    return verdict->reason == REASON_UNDECIDED ? -1 : -2;
+}
+
+static bool send_question(struct verdict *verdict, int socket, struct slice text, int64_t deadline_ms)
+{
+    for (;;) {
+        if (send(socket, text.bytes, text.len, MSG_NOSIGNAL) == (ssize_t)text.len)
+            return true;
+        if (errno != EAGAIN && errno != EINTR)
+            return refuse_errno(verdict, "send");
+        if (!wait_for(verdict, socket, POLLOUT, deadline_ms))
+            return false;
+    }
+}
+
+static bool receive_answer(struct verdict *verdict, int socket, struct secret *ret_text, int64_t deadline_ms)
+{
+    struct secret text = { malloc(BROKER_MESSAGE_MAX), BROKER_MESSAGE_MAX };
+    ssize_t got = -1;
+
+    if (text.bytes == NULL)
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the answer of latchkeyd");
+    while (wait_for(verdict, socket, POLLIN, deadline_ms)) {
+        got = recv(socket, text.bytes, text.len, 0);
+        if (got >= 0 || (errno != EAGAIN && errno != EINTR))
+            break;
+    }
+    if (got > 0) {
+        text.len = (size_t)got;
+        *ret_text = text;
+        return true;
+    }
+    text.len = 0;
+    secret_clear(&text);
+    if (got == 0)
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd hung up without an answer");
+    return verdict->reason != REASON_UNDECIDED ? false : refuse_errno(verdict, "recv");
+}
+
+void broker_reply_clear(struct broker_reply *reply)
+{
+    json_free(&reply->json);
+    secret_clear(&reply->text);
+    reply->answer = (struct broker_answer){ .reason = REASON_UNDECIDED };
+}
+
+/* One question and one answer on a connected socket. */
+static bool converse(struct verdict *verdict, int socket, const struct broker_question *question, struct slice text,
+                     int64_t deadline_ms, struct broker_reply *ret_reply)
+{
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    const char *error;
+
+    if (!send_question(verdict, socket, text, deadline_ms)
+        || !receive_answer(verdict, socket, &reply.text, deadline_ms))
+        return false;
+    if (!broker_answer_read(question->ask, (struct slice){ reply.text.bytes, reply.text.len }, &reply.json,
+                            &reply.answer, &error))
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the answer of latchkeyd: %s", error);
+    if (reply.answer.reason != REASON_OK)
+        return verdict_reject(verdict, reply.answer.reason, "%s", reply.answer.detail);
+    *ret_reply = reply;
+    reply = (struct broker_reply){ .json = NULL };
+    return true;
+}
+
+static bool ask_child(struct verdict *verdict, const struct config *config, const struct broker_question *question,
+                      struct slice text, int64_t deadline_ms, struct broker_reply *ret_reply)
+{
+    struct broker_child child;
+    bool ok;
+
+    if (question->ask != BROKER_EXCHANGE || config->broker.program == NULL)
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "nobody listens on %s",
+                              config->broker.sockets.items[0]);
+    if (!broker_spawn(verdict, config->broker.program, config->path, &child))
+        return false;
+    ok = converse(verdict, child.socket, question, text, deadline_ms, ret_reply);
+    broker_spawn_end(&child);
+    return ok;
+}
+
+bool broker_ask(struct verdict *verdict, const struct config *config, const struct broker_question *question,
+                struct broker_reply *ret_reply)
+{
+    const int64_t deadline_ms = clock_ms() + config->broker.timeout * 1000;
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    size_t i;
+    bool ok;
+
+    if (!broker_question_write(question, &text))
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the question to latchkeyd");
+    for (i = 0; i < config->broker.sockets.count; i++) {
+        int fd = connect_to(verdict, config, config->broker.sockets.items[i], deadline_ms);
+
+        if (fd == -2)
+            return false;
+        if (fd < 0)
+            continue;
+        ok = converse(verdict, fd, question, (struct slice){ text.bytes, text.len }, deadline_ms, ret_reply);
+        close(fd);
+        return ok;
+    }
+    return ask_child(verdict, config, question, (struct slice){ text.bytes, text.len }, deadline_ms, ret_reply);
+}

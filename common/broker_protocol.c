@@ -1,0 +1,227 @@
+#include "broker_protocol.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+/* What a question of each kind must bring. */
+static const struct ask_row {
+    const char *name;
+    bool has_tenant;
+    bool has_subject;
+    const char *secret; /* the member that holds it; NULL: none */
+} asks[] = {
+    [BROKER_EXCHANGE] = { "exchange", true, true, "api_key" },
+    [BROKER_REFRESH] = { "refresh", true, false, NULL },
+    [BROKER_SIGNATURE] = { "signature", true, false, "token" },
+    [BROKER_STATUS] = { "status", false, false, NULL },
+};
+#define ASK_COUNT (sizeof asks / sizeof asks[0])
+
+const char *broker_ask_name(enum broker_ask ask)
+{
+    return asks[ask].name;
+}
+
+/* 1 … max bytes without control bytes. */
+static bool is_text(struct slice value, size_t max)
+{
+    return value.len > 0 && value.len <= max && slice_is_utf8(value) && !slice_has_control(value);
+}
+
+/* What stands in a JSON string, and in a header, as it is. */
+static bool is_plain(struct slice value)
+{
+    size_t i;
+
+    for (i = 0; i < value.len; i++)
+        if (value.bytes[i] <= ' ' || value.bytes[i] > '~' || value.bytes[i] == '"' || value.bytes[i] == '\\')
+            return false;
+    return value.len > 0;
+}
+
+/* NULL, or what is wrong with the question. */
+static const char *find_fault(const struct broker_question *question)
+{
+    const struct ask_row *row = &asks[question->ask];
+
+    if (row->has_tenant && !is_text(question->tenant, FACT_MAX - 1))
+        return "no tenant, or none that could be";
+    if (row->has_subject && !is_text(question->subject, SUBJECT_MAX))
+        return "no subject, or none that could be";
+    if (row->secret != NULL && !is_plain(question->secret))
+        return "no credential, or none that could be";
+    return NULL;
+}
+
+static void put(char **at, struct slice bytes)
+{
+    if (bytes.len > 0)
+        memcpy(*at, bytes.bytes, bytes.len);
+    *at += bytes.len;
+}
+
+/* `object`, with one more member behind the others whose value is written as it is: `"name":` open value close. */
+static bool splice(struct json *object, const char *name, const char *quote, struct slice value,
+                   struct secret *ret_text)
+{
+    struct slice text = slice_of(json_print(object, false));
+    struct secret room = { NULL, 0 };
+    char *at;
+
+    if (text.len == 0)
+        return false;
+    if (name == NULL)
+        return text.len <= BROKER_MESSAGE_MAX && secret_copy(text, ret_text);
+    room.len = text.len + strlen(",\"\":") + strlen(name) + 2 * strlen(quote) + value.len;
+    if (room.len > BROKER_MESSAGE_MAX || (room.bytes = malloc(room.len)) == NULL)
+        return false;
+    at = room.bytes;
+    put(&at, (struct slice){ text.bytes, text.len - 1 });
+    put(&at, slice_of(",\""));
+    put(&at, slice_of(name));
+    put(&at, slice_of("\":"));
+    put(&at, slice_of(quote));
+    put(&at, value);
+    put(&at, slice_of(quote));
+    put(&at, slice_of("}"));
+    *ret_text = room;
+    return true;
+}
+
+bool broker_question_write(const struct broker_question *question, struct secret *ret_text)
+{
+    const struct ask_row *row = &asks[question->ask];
+    CLEANUP(json_free) struct json *object = json_new_object();
+
+    return object != NULL && find_fault(question) == NULL
+        && json_add(object, "ask", json_new_string(slice_of(row->name)))
+        && (!row->has_tenant || json_add(object, "tenant", json_new_string(question->tenant)))
+        && (!row->has_subject || json_add(object, "subject", json_new_string(question->subject)))
+        && splice(object, row->secret, "\"", question->secret, ret_text);
+}
+
+static bool find_ask(struct slice name, enum broker_ask *ret)
+{
+    size_t i;
+
+    for (i = 0; i < ASK_COUNT; i++)
+        if (slice_equal_string(name, asks[i].name)) {
+            *ret = (enum broker_ask)i;
+            return true;
+        }
+    return false;
+}
+
+/* A member that is there and no string reads like one that is absent: find_fault() says which is missed. */
+static struct slice text_member(const struct json *object, const char *name)
+{
+    struct slice value = { NULL, 0 };
+
+    json_string(json_member(object, name), &value);
+    return value;
+}
+
+/* An object, and nothing else. */
+static bool parse_object(struct slice text, struct json **ret_json, const char **ret_error)
+{
+    if (text.len > BROKER_MESSAGE_MAX) {
+        *ret_error = "longer than any message";
+        return false;
+    }
+    if (!json_parse(text, ret_json, ret_error))
+        return false;
+    if (json_type_of(*ret_json) == JSON_OBJECT)
+        return true;
+    json_free(ret_json);
+    *ret_error = "no JSON object";
+    return false;
+}
+
+bool broker_question_read(struct slice text, struct json **ret_json, struct broker_question *ret_question,
+                          const char **ret_error)
+{
+    CLEANUP(json_free) struct json *json = NULL;
+    struct broker_question question = { .ask = BROKER_STATUS };
+    const struct ask_row *row;
+
+    if (!parse_object(text, &json, ret_error))
+        return false;
+    if (!find_ask(text_member(json, "ask"), &question.ask)) {
+        *ret_error = "asks for nothing that is known";
+        return false;
+    }
+    row = &asks[question.ask];
+    if (row->has_tenant)
+        question.tenant = text_member(json, "tenant");
+    if (row->has_subject)
+        question.subject = text_member(json, "subject");
+    if (row->secret != NULL)
+        question.secret = text_member(json, row->secret);
+    *ret_error = find_fault(&question);
+    if (*ret_error != NULL)
+        return false;
+    *ret_question = question;
+    *ret_json = json;
+    json = NULL;
+    return true;
+}
+
+bool broker_answer_write(const struct broker_answer *answer, struct json *status, struct secret *ret_text)
+{
+    CLEANUP(json_free) struct json *object = json_new_object();
+
+    if (object == NULL || !json_add(object, "answer", json_new_string(slice_of(reason_name(answer->reason)))))
+        return false;
+    if (answer->reason != REASON_OK)
+        return json_add(object, "detail", json_new_string(slice_of(answer->detail)))
+            && splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
+    if (status != NULL)
+        return splice(object, "status", "", slice_of(json_print(status, false)), ret_text);
+    if (answer->token.len > 0)
+        return is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
+    return splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
+}
+
+/* NULL, or what a success lacks. */
+static const char *find_lack(enum broker_ask ask, const struct broker_answer *answer)
+{
+    if (ask == BROKER_EXCHANGE && !is_plain(answer->token))
+        return "no token in the answer";
+    if (ask == BROKER_STATUS && json_type_of(answer->status) != JSON_OBJECT)
+        return "no status in the answer";
+    return NULL;
+}
+
+bool broker_answer_read(enum broker_ask ask, struct slice text, struct json **ret_json,
+                        struct broker_answer *ret_answer, const char **ret_error)
+{
+    CLEANUP(json_free) struct json *json = NULL;
+    struct broker_answer answer = { .reason = REASON_UNDECIDED };
+    struct slice name;
+
+    if (!parse_object(text, &json, ret_error))
+        return false;
+    name = text_member(json, "answer");
+    /* json.c ends strings with a NUL that is not counted. */
+    if (name.len > 0 && strlen(name.bytes) == name.len)
+        answer.reason = reason_find(name.bytes);
+    if (answer.reason == REASON_UNDECIDED) {
+        *ret_error = "no known answer";
+        return false;
+    }
+    if (answer.reason == REASON_OK) {
+        answer.token = text_member(json, "token");
+        answer.status = json_member(json, "status");
+        *ret_error = find_lack(ask, &answer);
+        if (*ret_error != NULL)
+            return false;
+    } else {
+        verdict_fact(answer.detail, sizeof answer.detail, text_member(json, "detail"));
+    }
+    *ret_answer = answer;
+    *ret_json = json;
+    json = NULL;
+    return true;
+}
