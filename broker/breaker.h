@@ -1,0 +1,30 @@
+/*
+ * A tenant service that is down is not asked by every login: after several failures in a row the answer is
+ * "unavailable" at once for a while, then one question tries whether it is back.
+ */
+#ifndef LATCHKEY_BREAKER_H
+#define LATCHKEY_BREAKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BREAKER_FAILURES 5     /* in a row */
+#define BREAKER_OPEN_MS  10000 /* or as long as the service says in Retry-After */
+#define BREAKER_MAX_MS   60000
+
+/* Zero-initialise. Times are those of clock_ms(). */
+struct breaker {
+    unsigned failures;
+    int64_t closed_from_ms; /* while it is open: when the next question may pass */
+    bool is_tried;          /* the one question is under way */
+};
+
+/* Whether a question may pass now. If it may, breaker_tell() is due with its outcome. */
+bool breaker_passes(struct breaker *breaker, int64_t now_ms);
+
+/* What became of a question. retry_after: s that the service asks to be spared; -1: it said nothing. */
+void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, int64_t now_ms);
+
+bool breaker_is_open(const struct breaker *breaker);
+
+#endif

@@ -1,0 +1,233 @@
+#include "exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "tenant.h"
+#include "verify.h"
+
+struct tenant_state {
+    char id[FACT_MAX];
+    struct breaker breaker;
+};
+
+struct exchange {
+    struct http *http;
+    struct cache *cache;
+    struct tenant_state tenants[CONFIG_TENANTS_MAX];
+    size_t tenant_count;
+};
+
+/* A question that the tenant service was asked. Of the API key it holds nothing but the cache's hash. */
+struct job {
+    struct exchange *exchange;
+    const struct config *config; /* held */
+    char tenant_id[FACT_MAX];
+    char subject[SUBJECT_MAX + 1];
+    bool is_cacheable;
+    struct cache_key key;
+    exchange_done *done;
+    void *context;
+};
+
+struct exchange *exchange_new(struct http *http)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+
+    if (exchange == NULL)
+        return NULL;
+    exchange->http = http;
+    exchange->cache = cache_new();
+    if (exchange->cache == NULL)
+        exchange_free(&exchange);
+    return exchange;
+}
+
+void exchange_free(struct exchange **exchange)
+{
+    if (exchange == NULL || *exchange == NULL)
+        return;
+    cache_free(&(*exchange)->cache);
+    free(*exchange);
+    *exchange = NULL;
+}
+
+/* Never NULL: there is room for all tenants of a configuration, and exchange_reset() forgets those of another one. */
+static struct breaker *breaker_of(struct exchange *exchange, const char *tenant_id)
+{
+    size_t i;
+
+    for (i = 0; i < exchange->tenant_count; i++)
+        if (strcmp(exchange->tenants[i].id, tenant_id) == 0)
+            return &exchange->tenants[i].breaker;
+    if (exchange->tenant_count == CONFIG_TENANTS_MAX)
+        exchange->tenant_count = 0;
+    exchange->tenants[exchange->tenant_count] = (struct tenant_state){ .id = "" };
+    snprintf(exchange->tenants[exchange->tenant_count].id, FACT_MAX, "%s", tenant_id);
+    return &exchange->tenants[exchange->tenant_count++].breaker;
+}
+
+static void answer_refusal(exchange_done *done, void *context, const struct verdict *verdict)
+{
+    struct broker_answer answer = { .reason = verdict->reason };
+
+    snprintf(answer.detail, sizeof answer.detail, "%s", verdict->evidence);
+    done(context, &answer);
+}
+
+static void answer_token(exchange_done *done, void *context, struct slice token)
+{
+    const struct broker_answer answer = { .reason = REASON_OK, .token = token };
+
+    done(context, &answer);
+}
+
+/* Only what verifies is kept, and no longer than it lives. */
+static void keep(struct job *job, struct slice token)
+{
+    const int64_t now = time(NULL);
+    struct verdict verdict = VERDICT_INIT;
+    struct verified_token verified;
+    double lifetime;
+
+    if (!job->is_cacheable || !verify_claims(&verdict, job->config, token, now, &verified)
+        || strcmp(verified.tenant->id, job->tenant_id) != 0 || strcmp(verified.subject, job->subject) != 0)
+        return;
+    lifetime = verified.expires - (double)now; /* the leeway is for clocks that differ, not for us */
+    if (lifetime > (double)job->config->broker.api_key_cache)
+        lifetime = (double)job->config->broker.api_key_cache;
+    if (lifetime > 0)
+        cache_put(job->exchange->cache, &job->key, token, clock_ms() + (int64_t)(lifetime * 1000));
+}
+
+static void job_free(struct job *job)
+{
+    config_release(&job->config);
+    free(job);
+}
+
+/* Down, or not itself: what a login would have to wait for in vain. A 404 is a service that is there. */
+static bool is_up(const struct http_reply *reply)
+{
+    return reply->arrived && reply->status < 500 && reply->status != 429;
+}
+
+static void arrived(void *context, struct http_reply *reply)
+{
+    struct job *job = context;
+    CLEANUP(secret_clear) struct secret token = { NULL, 0 };
+    struct verdict verdict = VERDICT_INIT;
+
+    breaker_tell(breaker_of(job->exchange, job->tenant_id), is_up(reply), is_up(reply) ? -1 : reply->retry_after,
+                 clock_ms());
+    if (tenant_exchange_read(&verdict, reply, &token)) {
+        keep(job, (struct slice){ token.bytes, token.len });
+        answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
+    } else {
+        answer_refusal(job->done, job->context, &verdict);
+    }
+    job_free(job);
+}
+
+static struct job *job_new(struct exchange *exchange, const struct config *config,
+                           const struct broker_question *question, exchange_done *done, void *context)
+{
+    struct job *job = calloc(1, sizeof *job);
+
+    if (job == NULL)
+        return NULL;
+    job->exchange = exchange;
+    job->config = config_hold(config);
+    snprintf(job->tenant_id, sizeof job->tenant_id, "%.*s", SLICE_ARG(question->tenant));
+    snprintf(job->subject, sizeof job->subject, "%.*s", SLICE_ARG(question->subject));
+    job->done = done;
+    job->context = context;
+    return job;
+}
+
+/* Whatever the peer says, only what could be a key of the tenant goes to its service. */
+static const struct tenant *find_tenant(struct verdict *verdict, const struct config *config,
+                                        const struct broker_question *question)
+{
+    const struct tenant *tenant = config_tenant(config, question->tenant);
+
+    if (tenant == NULL)
+        verdict_reject(verdict, REASON_TENANT_UNKNOWN, "latchkeyd's configuration has no such tenant");
+    else if (!config_is_api_key(tenant, question->secret))
+        verdict_reject(verdict, REASON_CREDENTIAL_REFUSED, "not in the form of an API key");
+    else
+        return tenant;
+    return NULL;
+}
+
+static bool start(struct verdict *verdict, struct job *job, const struct tenant *tenant,
+                  const struct broker_question *question, int timeout_ms)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    struct breaker *breaker = breaker_of(job->exchange, tenant->id);
+
+    if (!tenant_exchange_request(verdict, tenant, question->subject, question->secret, timeout_ms, &request))
+        return false;
+    if (!breaker_passes(breaker, clock_ms()))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
+                              "it failed %u times in a row, and is not asked for now", breaker->failures);
+    if (http_start(job->exchange->http, &request.http, arrived, job))
+        return true;
+    breaker_tell(breaker, false, -1, clock_ms());
+    return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");
+}
+
+void exchange_ask(struct exchange *exchange, const struct config *config, const struct broker_question *question,
+                  int timeout_ms, exchange_done *done, void *context)
+{
+    struct verdict verdict = VERDICT_INIT;
+    const struct tenant *tenant = find_tenant(&verdict, config, question);
+    struct job *job = tenant != NULL ? job_new(exchange, config, question, done, context) : NULL;
+    struct slice token;
+
+    if (tenant != NULL && job == NULL)
+        verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "a question to the tenant service");
+    if (job != NULL && config->broker.api_key_cache > 0)
+        job->is_cacheable =
+            cache_key_of(exchange->cache, question->tenant, question->subject, question->secret, &job->key);
+    if (job != NULL && job->is_cacheable && cache_find(exchange->cache, &job->key, clock_ms(), &token)) {
+        answer_token(done, context, token);
+        job_free(job);
+        return;
+    }
+    if (job != NULL && start(&verdict, job, tenant, question, timeout_ms))
+        return;
+    answer_refusal(done, context, &verdict);
+    if (job != NULL)
+        job_free(job);
+}
+
+void exchange_sweep(struct exchange *exchange)
+{
+    cache_sweep(exchange->cache, clock_ms());
+}
+
+void exchange_reset(struct exchange *exchange)
+{
+    cache_sweep(exchange->cache, INT64_MAX);
+    exchange->tenant_count = 0;
+}
+
+struct cache_counts exchange_cache_counts(const struct exchange *exchange)
+{
+    return cache_counts(exchange->cache);
+}
+
+struct breaker exchange_breaker(const struct exchange *exchange, const char *tenant_id)
+{
+    size_t i;
+
+    for (i = 0; i < exchange->tenant_count; i++)
+        if (strcmp(exchange->tenants[i].id, tenant_id) == 0)
+            return exchange->tenants[i].breaker;
+    return (struct breaker){ .failures = 0 };
+}

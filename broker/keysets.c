@@ -1,0 +1,231 @@
+#include "keysets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cleanup.h"
+#include "clock.h"
+
+#define WAITERS_MAX        256
+#define FIRST_RETRY_MS     30000 /* after a failure; doubled until it is the interval */
+#define FIRST_LOOK_MS      2000  /* after the start, at most: hosts that boot together do not all ask at once */
+#define REFRESH_TIMEOUT_MS 10000
+#define IDLE_MS            3600000
+
+struct keyset {
+    struct keysets *all;
+    char tenant_id[FACT_MAX];
+    struct key_source source;
+    int64_t due_ms;
+    int64_t retry_ms;       /* the pause after the next failure */
+    int64_t out_of_turn_ms; /* when the last look out of turn began; 0: never */
+    int64_t interval_ms;
+    bool is_under_way;
+    struct keyset_status status;
+    struct {
+        keysets_done *done;
+        void *context;
+    } waiters[WAITERS_MAX];
+    size_t waiter_count;
+};
+
+struct keysets {
+    struct http *http;
+    keysets_log *log;
+    struct keyset *sets[CONFIG_TENANTS_MAX]; /* each allocated, since a look that is under way points to it */
+    size_t count;
+};
+
+struct keysets *keysets_new(struct http *http, keysets_log *log)
+{
+    struct keysets *keysets = calloc(1, sizeof *keysets);
+
+    if (keysets != NULL)
+        *keysets = (struct keysets){ .http = http, .log = log };
+    return keysets;
+}
+
+void keysets_free(struct keysets **keysets)
+{
+    size_t i;
+
+    if (keysets == NULL || *keysets == NULL)
+        return;
+    for (i = 0; i < (*keysets)->count; i++)
+        free((*keysets)->sets[i]);
+    free(*keysets);
+    *keysets = NULL;
+}
+
+/* 0 … max - 1. */
+static int64_t random_below(int64_t max)
+{
+    uint32_t number = 0;
+
+    /* Without randomness everybody comes at the same time, which is no harm of ours. */
+    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
+        number = 0;
+    return max > 0 ? number % max : 0;
+}
+
+/* Hosts that were set up together drift apart. */
+static int64_t with_jitter(int64_t ms)
+{
+    return ms - ms / 10 + random_below(ms / 5 + 1);
+}
+
+static struct keyset *find(const struct keysets *keysets, struct slice tenant_id)
+{
+    size_t i;
+
+    for (i = 0; i < keysets->count; i++)
+        if (slice_equal_string(tenant_id, keysets->sets[i]->tenant_id))
+            return keysets->sets[i];
+    return NULL;
+}
+
+static bool has_keyset(const struct tenant *tenant)
+{
+    return tenant != NULL && tenant->keys_path != NULL && tenant->discovery != NULL;
+}
+
+static void add(struct keysets *keysets, const struct tenant *tenant)
+{
+    struct keyset *set = calloc(1, sizeof *set);
+
+    if (set == NULL)
+        return; /* the next configuration, or a login that asks, tries again */
+    set->all = keysets;
+    snprintf(set->tenant_id, sizeof set->tenant_id, "%s", tenant->id);
+    set->status.tenant_id = set->tenant_id;
+    set->retry_ms = FIRST_RETRY_MS;
+    set->due_ms = clock_ms() + random_below(FIRST_LOOK_MS);
+    keysets->sets[keysets->count++] = set;
+}
+
+void keysets_configure(struct keysets *keysets, const struct config *config)
+{
+    size_t i, kept = 0;
+
+    for (i = 0; i < keysets->count; i++) {
+        struct keyset *set = keysets->sets[i];
+
+        if (set->is_under_way || has_keyset(config_tenant(config, slice_of(set->tenant_id))))
+            keysets->sets[kept++] = set;
+        else
+            free(set);
+    }
+    keysets->count = kept;
+    for (i = 0; i < config->tenant_count && keysets->count < CONFIG_TENANTS_MAX; i++)
+        if (has_keyset(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
+            add(keysets, &config->tenants[i]);
+    for (i = 0; i < keysets->count; i++)
+        keysets->sets[i]->interval_ms = config->broker.refresh * 1000;
+}
+
+static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)
+{
+    struct broker_answer reply = { .reason = reason };
+
+    snprintf(reply.detail, sizeof reply.detail, "%s", detail);
+    done(context, &reply);
+}
+
+static void schedule(struct keyset *set, enum key_refresh_result result)
+{
+    if (result != KEY_REFRESH_FAILED) {
+        set->retry_ms = FIRST_RETRY_MS;
+        set->due_ms = clock_ms() + with_jitter(set->interval_ms);
+        return;
+    }
+    set->due_ms = clock_ms() + with_jitter(set->retry_ms);
+    set->retry_ms = set->retry_ms * 2 < set->interval_ms ? set->retry_ms * 2 : set->interval_ms;
+}
+
+static void looked(struct keyset *set, enum key_refresh_result result, const struct verdict *verdict)
+{
+    size_t count = set->waiter_count, i;
+
+    set->is_under_way = false;
+    set->waiter_count = 0;
+    set->status.looked_at = time(NULL);
+    set->status.result = result;
+    snprintf(set->status.failure, sizeof set->status.failure, "%s", verdict->evidence);
+    schedule(set, result);
+    set->all->log(set->tenant_id, result, verdict);
+    for (i = 0; i < count; i++)
+        answer(set->waiters[i].done, set->waiters[i].context,
+               result == KEY_REFRESH_FAILED ? verdict->reason : REASON_OK, verdict->evidence);
+}
+
+static void refreshed(void *context, enum key_refresh_result result, const struct verdict *verdict)
+{
+    looked(context, result, verdict);
+}
+
+static void look(struct keyset *set, const struct config *config)
+{
+    const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
+    struct verdict verdict = VERDICT_INIT;
+
+    set->is_under_way = true;
+    if (!has_keyset(tenant))
+        verdict_reject(&verdict, REASON_TENANT_UNKNOWN, "no longer configured");
+    else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, refreshed,
+                               set))
+        return;
+    looked(set, KEY_REFRESH_FAILED, &verdict);
+}
+
+int keysets_run(struct keysets *keysets, const struct config *config)
+{
+    int64_t now = clock_ms(), next = now + IDLE_MS;
+    size_t i;
+
+    for (i = 0; i < keysets->count; i++) {
+        struct keyset *set = keysets->sets[i];
+
+        if (!set->is_under_way && set->due_ms <= now)
+            look(set, config);
+        if (!set->is_under_way && set->due_ms < next)
+            next = set->due_ms;
+    }
+    return next > now ? (int)(next - now) : 0;
+}
+
+void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, keysets_done *done,
+                 void *context)
+{
+    struct keyset *set = find(keysets, tenant_id);
+    int64_t now = clock_ms();
+
+    if (set == NULL) {
+        answer(done, context, REASON_TENANT_UNKNOWN, "latchkeyd refreshes no key set of this tenant");
+        return;
+    }
+    if (!set->is_under_way && set->out_of_turn_ms != 0 && now - set->out_of_turn_ms < KEYSETS_PAUSE_MS) {
+        /* Not a refusal: the file may be newer than what the login has read. */
+        answer(done, context, REASON_OK, "");
+        return;
+    }
+    if (set->waiter_count == WAITERS_MAX) {
+        answer(done, context, REASON_BROKER_UNAVAILABLE, "too many wait for this key set");
+        return;
+    }
+    set->waiters[set->waiter_count].done = done;
+    set->waiters[set->waiter_count++].context = context;
+    if (set->is_under_way)
+        return;
+    set->out_of_turn_ms = now;
+    look(set, config);
+}
+
+bool keysets_status(const struct keysets *keysets, size_t index, struct keyset_status *ret_status)
+{
+    if (index >= keysets->count)
+        return false;
+    *ret_status = keysets->sets[index]->status;
+    return true;
+}

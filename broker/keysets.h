@@ -1,0 +1,50 @@
+/*
+ * The key sets of all tenants, kept fresh: each is looked for at its time, and once more out of turn when a login met
+ * a key that is not in it.
+ */
+#ifndef LATCHKEY_KEYSETS_H
+#define LATCHKEY_KEYSETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "broker_protocol.h"
+#include "config.h"
+#include "http.h"
+#include "key_refresh.h"
+
+#define KEYSETS_PAUSE_MS 30000 /* between two looks out of turn for one tenant, however many unknown keys come */
+
+struct keysets;
+
+/* What a look for one tenant's key set brought; for the log. */
+typedef void keysets_log(const char *tenant_id, enum key_refresh_result result, const struct verdict *verdict);
+
+struct keysets *keysets_new(struct http *http, keysets_log *log); /* NULL when memory is short; http outlives it */
+void keysets_free(struct keysets **keysets);                      /* with nothing under way in http */
+
+/* Take over the tenants of a configuration; what is known of those that stay is kept. */
+void keysets_configure(struct keysets *keysets, const struct config *config);
+
+/* Start what is due, and tell when to call again: ms from now. */
+int keysets_run(struct keysets *keysets, const struct config *config);
+
+/*
+ * Answer a question of kind BROKER_REFRESH, at once or from within http_run(). OK: somebody has just looked, and the
+ * file is as new as can be had. Else the reason why not: TENANT_UNKNOWN, or any of key_refresh.h.
+ */
+typedef void keysets_done(void *context, const struct broker_answer *answer);
+void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, keysets_done *done,
+                 void *context);
+
+struct keyset_status {
+    const char *tenant_id;
+    time_t looked_at;               /* 0: never */
+    enum key_refresh_result result; /* of that look */
+    char failure[EVIDENCE_MAX];     /* why it failed; empty: it did not */
+};
+/* False beyond the last one. */
+bool keysets_status(const struct keysets *keysets, size_t index, struct keyset_status *ret_status);
+
+#endif

@@ -1,0 +1,144 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FIRST_HANDED_OVER 3 /* SD_LISTEN_FDS_START */
+#define BACKLOG           512
+
+__attribute__((format(printf, 2, 3))) static bool fail(char error[LISTENER_ERROR_MAX], const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(error, LISTENER_ERROR_MAX, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+    while (listeners->count > 0)
+        close(listeners->fds[--listeners->count]);
+}
+
+/* How many sockets systemd left for this very process; 0: it did not. */
+static long count_handed_over(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+
+    if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != (long)getpid())
+        return 0;
+    return strtol(count, NULL, 10);
+}
+
+static bool is_listening_unix_socket(int fd)
+{
+    int domain = 0, type = 0, listens = 0;
+    socklen_t len = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX
+        && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET
+        && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
+}
+
+static bool take_over(long count, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+{
+    long i;
+
+    if (count < 0 || count > LISTENERS_MAX)
+        return fail(error, "LISTEN_FDS hands over %ld sockets, of at most %d", count, LISTENERS_MAX);
+    for (i = 0; i < count; i++) {
+        int fd = FIRST_HANDED_OVER + (int)i;
+
+        if (!is_listening_unix_socket(fd))
+            return fail(error, "descriptor %d is no listening unix socket of ListenSequentialPacket=", fd);
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+            return fail(error, "descriptor %d: %s", fd, strerror(errno));
+        listeners->fds[listeners->count++] = fd;
+    }
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return true;
+}
+
+/* Somebody else's socket must not be taken away while it is in use. */
+static bool is_in_use(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool in_use;
+
+    if (fd < 0)
+        return true;
+    in_use = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN;
+    close(fd);
+    return in_use;
+}
+
+static bool make_directory(const char *path, char error[LISTENER_ERROR_MAX])
+{
+    char directory[PATH_MAX];
+
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
+    return directory[0] == '\0' || mkdir(directory, 0755) == 0 || errno == EEXIST
+        || fail(error, "%s: %s", directory, strerror(errno));
+}
+
+/* Only a socket is ever removed. */
+static bool remove_stale(const struct sockaddr_un *address, char error[LISTENER_ERROR_MAX])
+{
+    struct stat status;
+
+    if (lstat(address->sun_path, &status) != 0)
+        return errno == ENOENT || fail(error, "%s: %s", address->sun_path, strerror(errno));
+    if (!S_ISSOCK(status.st_mode))
+        return fail(error, "%s is there, and no socket", address->sun_path);
+    if (is_in_use(address))
+        return fail(error, "%s is in use: another latchkeyd?", address->sun_path);
+    return unlink(address->sun_path) == 0 || fail(error, "%s: %s", address->sun_path, strerror(errno));
+}
+
+static bool open_own(const char *path, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd;
+
+    if (listeners->count == LISTENERS_MAX)
+        return fail(error, "more than %d sockets", LISTENERS_MAX);
+    memcpy(address.sun_path, path, strlen(path)); /* fits: the configuration measured it */
+    if (!make_directory(path, error) || !remove_stale(&address, error))
+        return false;
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(error, "%s: %s", path, strerror(errno));
+    listeners->fds[listeners->count++] = fd;
+    return (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && chmod(path, 0666) == 0
+            && listen(fd, BACKLOG) == 0)
+        || fail(error, "%s: %s", path, strerror(errno));
+}
+
+bool listeners_open(const struct string_list *paths, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX])
+{
+    struct listeners listeners = { .count = 0 };
+    long handed_over = count_handed_over();
+    bool ok = handed_over == 0 || take_over(handed_over, &listeners, error);
+    size_t i;
+
+    for (i = 0; ok && handed_over == 0 && i < paths->count; i++)
+        ok = open_own(paths->items[i], &listeners, error);
+    if (ok)
+        *ret_listeners = listeners;
+    else
+        listeners_close(&listeners);
+    return ok;
+}

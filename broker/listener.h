@@ -1,0 +1,30 @@
+/*
+ * The sockets on which latchkeyd listens: handed over by systemd, or its own.
+ */
+#ifndef LATCHKEY_LISTENER_H
+#define LATCHKEY_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+
+#define LISTENERS_MAX      16
+#define LISTENER_ERROR_MAX 256
+
+struct listeners {
+    int fds[LISTENERS_MAX]; /* SOCK_SEQPACKET, non-blocking, close-on-exec */
+    size_t count;
+};
+
+/*
+ * With LISTEN_PID and LISTEN_FDS in the environment (sd_listen_fds(3)) the sockets from descriptor 3 on, each looked
+ * at; else each path of the configuration: its directory is made when it is missing, a socket that nobody listens on
+ * any more is replaced, and everybody may connect, since the kernel tells who it is. Ask before privileges are given
+ * up, and before there are threads.
+ * False with a sentence; nothing is open then.
+ */
+bool listeners_open(const struct string_list *paths, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX]);
+void listeners_close(struct listeners *listeners);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * What latchkeyd writes to the system's log (authpriv), one line each. Never a key, never a token.
+ */
+#ifndef LATCHKEY_LOG_H
+#define LATCHKEY_LOG_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "verdict.h"
+
+enum log_level { LOG_OF_ERROR, LOG_OF_NOTICE, LOG_OF_INFO };
+
+void log_open(void);
+
+/* "latchkeyd: …". Values that came from elsewhere must be printable: verdict_fact() makes them so. */
+__attribute__((format(printf, 2, 3))) void log_event(enum log_level level, const char *format, ...);
+
+/* "latchkeyd: asked=exchange uid=0 ms=12 verdict=…": the line of verdict.h for a question that was answered. */
+void log_answer(const char *asked, uid_t uid, int64_t ms, const struct verdict *verdict);
+
+#endif

@@ -1,0 +1,93 @@
+#include "self_check.h"
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "config.h"
+#include "peers.h"
+#include "tenant.h"
+
+static int faults;
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    va_list arguments;
+
+    faults++;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+static void say_unknown_name(const char *name)
+{
+    say("broker: allow: %s does not exist on this host", name);
+}
+
+/* Whether this user may put a new file there; by the mode bits, which is what an administrator set. */
+static bool may_write(const struct passwd *user, const char *directory)
+{
+    struct stat status;
+
+    if (stat(directory, &status) != 0 || !S_ISDIR(status.st_mode))
+        return false;
+    return (status.st_uid == user->pw_uid && (status.st_mode & S_IWUSR) != 0)
+        || (status.st_gid == user->pw_gid && (status.st_mode & S_IWGRP) != 0) || (status.st_mode & S_IWOTH) != 0;
+}
+
+static void check_tenant(const struct tenant *tenant, const struct passwd *user)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    struct verdict verdict = VERDICT_INIT;
+    char directory[4096];
+
+    if (tenant->url == NULL && tenant->discovery == NULL)
+        return; /* nothing is ever asked of it */
+    if (!tenant_request_begin(&verdict, tenant, 1000, &request, "https://localhost/"))
+        say("tenant \"%s\": ca_file: %s", tenant->id, verdict.evidence);
+    if (tenant->keys_path == NULL || tenant->discovery == NULL || user == NULL)
+        return;
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(tenant->keys_path, '/') + 1 - tenant->keys_path),
+             tenant->keys_path);
+    if (!may_write(user, directory))
+        say("tenant \"%s\": keys: user %s may not write in %s, so the key set is never refreshed", tenant->id,
+            user->pw_name, directory);
+}
+
+static void check_user(const struct config *config, const struct passwd *user)
+{
+    if (user == NULL)
+        say("broker: user: %s does not exist on this host", config->broker.user);
+    else if (user->pw_uid == 0)
+        say("broker: user: %s is root, and latchkeyd must not be", config->broker.user);
+}
+
+int self_check(const char *config_path)
+{
+    CLEANUP(config_release) const struct config *config = NULL;
+    CLEANUP(peers_free) struct peers *peers = peers_new();
+    struct verdict verdict = VERDICT_INIT;
+    const struct passwd *user;
+    size_t i;
+
+    if (!config_acquire(&verdict, config_path, &config)) {
+        say("%s", verdict.evidence);
+        return 2;
+    }
+    user = getpwnam(config->broker.user);
+    check_user(config, user);
+    for (i = 0; i < config->tenant_count; i++)
+        check_tenant(&config->tenants[i], user);
+    if (peers == NULL || !peers_configure(peers, &config->broker, say_unknown_name))
+        say("memory is short");
+    if (faults == 0)
+        printf("latchkeyd finds nothing wrong with %s\n", config->path);
+    return faults == 0 ? 0 : 2;
+}

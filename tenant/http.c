@@ -1,0 +1,425 @@
+#include "http.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "cleanup.h"
+
+#define HEADER_LINE_MAX 20000 /* bytes: a bearer token of 16 KiB and its name */
+#define DESCRIPTORS_MAX 4096
+
+/*
+ * libcurl's memory has held headers with keys and tokens, and bodies; its free() forgets to wipe. So all of it is
+ * wiped, also what realloc() would leave behind.
+ */
+static void wiping_free(void *memory)
+{
+    if (memory != NULL)
+        secret_wipe(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+static void *wiping_realloc(void *memory, size_t size)
+{
+    size_t old = memory != NULL ? malloc_usable_size(memory) : 0;
+    void *larger;
+
+    if (size <= old && size > 0)
+        return memory;
+    larger = malloc(size);
+    if (larger == NULL)
+        return NULL;
+    if (old > 0)
+        memcpy(larger, memory, old < size ? old : size);
+    wiping_free(memory);
+    return larger;
+}
+
+/* A request that is under way. */
+struct transfer {
+    struct http *http;
+    struct transfer *next, **previous;
+    CURL *easy;
+    struct curl_slist *headers;
+    char error[CURL_ERROR_SIZE];
+    size_t body_max;
+    size_t room;
+    struct http_reply reply;
+    http_done *done;
+    void *context;
+};
+
+struct http {
+    CURLM *multi;
+    struct transfer *transfers;
+};
+
+void http_reply_clear(struct http_reply *reply)
+{
+    secret_clear(&reply->body);
+    *reply = (struct http_reply){ .arrived = false };
+}
+
+static bool start_libcurl(void)
+{
+    static bool is_started;
+
+    /* Who set this wants to read the connections of whoever runs us. */
+    unsetenv("SSLKEYLOGFILE");
+    if (!is_started)
+        is_started =
+            curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup, calloc) == CURLE_OK;
+    return is_started;
+}
+
+static void transfer_free(struct transfer *transfer)
+{
+    if (transfer->previous != NULL) {
+        *transfer->previous = transfer->next;
+        if (transfer->next != NULL)
+            transfer->next->previous = transfer->previous;
+        curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+    }
+    curl_easy_cleanup(transfer->easy);
+    curl_slist_free_all(transfer->headers);
+    http_reply_clear(&transfer->reply);
+    free(transfer);
+}
+
+/* Grows by doubling, and wipes what it leaves. */
+static bool make_room(struct transfer *transfer, size_t needed)
+{
+    struct secret *body = &transfer->reply.body;
+    size_t room = transfer->room > 0 ? transfer->room : 4096;
+    char *larger;
+
+    while (room < needed)
+        room *= 2;
+    if (room == transfer->room)
+        return true;
+    larger = malloc(room);
+    if (larger == NULL)
+        return false;
+    if (body->len > 0)
+        memcpy(larger, body->bytes, body->len);
+    secret_wipe(body->bytes, body->len);
+    free(body->bytes);
+    body->bytes = larger;
+    transfer->room = room;
+    return true;
+}
+
+/* libcurl's write callback: anything but `len` ends the transfer. */
+static size_t take_body(char *bytes, size_t size, size_t len, void *context)
+{
+    struct transfer *transfer = context;
+    struct secret *body = &transfer->reply.body;
+
+    (void)size; /* always 1 */
+    if (len > transfer->body_max - body->len) {
+        snprintf(transfer->error, sizeof transfer->error, "the reply is longer than %zu bytes", transfer->body_max);
+        return 0;
+    }
+    if (!make_room(transfer, body->len + len)) {
+        snprintf(transfer->error, sizeof transfer->error, "memory is short");
+        return 0;
+    }
+    memcpy(body->bytes + body->len, bytes, len);
+    body->len += len;
+    return len;
+}
+
+static void keep_header(CURL *easy, const char *name, char value[HTTP_HEADER_MAX])
+{
+    struct curl_header *header;
+
+    if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+        && strlen(header->value) < HTTP_HEADER_MAX && !slice_has_control(slice_of(header->value)))
+        snprintf(value, HTTP_HEADER_MAX, "%s", header->value);
+}
+
+static void read_headers(struct transfer *transfer)
+{
+    struct http_reply *reply = &transfer->reply;
+    char seconds[HTTP_HEADER_MAX] = "";
+    char *end;
+    long status = 0, value;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    reply->status = (int)status;
+    keep_header(transfer->easy, "Content-Type", reply->content_type);
+    keep_header(transfer->easy, "ETag", reply->etag);
+    keep_header(transfer->easy, "Last-Modified", reply->last_modified);
+    keep_header(transfer->easy, "Retry-After", seconds);
+    value = strtol(seconds, &end, 10);
+    if (seconds[0] >= '0' && seconds[0] <= '9' && *end == '\0')
+        reply->retry_after = value < 86400 ? (int)value : 86400;
+}
+
+/* "X-API-Key: ", value. The line is wiped; libcurl has its copy. */
+static bool add_header(struct transfer *transfer, const char *name, struct slice value)
+{
+    char line[HEADER_LINE_MAX];
+    struct curl_slist *longer;
+    int len;
+
+    if (value.len == 0)
+        return true;
+    len = snprintf(line, sizeof line, "%s%.*s", name, SLICE_ARG(value));
+    longer = len >= 0 && (size_t)len < sizeof line ? curl_slist_append(transfer->headers, line) : NULL;
+    secret_wipe(line, len >= 0 && (size_t)len < sizeof line ? (size_t)len : sizeof line);
+    if (longer == NULL)
+        return false;
+    transfer->headers = longer;
+    return true;
+}
+
+static bool set_headers(struct transfer *transfer, const struct http_request *request)
+{
+    return add_header(transfer, "X-API-Key: ", request->api_key)
+        && add_header(transfer, "Authorization: Bearer ", request->bearer)
+        && add_header(transfer, "Content-Type: ", slice_of(request->content_type))
+        && add_header(transfer, "If-None-Match: ", slice_of(request->etag))
+        && add_header(transfer, "If-Modified-Since: ", slice_of(request->last_modified))
+        && add_header(transfer, "Accept: ", slice_of("application/json"))
+        && curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
+}
+
+/* What is never allowed, and what is always so. */
+static const struct {
+    CURLoption option;
+    long value;
+} limits[] = {
+    { CURLOPT_FOLLOWLOCATION, 0 }, /* a redirect would carry the key to another host */
+    { CURLOPT_SSL_VERIFYPEER, 1 },
+    { CURLOPT_SSL_VERIFYHOST, 2 },
+    { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+    { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 }, /* HPACK would remember the key with the connection */
+    { CURLOPT_NETRC, CURL_NETRC_IGNORED },
+    { CURLOPT_NOSIGNAL, 1 }, /* signals belong to the program's loop */
+    { CURLOPT_NOPROGRESS, 1 },
+    { CURLOPT_TCP_KEEPALIVE, 1 },
+    { CURLOPT_TCP_NODELAY, 1 },
+};
+
+static const struct {
+    CURLoption option;
+    const char *value;
+} texts[] = {
+    { CURLOPT_PROTOCOLS_STR, "https" },
+    { CURLOPT_PROXY, "" }, /* none, whatever the environment says */
+    { CURLOPT_NOPROXY, "*" },
+    { CURLOPT_ACCEPT_ENCODING, NULL }, /* a small reply stays small */
+    { CURLOPT_USERAGENT, "latchkey/" LATCHKEY_VERSION },
+};
+
+static bool set_limits(CURL *easy)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        if (curl_easy_setopt(easy, limits[i].option, limits[i].value) != CURLE_OK)
+            return false;
+    for (i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (curl_easy_setopt(easy, texts[i].option, texts[i].value) != CURLE_OK)
+            return false;
+    return true;
+}
+
+static bool set_request(struct transfer *transfer, const struct http_request *request)
+{
+    struct curl_blob ca = { (void *)request->ca.bytes, request->ca.len, CURL_BLOB_COPY };
+    CURL *easy = transfer->easy;
+
+    if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms * 2 / 3 + 1) != CURLE_OK)
+        return false;
+    if (request->ca.len > 0
+        && (curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca) != CURLE_OK
+            || curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
+        return false;
+    return strcmp(request->method, "POST") != 0
+        || (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)request->body.len) == CURLE_OK
+            && curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body.len > 0 ? request->body.bytes : "")
+                == CURLE_OK);
+}
+
+static bool set_callbacks(struct transfer *transfer)
+{
+    return curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
+}
+
+bool http_start(struct http *http, const struct http_request *request, http_done *done, void *context)
+{
+    struct transfer *transfer = calloc(1, sizeof *transfer);
+
+    if (transfer == NULL)
+        return false;
+    transfer->http = http;
+    transfer->body_max = request->body_max > 0 ? request->body_max : HTTP_BODY_MAX;
+    transfer->reply.retry_after = -1;
+    transfer->done = done;
+    transfer->context = context;
+    transfer->easy = curl_easy_init();
+    if (transfer->easy == NULL || !set_limits(transfer->easy) || !set_request(transfer, request)
+        || !set_headers(transfer, request) || !set_callbacks(transfer)
+        || curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
+        transfer_free(transfer);
+        return false;
+    }
+    transfer->next = http->transfers;
+    transfer->previous = &http->transfers;
+    if (transfer->next != NULL)
+        transfer->next->previous = &transfer->next;
+    http->transfers = transfer;
+    return true;
+}
+
+static void finish(struct transfer *transfer, CURLcode result)
+{
+    struct http_reply *reply = &transfer->reply;
+
+    reply->arrived = result == CURLE_OK;
+    if (reply->arrived)
+        read_headers(transfer);
+    else
+        snprintf(reply->error, sizeof reply->error, "%.180s",
+                 transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result));
+    transfer->done(transfer->context, reply);
+    transfer_free(transfer);
+}
+
+static void finish_all(struct http *http)
+{
+    struct transfer *transfer;
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(http->multi, &left)) != NULL)
+        if (message->msg == CURLMSG_DONE
+            && curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) == CURLE_OK)
+            finish(transfer, message->data.result);
+}
+
+/* Whoever waits is told. */
+static void abandon_all(struct http *http)
+{
+    while (http->transfers != NULL)
+        finish(http->transfers, CURLE_ABORTED_BY_CALLBACK);
+}
+
+void http_free(struct http **http)
+{
+    if (http == NULL || *http == NULL)
+        return;
+    abandon_all(*http);
+    if ((*http)->multi != NULL)
+        curl_multi_cleanup((*http)->multi);
+    free(*http);
+    *http = NULL;
+}
+
+struct http *http_new(unsigned connections)
+{
+    struct http *http = calloc(1, sizeof *http);
+
+    if (http == NULL || !start_libcurl() || (http->multi = curl_multi_init()) == NULL
+        || curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)connections) != CURLM_OK
+        || curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)connections) != CURLM_OK)
+        http_free(&http);
+    return http;
+}
+
+static bool wait_for(struct http *http, struct pollfd *descriptors, size_t count, int timeout_ms)
+{
+    struct curl_waitfd *waiting = count > 0 ? calloc(count, sizeof *waiting) : NULL;
+    CURLMcode result;
+    size_t i;
+
+    if (count > 0 && waiting == NULL)
+        return false;
+    for (i = 0; i < count; i++) /* libcurl's constants are those of poll(2) */
+        waiting[i] = (struct curl_waitfd){ .fd = descriptors[i].fd, .events = descriptors[i].events };
+    result = curl_multi_poll(http->multi, waiting, (unsigned)count, timeout_ms, NULL);
+    for (i = 0; i < count; i++)
+        descriptors[i].revents = waiting[i].revents;
+    free(waiting);
+    if (result == CURLM_OK)
+        return true;
+    errno = result == CURLM_OUT_OF_MEMORY ? ENOMEM : EIO;
+    return false;
+}
+
+bool http_run(struct http *http, struct pollfd *descriptors, size_t count, int timeout_ms)
+{
+    int running;
+
+    if (count > DESCRIPTORS_MAX) {
+        errno = EINVAL;
+        return false;
+    }
+    if (!wait_for(http, descriptors, count, timeout_ms))
+        return false;
+    if (curl_multi_perform(http->multi, &running) != CURLM_OK) {
+        errno = EIO;
+        return false;
+    }
+    finish_all(http);
+    return true;
+}
+
+struct waiting_reply {
+    struct http_reply reply;
+    bool is_done;
+};
+
+static void keep_reply(void *context, struct http_reply *reply)
+{
+    struct waiting_reply *waiting = context;
+
+    waiting->reply = *reply;
+    reply->body = (struct secret){ NULL, 0 };
+    waiting->is_done = true;
+}
+
+void http_perform(struct http *http, const struct http_request *request, struct http_reply *ret_reply)
+{
+    struct waiting_reply waiting = { .is_done = false };
+
+    if (http_start(http, request, keep_reply, &waiting))
+        while (!waiting.is_done && http_run(http, NULL, 0, request->timeout_ms))
+            ;
+    abandon_all(http); /* when waiting failed: `waiting` ends with this function */
+    if (!waiting.is_done)
+        snprintf(waiting.reply.error, sizeof waiting.reply.error, "memory is short");
+    *ret_reply = waiting.reply;
+}
+
+bool http_escape(struct slice text, char *escaped, size_t size)
+{
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    size_t i, len = 0;
+
+    for (i = 0; i < text.len; i++) {
+        bool is_plain = text.bytes[i] != '\0' && strchr(unreserved, text.bytes[i]) != NULL;
+
+        if (len + (is_plain ? 1 : 3) >= size)
+            return false;
+        if (is_plain)
+            escaped[len++] = text.bytes[i];
+        else
+            len += (size_t)snprintf(escaped + len, size - len, "%%%02X", (unsigned char)text.bytes[i]);
+    }
+    escaped[len] = '\0';
+    return true;
+}

@@ -1,0 +1,80 @@
+/*
+ * HTTPS to the tenant service: the one user of libcurl, which is never loaded into a host process. What is never
+ * allowed stands in http.c, and no caller can turn it on:
+ *   - only https, TLS 1.2 or later, certificate and name always verified
+ *   - no redirect (it would carry a key to another host), no proxy, no netrc, no cookie, no compression
+ *   - nothing from the environment: SSLKEYLOGFILE, *_PROXY and their like are not read
+ *   - HTTP/1.1: HTTP/2 would keep headers, and with them API keys, in the tables of a connection
+ *   - a deadline for each request, and a bound on each reply
+ * What libcurl frees is wiped.
+ *
+ * One thread uses an http; several requests may be under way in it. Connections are kept alive.
+ */
+#ifndef LATCHKEY_HTTP_H
+#define LATCHKEY_HTTP_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "secret.h"
+#include "slice.h"
+
+#define HTTP_URL_MAX    2048  /* bytes with the NUL */
+#define HTTP_BODY_MAX   65536 /* bytes of a reply, unless the request says another limit */
+#define HTTP_HEADER_MAX 256   /* bytes with the NUL of a header's value that a reply keeps; longer ones are left out */
+#define HTTP_ERROR_MAX  192
+
+/* Everything is copied by http_start(), and may end after it. */
+struct http_request {
+    const char *method; /* "GET", or "POST" with a body */
+    char url[HTTP_URL_MAX];
+    struct slice ca;      /* PEM of the authorities to trust; empty: the system's */
+    struct slice api_key; /* as X-API-Key; empty: none. Printable ASCII */
+    struct slice bearer;  /* as Authorization: Bearer; empty: none. Printable ASCII */
+    const char *content_type;
+    struct slice body;
+    const char *etag;          /* as If-None-Match; NULL: none */
+    const char *last_modified; /* as If-Modified-Since; NULL: none */
+    size_t body_max;           /* bytes of the reply; 0: HTTP_BODY_MAX */
+    int timeout_ms;            /* of the whole request; connecting and TLS may take two thirds of it */
+};
+
+struct http_reply {
+    bool arrived;               /* whole and in time, whatever its status */
+    char error[HTTP_ERROR_MAX]; /* why it did not arrive */
+    int status;
+    char content_type[HTTP_HEADER_MAX]; /* empty: none; so are the others */
+    char etag[HTTP_HEADER_MAX];
+    char last_modified[HTTP_HEADER_MAX];
+    int retry_after; /* s; -1: not said, or as a date */
+    struct secret body;
+};
+
+void http_reply_clear(struct http_reply *reply); /* wipes; accepts a zero-initialised one */
+
+struct http;
+
+/* NULL when memory is short or libcurl does not start. At most `connections` to all hosts together; requests beyond
+ * wait for one within their deadline. End with http_free(), which tells those who still wait that nothing arrived. */
+struct http *http_new(unsigned connections);
+void http_free(struct http **http); /* accepts NULL and a pointer to NULL; leaves NULL */
+
+/* Called once for each request that was started, from within http_run(). The reply is lent; a body that is taken out
+ * of it is the caller's. */
+typedef void http_done(void *context, struct http_reply *reply);
+
+/* False when memory is short; `done` is not called then. */
+bool http_start(struct http *http, const struct http_request *request, http_done *done, void *context);
+
+/* Work on what is under way until something has happened there or on one of the caller's descriptors (poll(2) without
+ * a limit of descriptors), or the time is over. False with errno when waiting fails. */
+bool http_run(struct http *http, struct pollfd *descriptors, size_t count, int timeout_ms);
+
+/* Start, run and wait; for an http with nothing else under way. End the reply with http_reply_clear(). */
+void http_perform(struct http *http, const struct http_request *request, struct http_reply *ret_reply);
+
+/* Percent-encode all but unreserved characters (RFC 3986 §2.3). False when it does not fit; size counts the NUL. */
+bool http_escape(struct slice text, char *escaped, size_t size);
+
+#endif

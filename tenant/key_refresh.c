@@ -1,0 +1,139 @@
+#include "key_refresh.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "jwks.h"
+#include "oidc.h"
+
+struct key_refresh {
+    struct http *http;
+    const struct config *config;
+    const struct tenant *tenant; /* lent by config */
+    struct key_source *source;
+    int64_t deadline_ms;
+    struct verdict verdict;
+    key_refresh_done *done;
+    void *context;
+};
+
+static void refresh_free(struct key_refresh *refresh)
+{
+    config_release(&refresh->config);
+    free(refresh);
+}
+
+static void finish(struct key_refresh *refresh, enum key_refresh_result result)
+{
+    refresh->done(refresh->context, result, &refresh->verdict);
+    refresh_free(refresh);
+}
+
+static bool has_text(const char *path, const char *also_by, struct slice text)
+{
+    CLEANUP(secret_clear) struct secret old = { NULL, 0 };
+    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_stamp stamp;
+
+    return trusted_file_read(path, TRUSTED_PUBLIC, also_by, JWKS_MAX_LEN, &old, &stamp, error)
+        && slice_equal((struct slice){ old.bytes, old.len }, text);
+}
+
+/* A file that is there already is left alone: replacing it would make every process read it again. */
+static enum key_refresh_result store(struct key_refresh *refresh, struct slice text)
+{
+    const char *path = refresh->tenant->keys_path;
+    char error[TRUSTED_FILE_ERROR_MAX];
+
+    if (has_text(path, refresh->config->broker.user, text))
+        return KEY_REFRESH_UNCHANGED;
+    if (trusted_file_replace(path, TRUSTED_PUBLIC, text, error))
+        return KEY_REFRESH_REPLACED;
+    verdict_reject(&refresh->verdict, REASON_SYSTEM_ERROR, "%s: %s", path, error);
+    return KEY_REFRESH_FAILED;
+}
+
+static void keys_arrived(void *context, struct http_reply *reply)
+{
+    struct key_refresh *refresh = context;
+    struct key_source *source = refresh->source;
+    enum key_refresh_result result;
+    struct slice text;
+
+    if (reply->arrived && reply->status == 304) {
+        finish(refresh, KEY_REFRESH_UNCHANGED);
+        return;
+    }
+    if (!oidc_keys_read(&refresh->verdict, refresh->tenant, reply, &text)) {
+        finish(refresh, KEY_REFRESH_FAILED);
+        return;
+    }
+    result = store(refresh, text);
+    if (result != KEY_REFRESH_FAILED) {
+        memcpy(source->etag, reply->etag, sizeof source->etag);
+        memcpy(source->last_modified, reply->last_modified, sizeof source->last_modified);
+        source->stamp = trusted_file_stamp(refresh->tenant->keys_path);
+    }
+    finish(refresh, result);
+}
+
+/* "Not modified" helps only while the file is still the one that the validators came with. */
+static const char *validator(const struct key_refresh *refresh, const char *value)
+{
+    struct file_stamp now = trusted_file_stamp(refresh->tenant->keys_path);
+
+    return value[0] != '\0' && file_stamp_equal(&now, &refresh->source->stamp) ? value : NULL;
+}
+
+static void metadata_arrived(void *context, struct http_reply *reply)
+{
+    struct key_refresh *refresh = context;
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    int64_t left = refresh->deadline_ms - clock_ms();
+    char address[HTTP_URL_MAX];
+
+    if (!oidc_discovery_read(&refresh->verdict, refresh->tenant, reply, address)
+        || !oidc_keys_request(&refresh->verdict, refresh->tenant, address, validator(refresh, refresh->source->etag),
+                              validator(refresh, refresh->source->last_modified), left > 1 ? (int)left : 1, &request)) {
+        finish(refresh, KEY_REFRESH_FAILED);
+        return;
+    }
+    if (http_start(refresh->http, &request.http, keys_arrived, refresh))
+        return;
+    verdict_reject(&refresh->verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");
+    finish(refresh, KEY_REFRESH_FAILED);
+}
+
+bool key_refresh_start(struct verdict *verdict, struct http *http, const struct config *config,
+                       const struct tenant *tenant, struct key_source *source, int timeout_ms, key_refresh_done *done,
+                       void *context)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    struct key_refresh *refresh;
+
+    if (tenant->keys_path == NULL)
+        return verdict_reject(verdict, REASON_CONFIG_INVALID, "tenant %s has a secret and no key set", tenant->id);
+    if (!oidc_discovery_request(verdict, tenant, timeout_ms, &request))
+        return false;
+    refresh = malloc(sizeof *refresh);
+    if (refresh == NULL)
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "a refresh of the key set");
+    *refresh = (struct key_refresh){
+        .http = http,
+        .config = config_hold(config),
+        .tenant = tenant,
+        .source = source,
+        .deadline_ms = clock_ms() + timeout_ms,
+        .verdict = VERDICT_INIT,
+        .done = done,
+        .context = context,
+    };
+    if (http_start(http, &request.http, metadata_arrived, refresh))
+        return true;
+    refresh_free(refresh);
+    return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");
+}

@@ -1,0 +1,92 @@
+#include "oidc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "algorithm.h"
+#include "cleanup.h"
+#include "jwks.h"
+
+bool oidc_discovery_request(struct verdict *verdict, const struct tenant *tenant, int timeout_ms,
+                            struct tenant_request *ret_request)
+{
+    if (tenant->discovery == NULL)
+        return verdict_reject(verdict, REASON_CONFIG_INVALID, "tenant %s has neither url nor discovery", tenant->id);
+    return tenant_request_begin(verdict, tenant, timeout_ms, ret_request, "%s", tenant->discovery);
+}
+
+/* Whoever controls the metadata controls the keys; but a plain-text address would hand them to the network, too. */
+static bool is_https(struct slice address)
+{
+    static const char scheme[] = "https://";
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?[]%!$&'()*+,;=";
+    const size_t len = sizeof scheme - 1;
+    size_t i;
+
+    if (address.len <= len || address.len >= HTTP_URL_MAX || memcmp(address.bytes, scheme, len) != 0)
+        return false;
+    for (i = len; i < address.len; i++)
+        if (address.bytes[i] == '\0' || strchr(legal, address.bytes[i]) == NULL)
+            return false;
+    return true;
+}
+
+bool oidc_discovery_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
+                         char ret_jwks_uri[HTTP_URL_MAX])
+{
+    CLEANUP(json_free) struct json *json = NULL;
+    const char *wanted = tenant->claims.issuer;
+    struct slice issuer, address;
+
+    if (!tenant_reply_read(verdict, reply, &json))
+        return false;
+    if (wanted != NULL && (!json_string(json_member(json, "issuer"), &issuer) || !slice_equal_string(issuer, wanted)))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the metadata's issuer is not %s", wanted);
+    if (!json_string(json_member(json, "jwks_uri"), &address) || !is_https(address))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the metadata name no jwks_uri of https");
+    snprintf(ret_jwks_uri, HTTP_URL_MAX, "%.*s", SLICE_ARG(address));
+    return true;
+}
+
+bool oidc_keys_request(struct verdict *verdict, const struct tenant *tenant, const char *jwks_uri, const char *etag,
+                       const char *last_modified, int timeout_ms, struct tenant_request *ret_request)
+{
+    if (!tenant_request_begin(verdict, tenant, timeout_ms, ret_request, "%s", jwks_uri))
+        return false;
+    ret_request->http.etag = etag;
+    ret_request->http.last_modified = last_modified;
+    ret_request->http.body_max = JWKS_MAX_LEN;
+    return true;
+}
+
+/* A set of which no key fits would shut everybody out, though it is a good one. */
+static bool fits_tenant(const struct jwks *jwks, const struct tenant *tenant)
+{
+    static const struct jwt_header without_kid = { .has_kid = false };
+    size_t row;
+
+    for (row = 0; row < ALGORITHM_ROWS; row++) {
+        struct verdict found = VERDICT_INIT;
+        const struct jwk *key;
+
+        if (tenant->algorithms[row]
+            && (jwks_find(&found, jwks, algorithm_at(row), &without_kid, &key) || found.reason == REASON_KEY_AMBIGUOUS))
+            return true;
+    }
+    return false;
+}
+
+bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
+                    struct slice *ret_text)
+{
+    CLEANUP(jwks_free) struct jwks *jwks = NULL;
+    struct slice text = { reply->body.bytes, reply->body.len };
+
+    /* Not the Content-Type: many a provider serves its key set as a plain file. */
+    if (!tenant_reply_check(verdict, reply) || !jwks_parse(verdict, text, &jwks))
+        return false;
+    if (!fits_tenant(jwks, tenant))
+        return verdict_reject(verdict, REASON_JWKS_INVALID, "no key for any of the tenant's algorithms");
+    *ret_text = text;
+    return true;
+}

@@ -1,0 +1,39 @@
+/*
+ * What an OpenID provider publishes for everybody: its metadata and its key set.
+ */
+#ifndef LATCHKEY_OIDC_H
+#define LATCHKEY_OIDC_H
+
+#include <stdbool.h>
+
+#include "config.h"
+#include "http.h"
+#include "secret.h"
+#include "tenant.h"
+#include "verdict.h"
+
+/* OpenID Connect Discovery 1.0 §4: GET the configuration's `discovery`. False as tenant_request_begin(), and with
+ * CONFIG_INVALID when the tenant has no such address. */
+bool oidc_discovery_request(struct verdict *verdict, const struct tenant *tenant, int timeout_ms,
+                            struct tenant_request *ret_request);
+
+/*
+ * The address of the key set, as the metadata name it: https, without user and fragment. The issuer that they name must
+ * be the configured one (§4.3), unless that is waived. False with CREDENTIAL_REFUSED or TENANT_UNAVAILABLE.
+ */
+bool oidc_discovery_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
+                         char ret_jwks_uri[HTTP_URL_MAX]);
+
+/* GET the key set, or learn that it is still the one of etag or last_modified (each may be NULL). */
+bool oidc_keys_request(struct verdict *verdict, const struct tenant *tenant, const char *jwks_uri, const char *etag,
+                       const char *last_modified, int timeout_ms, struct tenant_request *ret_request);
+
+/*
+ * The text of a key set that is fit to replace the old one: jwks_parse() takes it, and it has a key for one of the
+ * tenant's algorithms. Lent by the reply. False with CREDENTIAL_REFUSED, TENANT_UNAVAILABLE, JWKS_INVALID or
+ * OUT_OF_MEMORY.
+ */
+bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
+                    struct slice *ret_text);
+
+#endif
