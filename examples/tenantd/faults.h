@@ -1,0 +1,98 @@
+/*
+ * What can be made to go wrong, on demand: one row a fault. A fault is planned for one endpoint, or for every one that
+ * has none of its own, and for a number of requests or until it is cleared. The server carries out what concerns the
+ * reply, tokens.c what concerns a token, the listener what concerns the connection.
+ */
+#ifndef LATCHKEY_TENANTD_FAULTS_H
+#define LATCHKEY_TENANTD_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "endpoints.h"
+#include "slice.h"
+
+/* Where a fault sets in: nothing else can carry it out. */
+enum fault_stage {
+    STAGE_NONE,
+    STAGE_CONNECTION, /* before TLS; only `connection` takes these */
+    STAGE_ANYWHERE,   /* before TLS, or in place of the reply */
+    STAGE_INSTEAD,    /* the endpoint is not asked */
+    STAGE_REPLY,      /* the endpoint answers, and its reply suffers */
+    STAGE_TOKEN,      /* the token in it is not what it should be: `exchange` and `token` */
+};
+
+/* clang-format off */
+#define FAULTS(X) \
+  /* id                      name               stage             what happens */ \
+  X(FAULT_NONE,             "none",             STAGE_NONE,       "nothing") \
+  X(FAULT_SLOW_CONNECT,     "slow-connect",     STAGE_CONNECTION, "TCP connects, TLS begins only after seconds=") \
+  X(FAULT_NEVER,            "never",            STAGE_ANYWHERE,   "no answer, until the client hangs up") \
+  X(FAULT_RESET,            "reset",            STAGE_ANYWHERE,   "a TCP reset in place of an answer") \
+  X(FAULT_STATUS,           "status",           STAGE_INSTEAD,    "status= (503), with Retry-After: if retry-after=") \
+  X(FAULT_REDIRECT,         "redirect",         STAGE_INSTEAD,    "status= (302) with Location: location=") \
+  X(FAULT_HUGE,             "huge",             STAGE_INSTEAD,    "a JSON string of bytes=, without end if 0") \
+  X(FAULT_SLOW_BODY,        "slow-body",        STAGE_REPLY,      "the body dribbles over seconds=") \
+  X(FAULT_RESET_MIDWAY,     "reset-midway",     STAGE_REPLY,      "a TCP reset after half of the body") \
+  X(FAULT_CONTENT_TYPE,     "content-type",     STAGE_REPLY,      "the body is called text/html") \
+  X(FAULT_BROKEN_JSON,      "broken-json",      STAGE_REPLY,      "the body lacks its last byte") \
+  X(FAULT_EMPTY,            "empty",            STAGE_REPLY,      "the body is empty") \
+  X(FAULT_OTHER_USER,       "other-user",       STAGE_TOKEN,      "of another user") \
+  X(FAULT_OTHER_TENANT,     "other-tenant",     STAGE_TOKEN,      "of another tenant: claim, iss and aud") \
+  X(FAULT_EXPIRED,          "expired",          STAGE_TOKEN,      "it expired an hour ago") \
+  X(FAULT_UNSIGNED,         "unsigned",         STAGE_TOKEN,      "alg none, no signature") \
+  X(FAULT_UNPUBLISHED_KEY,  "unpublished-key",  STAGE_TOKEN,      "signed with a key that the key set does not have") \
+  X(FAULT_FORGED,           "forged",           STAGE_TOKEN,      "the kid of a published key, signed with another")
+/* clang-format on */
+
+#define X(id, name, stage, meaning) id,
+enum fault_kind { FAULTS(X) FAULT_COUNT };
+#undef X
+
+#define FAULT_LOCATION_MAX 1024    /* bytes with the NUL */
+#define FAULT_SECONDS_MAX  86400   /* s */
+#define FAULT_COUNT_MAX    1000000 /* requests */
+
+struct fault {
+    enum fault_kind kind;
+    int64_t count;       /* requests that it still meets; 0: until it is cleared */
+    int64_t seconds;     /* how long it takes */
+    int64_t status;      /* 0: the fault's own */
+    int64_t retry_after; /* s; -1: no such header */
+    int64_t bytes;       /* of a huge body; 0: without end */
+    char location[FAULT_LOCATION_MAX];
+};
+
+/* Zero-initialise it. */
+struct faults {
+    struct fault planned[ENDPOINT_COUNT];
+    struct fault for_any; /* endpoint but `connection` */
+};
+
+#define FAULTS_ERROR_MAX 160
+/*
+ * Plan a fault in words: "exchange status status=429 retry-after=7 count=2", "* never", "connection slow-connect
+ * seconds=3". It takes the place of the one that was planned there. Values: count, seconds, status, retry-after, bytes,
+ * location. False with a sentence in `error`.
+ */
+bool faults_plan(struct faults *faults, struct slice words, char error[FAULTS_ERROR_MAX]);
+
+/* End the faults of an endpoint, or of "*"; all of them when the name is empty. False for an unknown name. */
+bool faults_clear(struct faults *faults, struct slice endpoint);
+
+/* The fault that meets a request now, counted down; FAULT_NONE when there is none. */
+struct fault faults_take(struct faults *faults, enum endpoint endpoint);
+
+const char *fault_name(enum fault_kind kind);
+const char *fault_meaning(enum fault_kind kind);
+enum fault_stage fault_stage(enum fault_kind kind);
+
+const char *endpoint_name(enum endpoint endpoint);
+const char *endpoint_meaning(enum endpoint endpoint);
+/* False when there is no such endpoint. */
+bool endpoint_find(struct slice name, enum endpoint *ret_endpoint);
+
+/* The next word of a line, and what follows it. False when there is none. */
+bool next_word(struct slice *line, struct slice *ret_word);
+
+#endif
