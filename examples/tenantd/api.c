@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "files.h"
+#include "members.h"
 #include "tokens.h"
 
 #define PAGE_SIZE_MAX     1000

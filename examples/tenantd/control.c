@@ -11,7 +11,7 @@
 
 #include "cleanup.h"
 #include "files.h"
-#include "http.h"
+#include "members.h"
 #include "secret.h"
 
 #define COMMAND_MAX 4096 /* bytes */
@@ -249,6 +249,8 @@ static void answer_client(int fd, struct service *service)
         json_free(&answer.body);
         answer.body = error_json(answer.error);
     }
+    while (recv(fd, buffer, sizeof buffer, MSG_DONTWAIT) > 0) /* what is left unread would make the end a reset */
+        ;
     text = json_print(answer.body, false);
     if (text != NULL && send_all(fd, slice_of(text)))
         send_all(fd, slice_of("\n"));

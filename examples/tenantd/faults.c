@@ -98,12 +98,12 @@ static bool parse_number(struct slice text, int64_t max, int64_t *ret_number)
     return true;
 }
 
-static bool set_location(struct fault *fault, struct slice value, char error[FAULTS_ERROR_MAX])
+static bool set_text(struct fault *fault, struct slice value, char error[FAULTS_ERROR_MAX])
 {
-    if (value.len >= sizeof fault->location || slice_has_control(value))
-        return refuse(error, "location is too long or holds control bytes");
-    memcpy(fault->location, value.bytes, value.len);
-    fault->location[value.len] = '\0';
+    if (value.len >= sizeof fault->text || slice_has_control(value))
+        return refuse(error, "the text is too long or holds control bytes");
+    memcpy(fault->text, value.bytes, value.len);
+    fault->text[value.len] = '\0';
     return true;
 }
 
@@ -126,8 +126,8 @@ static bool set_value(struct fault *fault, struct slice word, char error[FAULTS_
 
     if (!slice_cut(word, '=', &name, &value))
         return refuse(error, "\"%.*s\" is no name=value", SLICE_ARG(word));
-    if (slice_equal_string(name, "location"))
-        return set_location(fault, value, error);
+    if (slice_equal_string(name, "text"))
+        return set_text(fault, value, error);
     for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (slice_equal_string(name, numbers[i].name))
             return parse_number(value, numbers[i].max, (int64_t *)((char *)fault + numbers[i].offset))
@@ -184,8 +184,8 @@ bool faults_plan(struct faults *faults, struct slice words, char error[FAULTS_ER
             return false;
     if (fault.status != 0 && fault.status < 200)
         return refuse(error, "status is no final status");
-    if (fault.kind == FAULT_REDIRECT && fault.location[0] == '\0')
-        return refuse(error, "redirect wants a location");
+    if (fault.kind == FAULT_REDIRECT && fault.text[0] == '\0')
+        return refuse(error, "redirect wants a text, the location");
     *place = fault;
     return true;
 }

@@ -27,16 +27,19 @@ enum fault_stage {
   /* id                      name               stage             what happens */ \
   X(FAULT_NONE,             "none",             STAGE_NONE,       "nothing") \
   X(FAULT_SLOW_CONNECT,     "slow-connect",     STAGE_CONNECTION, "TCP connects, TLS begins only after seconds=") \
+  X(FAULT_NO_TLS,           "no-tls",           STAGE_CONNECTION, "an answer in plain HTTP, where TLS should be") \
   X(FAULT_NEVER,            "never",            STAGE_ANYWHERE,   "no answer, until the client hangs up") \
   X(FAULT_RESET,            "reset",            STAGE_ANYWHERE,   "a TCP reset in place of an answer") \
   X(FAULT_STATUS,           "status",           STAGE_INSTEAD,    "status= (503), with Retry-After: if retry-after=") \
-  X(FAULT_REDIRECT,         "redirect",         STAGE_INSTEAD,    "status= (302) with Location: location=") \
+  X(FAULT_REDIRECT,         "redirect",         STAGE_INSTEAD,    "status= (302) with Location: text=") \
+  X(FAULT_BODY,             "body",             STAGE_INSTEAD,    "status= (200) with the body text=, called JSON") \
   X(FAULT_HUGE,             "huge",             STAGE_INSTEAD,    "a JSON string of bytes=, without end if 0") \
   X(FAULT_SLOW_BODY,        "slow-body",        STAGE_REPLY,      "the body dribbles over seconds=") \
   X(FAULT_RESET_MIDWAY,     "reset-midway",     STAGE_REPLY,      "a TCP reset after half of the body") \
-  X(FAULT_CONTENT_TYPE,     "content-type",     STAGE_REPLY,      "the body is called text/html") \
+  X(FAULT_CONTENT_TYPE,     "content-type",     STAGE_REPLY,      "the body is called text= (text/html)") \
   X(FAULT_BROKEN_JSON,      "broken-json",      STAGE_REPLY,      "the body lacks its last byte") \
   X(FAULT_EMPTY,            "empty",            STAGE_REPLY,      "the body is empty") \
+  X(FAULT_HANG_UP,          "hang-up",          STAGE_REPLY,      "a good reply, then the connection just ends") \
   X(FAULT_OTHER_USER,       "other-user",       STAGE_TOKEN,      "of another user") \
   X(FAULT_OTHER_TENANT,     "other-tenant",     STAGE_TOKEN,      "of another tenant: claim, iss and aud") \
   X(FAULT_EXPIRED,          "expired",          STAGE_TOKEN,      "it expired an hour ago") \
@@ -49,18 +52,18 @@ enum fault_stage {
 enum fault_kind { FAULTS(X) FAULT_COUNT };
 #undef X
 
-#define FAULT_LOCATION_MAX 1024    /* bytes with the NUL */
-#define FAULT_SECONDS_MAX  86400   /* s */
-#define FAULT_COUNT_MAX    1000000 /* requests */
+#define FAULT_TEXT_MAX    1024    /* bytes with the NUL */
+#define FAULT_SECONDS_MAX 86400   /* s */
+#define FAULT_COUNT_MAX   1000000 /* requests */
 
 struct fault {
     enum fault_kind kind;
-    int64_t count;       /* requests that it still meets; 0: until it is cleared */
-    int64_t seconds;     /* how long it takes */
-    int64_t status;      /* 0: the fault's own */
-    int64_t retry_after; /* s; -1: no such header */
-    int64_t bytes;       /* of a huge body; 0: without end */
-    char location[FAULT_LOCATION_MAX];
+    int64_t count;             /* requests that it still meets; 0: until it is cleared */
+    int64_t seconds;           /* how long it takes */
+    int64_t status;            /* 0: the fault's own */
+    int64_t retry_after;       /* s; -1: no such header */
+    int64_t bytes;             /* of a huge body; 0: without end */
+    char text[FAULT_TEXT_MAX]; /* empty: the fault's own */
 };
 
 /* Zero-initialise it. */
@@ -73,7 +76,7 @@ struct faults {
 /*
  * Plan a fault in words: "exchange status status=429 retry-after=7 count=2", "* never", "connection slow-connect
  * seconds=3". It takes the place of the one that was planned there. Values: count, seconds, status, retry-after, bytes,
- * location. False with a sentence in `error`.
+ * and text, which cannot hold a blank. False with a sentence in `error`.
  */
 bool faults_plan(struct faults *faults, struct slice words, char error[FAULTS_ERROR_MAX]);
 

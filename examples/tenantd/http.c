@@ -1,6 +1,8 @@
 #include "http.h"
 
-#include <string.h>
+#include <stddef.h>
+
+#include "members.h"
 
 void request_clear(struct request *request)
 {
@@ -62,20 +64,4 @@ bool request_has_type(const struct request *request, const char *type)
     while (value.len > 0 && value.bytes[value.len - 1] == ' ')
         value.len--;
     return slice_equal_nocase(value, type);
-}
-
-bool json_add_text(struct json *object, const char *name, const char *text)
-{
-    return json_add(object, name, json_new_string(slice_of(text)));
-}
-
-bool json_copy_text(const struct json *object, const char *name, char *text, size_t size)
-{
-    struct slice value;
-
-    if (!json_string(json_member(object, name), &value) || value.len >= size || slice_has_control(value))
-        return false;
-    memcpy(text, value.bytes, value.len);
-    text[value.len] = '\0';
-    return true;
 }

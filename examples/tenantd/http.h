@@ -45,9 +45,4 @@ void reply_header(struct reply *reply, const char *name, const char *value);
 /* Whether the request's Content-Type is this one, parameters aside. */
 bool request_has_type(const struct request *request, const char *type);
 
-/* json_add() of a C string. */
-bool json_add_text(struct json *object, const char *name, const char *text);
-/* A string member that fits into `size` bytes with a NUL and holds no control byte. */
-bool json_copy_text(const struct json *object, const char *name, char *text, size_t size);
-
 #endif

@@ -5,7 +5,7 @@
 
 #include "base64url.h"
 #include "cleanup.h"
-#include "http.h"
+#include "members.h"
 #include "secret.h"
 
 #define RSA_BITS 2048
@@ -160,12 +160,9 @@ static bool key_read(const struct json *object, struct signing_key *key)
 bool keyring_read(struct keyring *keyring, const struct json *object)
 {
     const struct json *previous = json_member(object, "previous");
-    double changed;
 
-    if (!json_number(json_member(object, "changed"), &changed) || !(changed >= 0 && changed < 1e15))
-        return false;
-    keyring->changed = (int64_t)changed;
-    return key_read(json_member(object, "current"), &keyring->current)
+    return json_read_time(object, "changed", &keyring->changed)
+        && key_read(json_member(object, "current"), &keyring->current)
         && (json_type_of(previous) == JSON_NULL || key_read(previous, &keyring->previous));
 }
 

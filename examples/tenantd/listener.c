@@ -108,6 +108,7 @@ static void hold(struct listener *listener, int fd, int64_t due, const struct so
 
 void listener_accept(struct listener *listener)
 {
+    static const char plain[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     struct sockaddr_storage address = { 0 };
     socklen_t len = sizeof address;
     struct fault fault;
@@ -124,6 +125,10 @@ void listener_accept(struct listener *listener)
             break;
         case FAULT_RESET:
             reset_connection(fd);
+            close(fd);
+            break;
+        case FAULT_NO_TLS:
+            send(fd, plain, sizeof plain - 1, MSG_NOSIGNAL);
             close(fd);
             break;
         default:

@@ -19,8 +19,8 @@
 #include "cleanup.h"
 #include "control.h"
 #include "files.h"
-#include "http.h"
 #include "listener.h"
+#include "members.h"
 #include "server.h"
 #include "service.h"
 
@@ -219,22 +219,6 @@ static bool print_ready_line(const struct process *process, const char *director
 
 /* Life */
 
-/* What relying parties of an HS* tenant take as hmac_secret_file. */
-static bool write_hmac_secret(const struct state *state, const char *directory)
-{
-    CLEANUP(text_free) char *secret = keyring_hmac_secret(&state->keyring);
-    CLEANUP(text_free) char *path = path_in(directory, "hmac.key");
-    CLEANUP(text_free) char *text = NULL;
-
-    if (secret == NULL)
-        return true;
-    if (path == NULL || asprintf(&text, "base64url:%s\n", secret) < 0) {
-        text = NULL;
-        return fail("memory is short");
-    }
-    return replace_file(path, 0600, slice_of(text)) || fail("%s: %s", path, strerror(errno));
-}
-
 static bool open_state(struct process *process, const struct options *options, const char *directory)
 {
     char error[STATE_ERROR_MAX];
@@ -243,9 +227,7 @@ static bool open_state(struct process *process, const struct options *options, c
 
     service->settings = options->settings;
     service->state = state_open(directory, options->tenant, options->alg, now, error);
-    if (service->state == NULL)
-        return fail("%s", error);
-    return write_hmac_secret(service->state, directory);
+    return service->state != NULL || fail("%s", error);
 }
 
 static bool open_listener(struct process *process, const struct options *options)
@@ -342,7 +324,7 @@ static int open_signals(void)
 static bool run(const struct options *options)
 {
     CLEANUP(text_free) char *directory = NULL;
-    static struct process process = { .listener = { .fd = -1 }, .control = -1 };
+    struct process process = { .listener = { .fd = -1 }, .control = -1 };
     int signals = open_signals();
     bool ok;
 

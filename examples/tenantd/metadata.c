@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "identifiers.h"
+#include "members.h"
 
 /* RFC 9110 §5.6.7; the locale is C. */
 #define HTTP_DATE "%a, %d %b %Y %H:%M:%S GMT"
@@ -34,7 +35,7 @@ static bool has_etag(struct slice list, const char *etag)
     return false;
 }
 
-static bool is_before(int64_t modified, struct slice date)
+static bool is_unmodified_since(int64_t modified, struct slice date)
 {
     char text[64];
     struct tm tm = { 0 };
@@ -55,7 +56,7 @@ static bool is_known(const struct request *request, const char *etag, int64_t mo
 
     if (fields_header(&request->headers, "If-None-Match", &value))
         return has_etag(value, etag);
-    return fields_header(&request->headers, "If-Modified-Since", &value) && is_before(modified, value);
+    return fields_header(&request->headers, "If-Modified-Since", &value) && is_unmodified_since(modified, value);
 }
 
 /* A document that clients may keep and ask about again. Takes the body. */

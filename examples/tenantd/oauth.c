@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "files.h"
 #include "identifiers.h"
+#include "members.h"
 #include "secret.h"
 #include "tokens.h"
 

@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 
 #include "http.h"
+#include "members.h"
 #include "routes.h"
 #include "secret.h"
 
@@ -31,6 +32,7 @@ struct server {
 struct arrival {
     struct request request;
     bool is_too_long;
+    bool ends_the_connection; /* FAULT_HANG_UP */
 };
 
 /* Waiting and resetting */
@@ -207,7 +209,11 @@ static void reply_fault(const struct fault *fault, struct reply *reply)
     switch (fault->kind) {
     case FAULT_REDIRECT:
         reply_text(reply, fault->status != 0 ? (unsigned)fault->status : 302, NULL, slice_of(NULL));
-        reply_header(reply, "Location", fault->location);
+        reply_header(reply, "Location", fault->text);
+        break;
+    case FAULT_BODY:
+        reply_text(reply, fault->status != 0 ? (unsigned)fault->status : 200, "application/json",
+                   slice_of(fault->text));
         break;
     case FAULT_HUGE:
         reply_text(reply, 200, "application/json", slice_of(NULL));
@@ -221,12 +227,13 @@ static void reply_fault(const struct fault *fault, struct reply *reply)
     }
 }
 
-static void replace_content_type(struct reply *reply)
+static void replace_content_type(const struct fault *fault, struct reply *reply)
 {
     struct secret body = reply->body;
 
     reply->body = (struct secret){ NULL, 0 };
-    reply_text(reply, reply->status, "text/html", (struct slice){ body.bytes, body.len });
+    reply_text(reply, reply->status, fault->text[0] != '\0' ? fault->text : "text/html",
+               (struct slice){ body.bytes, body.len });
     secret_clear(&body);
 }
 
@@ -234,7 +241,7 @@ static void handle(struct service *service, const struct route *route, const str
                    struct reply *reply)
 {
     if (arrival->is_too_long) {
-        reply_error(reply, 413, "invalid_request", "the body is too long");
+        reply_error(reply, 413, "invalid_request", "the request is too long");
     } else if (route->handle != NULL) {
         route->handle(service, &arrival->request, reply);
     } else if (route->allow[0] != '\0') {
@@ -283,7 +290,7 @@ static struct fault work_out(struct service *service, const char *path, struct a
     else if (fault_stage(fault.kind) != STAGE_ANYWHERE)
         handle(service, &route, arrival, reply);
     if (fault.kind == FAULT_CONTENT_TYPE)
-        replace_content_type(reply);
+        replace_content_type(&fault, reply);
     record(&service->counters, route.endpoint, request, path, reply->status);
     pthread_mutex_unlock(&service->lock);
     /* Neither the path nor a header: the log may be shown around, and they are the client's word. */
@@ -301,6 +308,12 @@ static enum MHD_Result gather_field(void *context, enum MHD_ValueKind kind, cons
     return fields_add(context, (struct slice){ name, name_len }, (struct slice){ value, value_len }) ? MHD_YES : MHD_NO;
 }
 
+static bool gather(struct MHD_Connection *connection, enum MHD_ValueKind kind, struct fields *fields)
+{
+    MHD_get_connection_values_n(connection, kind, gather_field, fields);
+    return (size_t)MHD_get_connection_values_n(connection, kind, NULL, NULL) == fields->count;
+}
+
 /* Header and query are there before the body. The first request of a connection shows that its TLS stands. */
 static struct arrival *begin(struct service *service, struct MHD_Connection *connection, const char *method)
 {
@@ -310,8 +323,8 @@ static struct arrival *begin(struct service *service, struct MHD_Connection *con
     if (arrival == NULL)
         return NULL;
     arrival->request.method = method; /* lent by the connection until its request is over */
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, gather_field, &arrival->request.headers);
-    MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, gather_field, &arrival->request.query);
+    arrival->is_too_long = !gather(connection, MHD_HEADER_KIND, &arrival->request.headers)
+        || !gather(connection, MHD_GET_ARGUMENT_KIND, &arrival->request.query);
     if (is_session != NULL && !*is_session) {
         *is_session = true;
         pthread_mutex_lock(&service->lock);
@@ -363,6 +376,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     }
     fault = work_out(server->service, path, arrival, &reply);
+    arrival->ends_the_connection = fault.kind == FAULT_HANG_UP;
     result = deliver(server, connection, &fault, &reply);
     reply_clear(&reply);
     return result;
@@ -374,10 +388,11 @@ static void on_request_end(void *context, struct MHD_Connection *connection, voi
     struct arrival *arrival = *arrival_place;
 
     (void)context;
-    (void)connection;
     (void)code;
     if (arrival == NULL)
         return;
+    if (arrival->ends_the_connection)
+        shutdown(descriptor_of(connection), SHUT_RDWR); /* no close_notify either */
     request_clear(&arrival->request);
     free(arrival);
     *arrival_place = NULL;

@@ -9,7 +9,7 @@
 
 #include "cleanup.h"
 #include "files.h"
-#include "http.h"
+#include "members.h"
 #include "secret.h"
 #include "trusted_file.h"
 
@@ -138,6 +138,21 @@ static struct json *state_json(const struct state *state)
     return object;
 }
 
+/* The secret as hmac_secret_file of latchkey.conf(5) takes it. */
+static bool save_hmac_secret(const struct state *state)
+{
+    CLEANUP(text_free) char *secret = keyring_hmac_secret(&state->keyring);
+    CLEANUP(text_free) char *text = NULL;
+
+    if (secret == NULL)
+        return true;
+    if (asprintf(&text, "base64url:%s\n", secret) < 0) {
+        text = NULL;
+        return false;
+    }
+    return replace_file(state->hmac_path, 0600, slice_of(text));
+}
+
 bool state_save(const struct state *state)
 {
     CLEANUP(json_free) struct json *object = state_json(state);
@@ -147,7 +162,7 @@ bool state_save(const struct state *state)
         errno = ENOMEM;
         return false;
     }
-    return replace_file(state->path, 0600, slice_of(text));
+    return replace_file(state->path, 0600, slice_of(text)) && save_hmac_secret(state);
 }
 
 /* Reading */
@@ -180,21 +195,11 @@ static bool group_read(const struct json *object, struct group *group)
         && json_copy_text(object, "name", group->name, sizeof group->name);
 }
 
-static bool time_read(const struct json *object, const char *name, int64_t *ret_time)
-{
-    double number;
-
-    if (!json_number(json_member(object, name), &number) || !(number >= 0 && number < 1e15))
-        return false;
-    *ret_time = (int64_t)number;
-    return true;
-}
-
 static bool refresh_token_read(const struct json *object, struct refresh_token *token)
 {
     return json_copy_text(object, "token", token->token, sizeof token->token)
         && json_copy_text(object, "userId", token->user_id, sizeof token->user_id)
-        && time_read(object, "expires", &token->expires);
+        && json_read_time(object, "expires", &token->expires);
 }
 
 static bool api_keys_read(const struct json *object, struct state *state)
@@ -219,7 +224,7 @@ static bool members_read(const struct json *object, struct state *state, char er
     state->refresh_token_count = json_length(tokens);
     if (!json_copy_text(object, "tenant", state->tenant, sizeof state->tenant) || !is_uuid(slice_of(state->tenant)))
         return refuse(error, "%s: tenant is no UUID", state->path);
-    if (!time_read(object, "created", &state->created))
+    if (!json_read_time(object, "created", &state->created))
         return refuse(error, "%s: created is no time", state->path);
     if (state->user_count > USERS_MAX || state->group_count > GROUPS_MAX
         || state->refresh_token_count > REFRESH_TOKENS_MAX)
@@ -293,7 +298,8 @@ struct state *state_open(const char *directory, const char *tenant, const char *
                          char error[STATE_ERROR_MAX])
 {
     struct state *state = calloc(1, sizeof *state);
-    bool ok = state != NULL && (state->path = path_in(directory, "state.json")) != NULL;
+    bool ok = state != NULL && (state->path = path_in(directory, "state.json")) != NULL
+        && (state->hmac_path = path_in(directory, "hmac.key")) != NULL;
 
     ok = ok ? fill(state, tenant, alg, now, error) : refuse(error, "memory is short");
     if (!ok)
@@ -307,6 +313,7 @@ void state_free(struct state **state)
         return;
     keyring_clear(&(*state)->keyring);
     free((*state)->path);
+    free((*state)->hmac_path);
     secret_wipe(*state, sizeof **state);
     free(*state);
     *state = NULL;

@@ -1,6 +1,7 @@
 /*
  * What the tenant knows and keeps in DIRECTORY/state.json: users, groups, API keys, refresh tokens, signing keys. The
- * file is of mode 0600 and replaced after every change; it may be edited while tenantd is stopped.
+ * file is of mode 0600 and replaced after every change; it may be edited while tenantd is stopped. Beside it lies
+ * hmac.key (0600) when the tenant signs with HS*: the secret for its relying parties.
  *
  * Nothing here locks: whoever calls holds the lock of the service (service.h).
  */
@@ -51,6 +52,7 @@ enum api_key_type { API_KEY_PRIMARY, API_KEY_SECONDARY, API_KEY_TYPES };
 
 struct state {
     char *path;
+    char *hmac_path;
     char tenant[UUID_SIZE];
     int64_t created; /* s since 1970 */
     struct user users[USERS_MAX];

@@ -10,6 +10,7 @@
 #include "jwks.h"
 #include "jwt.h"
 #include "keyring.h"
+#include "members.h"
 #include "signature.h"
 #include "verdict.h"
 
