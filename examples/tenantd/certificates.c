@@ -172,8 +172,9 @@ static BIO *read_pem(const char *path, enum trusted_file_kind kind, struct secre
     char error[TRUSTED_FILE_ERROR_MAX];
     struct file_stamp stamp;
 
-    return trusted_file_read(path, kind, PEM_MAX, text, &stamp, error) ? BIO_new_mem_buf(text->bytes, (int)text->len)
-                                                                       : NULL;
+    return trusted_file_read(path, kind, NULL, PEM_MAX, text, &stamp, error)
+        ? BIO_new_mem_buf(text->bytes, (int)text->len)
+        : NULL;
 }
 
 static bool read_authority(struct authority *authority, const char *certificate_path, const char *key_path)

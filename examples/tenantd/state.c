@@ -252,7 +252,7 @@ static bool read_file(struct state *state, char error[STATE_ERROR_MAX])
     struct file_stamp stamp;
     const char *json_error;
 
-    if (!trusted_file_read(state->path, TRUSTED_SECRET, JSON_TEXT_MAX, &text, &stamp, file_error))
+    if (!trusted_file_read(state->path, TRUSTED_SECRET, NULL, JSON_TEXT_MAX, &text, &stamp, file_error))
         return refuse(error, "%s: %s", state->path, file_error);
     if (!json_parse((struct slice){ text.bytes, text.len }, &object, &json_error))
         return refuse(error, "%s: %s", state->path, json_error);
