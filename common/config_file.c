@@ -487,21 +487,28 @@ static bool memory_suffices(const struct parse *parse)
 
 static bool run_confuse(struct parse *parse)
 {
-    cfg_opt_t blocks[BLOCK_COUNT][OPTION_COUNT + 1], top[BLOCK_COUNT + OPTION_COUNT + 1];
-    size_t count = make_options("", top), i;
+    /* The tables of the blocks one after the other, and last the one that lists the blocks. */
+    cfg_opt_t rows[OPTION_COUNT + 2 * BLOCK_COUNT + 1], *tables[BLOCK_COUNT], *top, *next = rows;
     FILE *file;
+    size_t i;
     bool ok;
 
     if (!memory_suffices(parse))
         return out_of_memory(parse);
     for (i = 0; i < BLOCK_COUNT; i++) {
+        tables[i] = next;
+        next += make_options(block_names[i], next);
+        *next++ = (cfg_opt_t)CFG_END();
+    }
+    top = next;
+    next += make_options("", next);
+    for (i = 0; i < BLOCK_COUNT; i++) {
         bool has_title = strcmp(block_names[i], "map") != 0 && strcmp(block_names[i], "broker") != 0;
         cfg_flag_t title = has_title ? CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NONE;
 
-        blocks[i][make_options(block_names[i], blocks[i])] = (cfg_opt_t)CFG_END();
-        top[count++] = (cfg_opt_t)CFG_SEC(block_names[i], blocks[i], CFGF_MULTI | title);
+        *next++ = (cfg_opt_t)CFG_SEC(block_names[i], tables[i], CFGF_MULTI | title);
     }
-    top[count] = (cfg_opt_t)CFG_END();
+    *next = (cfg_opt_t)CFG_END();
     parse->cfg = cfg_init(top, CFGF_NONE);
     if (parse->cfg == NULL)
         return out_of_memory(parse);
