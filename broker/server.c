@@ -23,14 +23,14 @@
 #include "peers.h"
 #include "verify.h"
 
-#define CLIENTS_MAX     1024
-#define CLIENTS_OF_UID  768  /* of one uid that is not root: the others keep a way in */
-#define ASK_WITHIN_MS   2000 /* whoever connects and asks nothing is sent away */
-#define WAY_MS          250
-#define CONNECTIONS_MAX 32 /* to tenant services */
-#define DESCRIPTORS     4096
-#define LAST_ANSWERS_MS 10000
-#define SWEEP_MS        1000
+#define CLIENTS_MAX       1024
+#define CLIENTS_OF_OTHERS 768  /* that are not root, together: sshd and sudo always find a way in */
+#define ASK_WITHIN_MS     2000 /* whoever connects and asks nothing is sent away */
+#define WAY_MS            250
+#define CONNECTIONS_MAX   32 /* to tenant services */
+#define DESCRIPTORS       4096
+#define LAST_ANSWERS_MS   10000
+#define SWEEP_MS          1000
 
 struct client {
     struct server *server;
@@ -78,13 +78,13 @@ static bool is_full(const struct server *server)
     return server->client_count >= CLIENTS_MAX || server->is_ending;
 }
 
-static size_t clients_of(const struct server *server, uid_t uid)
+static size_t count_others(const struct server *server)
 {
     const struct client *client;
     size_t count = 0;
 
     for (client = server->clients; client != NULL; client = client->next)
-        count += client->uid == uid;
+        count += client->uid != 0;
     return count;
 }
 
@@ -371,7 +371,7 @@ static void add_client(struct server *server, int fd)
         log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
         snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju", (uintmax_t)client->uid);
         refuse(client, REASON_BROKER_UNAVAILABLE, detail);
-    } else if (client->uid != 0 && clients_of(server, client->uid) > CLIENTS_OF_UID) {
+    } else if (client->uid != 0 && count_others(server) > CLIENTS_OF_OTHERS) {
         server->refused_rate++;
         refuse(client, REASON_BROKER_UNAVAILABLE, "too many questions at once");
     }
@@ -470,6 +470,7 @@ static bool serve_round(struct server *server)
         exchange_sweep(server->exchange);
         server->swept_ms = clock_ms();
     }
+    secret_wipe_registers();
     return true;
 }
 

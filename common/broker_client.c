@@ -92,6 +92,8 @@ static bool send_question(struct verdict *verdict, int socket, struct slice text
     for (;;) {
         if (send(socket, text.bytes, text.len, MSG_NOSIGNAL) == (ssize_t)text.len)
             return true;
+        if (errno == EPIPE) /* hung up before it was asked: it may have said why */
+            return true;
         if (errno != EAGAIN && errno != EINTR)
             return refuse_errno(verdict, "send");
         if (!wait_for(verdict, socket, POLLOUT, deadline_ms))

@@ -31,6 +31,21 @@ void secret_wipe(void *bytes, size_t len)
         OPENSSL_cleanse(bytes, len);
 }
 
+void secret_wipe_registers(void)
+{
+    static const unsigned char zeros[4096];
+    static const volatile size_t sizes[] = {
+        16, 32, 64, 128, 256, 512, 1024, 4096
+    }; /* each has registers of its own */
+    unsigned char sink[4096];
+    size_t i;
+
+    for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        memcpy(sink, zeros, sizes[i]);
+        __asm__ volatile("" : : "r"(sink) : "memory"); /* the copy is made, though nobody reads it */
+    }
+}
+
 bool secret_equal(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || CRYPTO_memcmp(a.bytes, b.bytes, a.len) == 0);

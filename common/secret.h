@@ -21,6 +21,10 @@ bool secret_copy(struct slice bytes, struct secret *ret);
 /* Wipe by length (a secret may hold NUL bytes), free, and leave the empty secret. Accepts an empty one. */
 void secret_clear(struct secret *secret);
 
+/* The vector registers keep what memcpy(3) moved last, and a core dump shows them: move zeros through them. For a
+ * process that goes on living after it handled a secret. */
+void secret_wipe_registers(void);
+
 /* Overwrite memory in a way that no optimiser removes. */
 void secret_wipe(void *bytes, size_t len);
 

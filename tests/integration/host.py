@@ -25,7 +25,7 @@ EXAMPLES = SOURCE / "examples" / "pam.d"
 PROGRAMS = ["cc", "mount", "openssl", "pamtester", "setpriv", "setsid", "ssh", "ssh-keygen", "sshd", "strace", "su",
             "sudo", "valgrind"]
 PASSWORDS = {user: f"local password of {user}" for user in ("root", "alice", "bob", "svc-backup")}
-UIDS = {"alice": 2001, "bob": 2002, "svc-backup": 2003}
+UIDS = {"alice": 2001, "bob": 2002, "svc-backup": 2003, "latchkey": 2101}
 
 CLONE_NEWNS = 0x00020000
 
@@ -262,12 +262,13 @@ class Host:
 
     @staticmethod
     def check_build():
-        for made in (BUILD / "latchkey", BUILD / ".libs" / "pam_latchkey.so"):
+        for made in (BUILD / "latchkey", BUILD / "latchkeyd", BUILD / ".libs" / "pam_latchkey.so"):
             assert made.exists(), f"{made} is not built (BUILDDIR names the build directory)"
 
     def install(self):
         shutil.copy(BUILD / ".libs" / "pam_latchkey.so", MODULE)
         shutil.copy(BUILD / "latchkey", COMMAND)
+        shutil.copy(BUILD / "latchkeyd", PRIVATE / "latchkeyd")
         ASKPASS.symlink_to("latchkey")
         ANSWERER.write_text(ANSWER.replace("@ASKPASS@", str(ASKPASS)))
         ANSWERER.chmod(0o755)
@@ -334,7 +335,7 @@ class Host:
     def write_sudoers(defaults="passwd_tries=1, !lecture"):
         path = Path("/etc/sudoers")
         path.unlink(missing_ok=True)
-        path.write_text(f"Defaults {defaults}\nroot, %alice, %bob ALL=(ALL) ALL\n")
+        path.write_text(f"Defaults {defaults}\nroot, %alice, %bob, %svc-backup ALL=(ALL) ALL\n")
         path.chmod(0o440)
 
     def example_stack(self, name, service=None, module=MODULE):

@@ -10,6 +10,7 @@
  * Modes of the conversation:
  *   lines    each prompt gets the next line of standard input, and PAM_CONV_ERR when there is none
  *   repeat   each prompt gets the first line
+ *   forget   as lines, and no copy of a line is kept: what is left in memory then is the module's
  *   wait     as lines, and PROGRAM is executed while the prompt waits
  *   drip     the first prompt gets the first line, each further one a single byte for ever
  *   null     PAM_SUCCESS without a reply
@@ -47,9 +48,24 @@ static void run_program(const struct talk *talk)
     }
 }
 
+/* Without stdio, whose buffers would keep it. */
+static char *read_line(void)
+{
+    char *line = calloc(1, 4096);
+    size_t len = 0;
+
+    while (len < 4095 && read(STDIN_FILENO, &line[len], 1) == 1 && line[len] != '\n')
+        len++;
+    line[len] = '\0';
+    return line;
+}
+
 static char *answer(struct talk *talk)
 {
     size_t i = talk->asked++;
+
+    if (strcmp(talk->mode, "forget") == 0)
+        return read_line();
 
     if (talk->new_user != NULL)
         pam_set_item(talk->pamh, PAM_USER, talk->new_user);
@@ -253,7 +269,8 @@ int main(int argc, char **argv)
     }
     if (optind + 1 != argc)
         return 2;
-    read_lines(&talk);
+    if (strcmp(talk.mode, "forget") != 0)
+        read_lines(&talk);
     print_process("begin");
     for (i = 0; i < cycles; i++) {
         run_cycle(&talk, argv[optind], user, rhost, calls, flags);

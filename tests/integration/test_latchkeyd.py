@@ -1,0 +1,455 @@
+"""latchkeyd: whom it serves, what it keeps, and how it behaves when things go wrong."""
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import tokens
+from broker import PROGRAM, SOCKET, USER, Daemon, Site, ask, connect, exchange_question, timed
+from host import PRIVATE, run, wait_until
+from tenant import Tenant
+
+
+def as_user(user, question):
+    """The answer that another local user gets."""
+    script = ("import json, socket, sys\n"
+              "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\ns.connect(sys.argv[1])\n"
+              "try: s.send(sys.stdin.buffer.read())\nexcept BrokenPipeError: pass\nsys.stdout.buffer.write(s.recv(1 << 17))\n")
+    done = run("setpriv", "--reuid", user, "--regid", user, "--init-groups", "/usr/bin/python3", "-c", script, SOCKET,
+               input=json.dumps(question), check=False)
+    return json.loads(done.stdout)
+
+
+def wait_for_keys(site):
+    wait_until(site.keys.exists, "latchkeyd has fetched the key set")
+
+
+# Who it is, and whom it serves
+
+
+def test_it_is_not_root_and_keeps_nothing_of_root(daemon):
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    assert re.search(r"^Uid:\t2101\t2101\t2101\t2101$", status, re.M) and re.search(r"^Groups:\t *$", status, re.M)
+    assert re.search(r"^CapPrm:\t0+$", status, re.M) and re.search(r"^NoNewPrivs:\t1$", status, re.M)
+
+
+def test_only_those_who_are_allowed_are_served(site):
+    site.configure(broker_options='allow = {"bob", "@ops-group"}')
+    with open("/etc/group", "a", encoding="utf-8") as group:
+        group.write("ops-group:x:2999:alice\n")
+    site.give_keys_to_daemon()
+    before = site.tenant.requests("exchange")
+    with Daemon(site.host):
+        assert as_user("bob", {"ask": "status"})["answer"] == "ok"
+        assert as_user("alice", {"ask": "status"})["answer"] == "ok"  # by a supplementary group
+        refused = as_user("svc-backup", exchange_question(site))
+        assert refused["answer"] == "broker_unavailable" and "uid 2003" in refused["detail"]
+        assert Daemon.status()["refused"]["peer"] == 1
+        assert site.tenant.requests("exchange") == before
+
+
+def test_a_peer_is_limited_and_others_are_not(site):
+    site.configure(broker_options='allow = {"bob"}  peer_rate = 2')
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: ask(exchange_question(site))["answer"], range(12)))
+        assert answers.count("broker_unavailable") >= 5
+        assert daemon.status()["refused"]["rate"] >= 5
+        assert as_user("bob", exchange_question(site))["answer"] == "ok"
+
+
+@pytest.mark.parametrize("question", [
+    b"", b"{", b"[]", b"null", b"{}", b'{"ask":"nothing"}', b'{"ask":1}', b'{"ask":"exchange"}', b"\0" * 100,
+    b'{"ask":"exchange","tenant":"t","subject":"s","api_key":"a b"}',
+    b'{"ask":"exchange","tenant":"t","subject":"s","api_key":"a\\r\\nX-Other: 1"}',
+    b'{"ask":"exchange","ask":"status"}', b'{"ask":"status"} {"ask":"status"}', b"[" * 60000, b'"' * 65536,
+])
+def test_a_broken_question_gets_a_refusal_and_harms_nobody(daemon, question):
+    if question:
+        answer = ask(question)
+        assert answer["answer"] in ("broker_unavailable", "tenant_unknown"), answer
+    else:
+        with connect():
+            pass
+    assert daemon.status()["uptime"] >= 0
+
+
+def test_a_question_longer_than_any_is_refused(daemon):
+    assert ask(b"x" * 65537)["answer"] == "broker_unavailable"
+
+
+def test_an_unknown_tenant_is_refused(site, daemon):
+    assert ask(exchange_question(site) | {"tenant": "other"})["answer"] == "tenant_unknown"
+    assert ask({"ask": "refresh", "tenant": "other"})["answer"] == "tenant_unknown"
+
+
+def test_those_who_say_nothing_hold_nobody_up(site, daemon):
+    with contextlib.ExitStack() as silent:
+        for _ in range(600):
+            silent.enter_context(connect())
+        seconds, answer = timed(ask, exchange_question(site))
+        assert answer["answer"] == "ok" and seconds < 1
+        time.sleep(2.5)
+        assert daemon.status()["clients"] == 1  # the one that asks
+
+
+def test_a_slow_tenant_holds_up_no_other_question(site, daemon):
+    site.tenant.fault("exchange", "never", count=20)
+    with ThreadPoolExecutor(20) as pool:
+        slow = [pool.submit(ask, exchange_question(site)) for _ in range(20)]
+        wait_until(lambda: daemon.status()["asked"]["exchange"] == 20, "all have asked")
+        seconds, answer = timed(ask, exchange_question(site))
+        assert answer["answer"] == "ok" and seconds < 1
+        assert {future.result()["answer"] for future in slow} == {"tenant_unavailable"}
+
+
+def test_one_connection_to_the_tenant_serves_many(site, daemon):
+    ask(exchange_question(site))
+    before = site.tenant.stats()
+    for _ in range(20):
+        assert ask(exchange_question(site))["answer"] == "ok"
+    assert site.tenant.stats()["connections"] == before["connections"]
+
+
+# Breaker and cache
+
+
+def test_rule_27_a_tenant_that_is_down_is_soon_not_asked_any_more(site, daemon):
+    site.tenant.fault("exchange", "status", status=500)
+    for _ in range(5):
+        assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
+    before = site.tenant.requests("exchange")
+    for _ in range(10):
+        seconds, answer = timed(ask, exchange_question(site))
+        assert answer["answer"] == "tenant_unavailable" and seconds < 0.5
+    assert site.tenant.requests("exchange") == before
+    assert daemon.status()["tenants"][0]["breaker"] == "open"
+    site.tenant.clear()
+    wait_until(lambda: ask(exchange_question(site))["answer"] == "ok", "it is tried again", timeout=15)
+    assert daemon.status()["tenants"][0]["breaker"] == "closed"
+
+
+def test_a_wrong_key_does_not_open_the_breaker(site, daemon):
+    for _ in range(8):
+        assert ask(exchange_question(site, key="lk_wrong-wrong-wrong-wrong"))["answer"] == "credential_refused"
+    assert ask(exchange_question(site))["answer"] == "ok"
+
+
+def test_retry_after_is_heeded(site, daemon):
+    site.tenant.fault("exchange", "status", status=429, retry_after=2, count=1)
+    assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
+    before = site.tenant.requests("exchange")
+    assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
+    assert site.tenant.requests("exchange") == before
+    wait_until(lambda: ask(exchange_question(site))["answer"] == "ok", "the time is over", timeout=5)
+
+
+def test_rule_26_what_is_cached_lives_no_longer_than_configured(site):
+    site.configure(broker_options="api_key_cache = 2")
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        token = ask(exchange_question(site))["token"]
+        before = site.tenant.requests("exchange")
+        assert ask(exchange_question(site))["token"] == token
+        assert site.tenant.requests("exchange") == before and daemon.status()["cache"]["hits"] == 1
+        time.sleep(3.1)
+        assert daemon.status()["cache"]["entries"] == 0
+        assert ask(exchange_question(site))["token"] != token
+
+
+def test_rule_26_what_is_cached_lives_no_longer_than_the_token(host, tmp_path):
+    with Tenant(tmp_path, "--tenant", tokens.TENANT, "--exchange-lifetime", 2) as tenant:
+        site = Site(host, tenant)
+        site.configure(broker_options="api_key_cache = 600", tenant_options="leeway = 0")
+        site.fetch_keys()
+        site.give_keys_to_daemon()
+        with Daemon(host):
+            ask(exchange_question(site))
+            time.sleep(2.1)
+            before = tenant.requests("exchange")
+            ask(exchange_question(site))
+            assert tenant.requests("exchange") == before + 1
+
+
+def test_what_does_not_verify_is_not_cached(site):
+    site.configure(broker_options="api_key_cache = 60")
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        for fault in ("forged", "expired", "other-user", "other-tenant", "unsigned"):
+            site.tenant.fault("exchange", fault, count=1)
+            ask(exchange_question(site))
+        assert daemon.status()["cache"]["entries"] == 0
+
+
+# Key sets
+
+
+def test_a_missing_key_set_is_fetched(site):
+    site.forget_keys()
+    site.give_keys_to_daemon()
+    with Daemon(site.host):
+        wait_for_keys(site)
+    assert json.loads(site.keys.read_text()) == site.tenant.jwks()
+    assert site.keys.owner() == USER and site.keys.stat().st_mode & 0o777 == 0o644
+    assert site.host.verify(site.tenant.token(tokens.ALICE), "--user", "alice")["reason"] == "ok"
+
+
+def test_an_unchanged_key_set_is_not_sent_again_and_not_replaced(site):
+    site.configure(broker_options="refresh = 60")
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+        before = site.keys.stat().st_ino
+        assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
+        assert site.keys.stat().st_ino == before
+        assert "If-None-Match" in site.tenant.last("jwks")["headers"]
+
+
+def test_rule_21_a_login_with_a_new_key_makes_it_look_at_once(site, daemon):
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    site.tenant.rotate(drop=True)
+    verdict = site.host.verify(site.tenant.token(tokens.ALICE), "--user", "alice")
+    assert verdict["reason"] == "ok", verdict
+    assert [check["check"] for check in verdict["checks"]].count("key") == 1
+
+
+def test_rule_21_unknown_keys_do_not_make_it_look_again_and_again(site, daemon):
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    stranger = tokens.Key("RS256", "nobody-knows-it")
+    before = site.tenant.requests("jwks")
+    for _ in range(30):
+        assert site.host.verify(stranger.sign(tokens.claims(iss=site.tenant.issuer)), "--user",
+                                "alice")["reason"] == "key_unknown"
+    assert site.tenant.requests("jwks") == before + 1
+
+
+BAD_KEY_SETS = {
+    "broken JSON": "{", "no set": "{}", "an empty set": '{"keys":[]}', "a page of HTML": "<html></html>",
+    "a set without a usable key": '{"keys":[{"kty":"oct","k":"AAAA"}]}',
+    "only keys of another algorithm": json.dumps({"keys": [tokens.Key("EdDSA", "ed").jwk()]},
+                                                 separators=(",", ":")),
+}
+
+
+@pytest.mark.parametrize("name", BAD_KEY_SETS)
+def test_rule_21_an_implausible_key_set_does_not_replace_a_good_one(site, daemon, name):
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    good = site.keys.read_bytes()
+    site.tenant.fault("jwks", "body", text=BAD_KEY_SETS[name])
+    assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] in ("jwks_invalid", "tenant_unavailable")
+    assert site.keys.read_bytes() == good
+    assert any("stays as it is" in line for line in daemon.lines())
+    assert daemon.status()["tenants"][0]["keys"] == "failed"
+
+
+@pytest.mark.parametrize("endpoint, fault, values", [
+    ("discovery", "status", {"status": 500}), ("discovery", "body", {"text": '{"issuer":"https://other.example"}'}),
+    ("discovery", "broken-json", {}), ("jwks", "status", {"status": 404}), ("jwks", "reset", {}),
+    ("jwks", "huge", {"bytes": 0}),
+])
+def test_rule_21_a_failed_refresh_keeps_the_last_good_set(site, daemon, endpoint, fault, values):
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    good = site.keys.read_bytes()
+    site.tenant.fault(endpoint, fault, **values)
+    assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] != "ok"
+    assert site.keys.read_bytes() == good
+    assert [file.name for file in site.keys.parent.iterdir()] == [site.keys.name]
+
+
+@pytest.fixture
+def small_disk():
+    directory = PRIVATE / "small-disk"
+    directory.mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", directory)
+    yield directory
+    run("umount", directory)
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_rule_21_a_full_or_read_only_disk_keeps_the_last_good_set(host, tenant, small_disk, trouble):
+    site = Site(host, tenant, keys_directory=small_disk)
+    site.fetch_keys()
+    site.give_keys_to_daemon()
+    with Daemon(host) as daemon:
+        wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+        good = site.keys.read_bytes()
+        if trouble == "full":
+            with contextlib.suppress(OSError):
+                (small_disk / "filler").write_bytes(b"x" * (1 << 20))
+        else:
+            run("mount", "-o", "remount,ro", small_disk)
+        tenant.rotate()
+        answer = ask({"ask": "refresh", "tenant": tenant.tenant})
+        assert answer["answer"] == "system_error", answer
+        assert site.keys.read_bytes() == good
+        assert {file.name for file in small_disk.iterdir()} <= {site.keys.name, "filler"}
+        # Who has a token of the old key still logs in; and the new one does when there is room again.
+        if trouble == "full":
+            (small_disk / "filler").unlink()
+        else:
+            run("mount", "-o", "remount,rw", small_disk)
+        wait_until(lambda: daemon.status()["tenants"][0]["keys"] == "failed", "it knows")
+
+
+# A secret that not everybody may read
+
+
+def test_an_hmac_tenants_token_is_verified_for_a_host_that_may_not_read_the_secret(site):
+    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
+    run("chown", USER, secret)
+    site.configure(broker_options='allow = {"bob"}', more=f"""
+        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
+                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
+    token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
+    forged = token[:-6] + ("AAAAAA" if not token.endswith("AAAAAA") else "BBBBBA")
+
+    def verify(credential, user="alice"):
+        done = run("setpriv", "--reuid", "bob", "--regid", "bob", "--clear-groups", PRIVATE / "latchkey", "verify",
+                   "--json", "--user", user, input=credential, check=False)
+        return json.loads(done.stdout)["reason"]
+
+    assert verify(token) == "jwks_unavailable"
+    site.give_keys_to_daemon()
+    with Daemon(site.host):
+        assert verify(token) == "ok"
+        assert verify(forged) == "signature_invalid"
+        assert verify(token, "svc-backup") == "user_mismatch"
+
+
+# Its life
+
+
+def test_sigterm_answers_what_is_under_way(site, daemon):
+    site.tenant.fault("exchange", "slow-body", seconds=2, count=1)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, exchange_question(site))
+        wait_until(lambda: daemon.status()["asked"]["exchange"] == 1, "it has asked")
+        assert daemon.stop() == 0
+        assert asked.result()["answer"] == "ok"
+
+
+def test_sighup_reads_the_configuration(site, daemon):
+    site.configure(broker_options="api_key_cache = 77")
+    daemon.reload()
+    assert daemon.status()["cache"]["seconds"] == 77
+    site.host.write("latchkey.conf", "nonsense")
+    daemon.reload()
+    assert daemon.status()["cache"]["seconds"] == 77
+    assert "latchkey.conf:1" in daemon.status()["configuration_fault"]
+    assert ask(exchange_question(site))["answer"] == "ok"
+
+
+def test_a_socket_of_systemds_is_served(site):
+    site.give_keys_to_daemon()
+    SOCKET.parent.mkdir(exist_ok=True)
+    SOCKET.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as handed_over:
+        handed_over.bind(str(SOCKET))
+        handed_over.listen()
+        start = ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0', "sh", "setpriv", "--reuid", USER,
+                 "--regid", USER, "--clear-groups", PROGRAM, "--config", site.host.etc / "latchkey.conf"]
+        process = subprocess.Popen(list(map(str, start)), stdin=handed_over)
+        try:
+            assert ask({"ask": "status"})["status"]["uid"] == 2101
+            assert ask(exchange_question(site))["answer"] == "ok"
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+    assert SOCKET.exists()  # it is systemd's
+
+
+def test_a_socket_that_is_in_use_is_left_alone(site, daemon):
+    done = run(PROGRAM, "--config", site.host.etc / "latchkey.conf", check=False)
+    assert done.returncode == 2 and "in use" in done.stderr
+    assert daemon.status()["uptime"] >= 0
+
+
+def test_it_serves_several_sockets(site):
+    other = PRIVATE / "chroot" / "socket"
+    text = site.configure().read_text().replace(f'{{"{SOCKET}"}}', f'{{"{SOCKET}", "{other}"}}')
+    site.host.write("latchkey.conf", text)
+    site.give_keys_to_daemon()
+    with Daemon(site.host):
+        assert ask({"ask": "status"}, path=other)["answer"] == "ok"
+
+
+def test_check_finds_what_would_keep_it_from_serving(site):
+    def check():
+        return run(PROGRAM, "--check", "--config", site.host.etc / "latchkey.conf", check=False)
+    site.give_keys_to_daemon()
+    assert check().returncode == 0, check().stdout
+    os.chown(site.keys.parent, 0, 0)
+    assert check().returncode == 2 and "never refreshed" in check().stdout
+    site.configure(broker_options='user = "absent-user"  allow = {"absent-peer"}')
+    assert "absent-user" in check().stdout and "absent-peer" in check().stdout
+    site.ca.chmod(0o666)
+    assert "ca_file" in check().stdout
+    site.host.write("latchkey.conf", "nonsense")
+    assert check().returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["argument"], ["--config"]])
+def test_wrong_usage_is_told(arguments):
+    done = run(PROGRAM, *arguments, check=False)
+    assert done.returncode == 2 and "latchkeyd" in done.stderr
+
+
+def test_it_never_becomes_root_by_configuration(site):
+    site.configure(broker_options='user = "root"')
+    done = run(PROGRAM, "--config", site.host.etc / "latchkey.conf", check=False)
+    assert done.returncode == 2 and "must not be" in done.stderr
+
+
+def test_every_answer_is_one_line_of_the_log(site, daemon):
+    ask(exchange_question(site))
+    ask(exchange_question(site, key="lk_wrong-wrong-wrong-wrong"))
+    lines = [line for line in daemon.lines() if "asked=exchange" in line]
+    assert len(lines) == 2
+    assert "reason=ok" in lines[0] and "reason=credential_refused" in lines[1] and "uid=0" in lines[0]
+    assert f"sub={tokens.BACKUP}" in lines[0]
+
+
+def test_threads_of_one_host_may_ask_at_once(site, daemon):
+    errors = []
+
+    def work():
+        for _ in range(20):
+            answer = ask(exchange_question(site))
+            if answer["answer"] != "ok":
+                errors.append(answer)
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_it_leaves_no_descriptor_behind(site, daemon):
+    def descriptors():
+        return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    ask(exchange_question(site))
+    before = descriptors()
+    for _ in range(50):
+        ask(exchange_question(site))
+        ask(b"{")
+    assert descriptors() <= before + 2  # one that is being closed, a connection for the key set
+
+
+def test_killed_in_the_middle_it_is_an_outage_for_who_waits(site, daemon):
+    site.tenant.fault("exchange", "never", count=1)
+    with ThreadPoolExecutor(1) as pool:
+        verdict = pool.submit(site.host.verify, site.tenant.api_key, "--user", "svc-backup")
+        wait_until(lambda: daemon.status()["asked"]["exchange"] == 1, "it has asked")
+        daemon.stop(signal.SIGKILL)
+        assert verdict.result()["reason"] == "broker_unavailable"
