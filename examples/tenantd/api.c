@@ -7,6 +7,7 @@
 #include "members.h"
 #include "tokens.h"
 
+#define PAGE_NUMBER_MAX   1000000
 #define PAGE_SIZE_MAX     1000
 #define PAGE_SIZE_DEFAULT 100
 
@@ -179,9 +180,10 @@ void handle_users(struct service *service, const struct request *request, struct
 
     if (!authorise_management(service, request, reply))
         return;
-    if (!read_count(request, "pageNumber", USERS_MAX, &page)
+    if (!read_count(request, "pageNumber", PAGE_NUMBER_MAX, &page)
         || !read_count(request, "pageSize", PAGE_SIZE_MAX, &size)) {
-        reply_error(reply, 400, "invalid_request", "pageNumber and pageSize are numbers of 1 … 1000");
+        reply_error(reply, 400, "invalid_request",
+                    "pageNumber and pageSize are numbers from 1 on, pageSize up to 1000");
         return;
     }
     answer = json_new_object();

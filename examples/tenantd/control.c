@@ -144,8 +144,14 @@ void control_print_help(FILE *out)
     for (i = 0; i < ENDPOINT_COUNT; i++)
         fprintf(out, "  %-16s %s\n", endpoint_name((enum endpoint)i), endpoint_meaning((enum endpoint)i));
     fprintf(out, "Faults:\n");
-    for (i = FAULT_NONE + 1; i < FAULT_COUNT; i++)
-        fprintf(out, "  %-16s %s\n", fault_name((enum fault_kind)i), fault_meaning((enum fault_kind)i));
+    for (i = FAULT_NONE + 1; i < FAULT_COUNT; i++) {
+        enum fault_kind kind = (enum fault_kind)i;
+
+        fprintf(out, "  %-16s %s", fault_name(kind), fault_meaning(kind));
+        if (fault_status(kind) != 0)
+            fprintf(out, " (%d)", fault_status(kind));
+        fprintf(out, "\n");
+    }
 }
 
 /* Serving */

@@ -8,8 +8,9 @@
 static const struct {
     const char *name, *meaning;
     enum fault_stage stage;
+    int status;
 } kinds[] = {
-#define X(id, name, stage, meaning) [id] = { name, meaning, stage },
+#define X(id, name, stage, status, meaning) [id] = { name, meaning, stage, status },
     FAULTS(X)
 #undef X
 };
@@ -35,6 +36,11 @@ const char *fault_meaning(enum fault_kind kind)
 enum fault_stage fault_stage(enum fault_kind kind)
 {
     return kinds[kind].stage;
+}
+
+int fault_status(enum fault_kind kind)
+{
+    return kinds[kind].status;
 }
 
 const char *endpoint_name(enum endpoint endpoint)
@@ -179,10 +185,11 @@ bool faults_plan(struct faults *faults, struct slice words, char error[FAULTS_ER
         return refuse(error, "\"%.*s\" is no fault", SLICE_ARG(word));
     if (!fits(endpoint, fault_stage(fault.kind)))
         return refuse(error, "%s is no fault of \"%.*s\"", fault_name(fault.kind), SLICE_ARG(endpoint_word));
+    fault.status = fault_status(fault.kind);
     while (next_word(&words, &word))
         if (!set_value(&fault, word, error))
             return false;
-    if (fault.status != 0 && fault.status < 200)
+    if (fault_stage(fault.kind) == STAGE_INSTEAD && fault.status < 200)
         return refuse(error, "status is no final status");
     if (fault.kind == FAULT_REDIRECT && fault.text[0] == '\0')
         return refuse(error, "redirect wants a text, the location");

@@ -24,31 +24,31 @@ enum fault_stage {
 
 /* clang-format off */
 #define FAULTS(X) \
-  /* id                      name               stage             what happens */ \
-  X(FAULT_NONE,             "none",             STAGE_NONE,       "nothing") \
-  X(FAULT_SLOW_CONNECT,     "slow-connect",     STAGE_CONNECTION, "TCP connects, TLS begins only after seconds=") \
-  X(FAULT_NO_TLS,           "no-tls",           STAGE_CONNECTION, "an answer in plain HTTP, where TLS should be") \
-  X(FAULT_NEVER,            "never",            STAGE_ANYWHERE,   "no answer, until the client hangs up") \
-  X(FAULT_RESET,            "reset",            STAGE_ANYWHERE,   "a TCP reset in place of an answer") \
-  X(FAULT_STATUS,           "status",           STAGE_INSTEAD,    "status= (503), with Retry-After: if retry-after=") \
-  X(FAULT_REDIRECT,         "redirect",         STAGE_INSTEAD,    "status= (302) with Location: text=") \
-  X(FAULT_BODY,             "body",             STAGE_INSTEAD,    "status= (200) with the body text=, called JSON") \
-  X(FAULT_HUGE,             "huge",             STAGE_INSTEAD,    "a JSON string of bytes=, without end if 0") \
-  X(FAULT_SLOW_BODY,        "slow-body",        STAGE_REPLY,      "the body dribbles over seconds=") \
-  X(FAULT_RESET_MIDWAY,     "reset-midway",     STAGE_REPLY,      "a TCP reset after half of the body") \
-  X(FAULT_CONTENT_TYPE,     "content-type",     STAGE_REPLY,      "the body is called text= (text/html)") \
-  X(FAULT_BROKEN_JSON,      "broken-json",      STAGE_REPLY,      "the body lacks its last byte") \
-  X(FAULT_EMPTY,            "empty",            STAGE_REPLY,      "the body is empty") \
-  X(FAULT_HANG_UP,          "hang-up",          STAGE_REPLY,      "a good reply, then the connection just ends") \
-  X(FAULT_OTHER_USER,       "other-user",       STAGE_TOKEN,      "of another user") \
-  X(FAULT_OTHER_TENANT,     "other-tenant",     STAGE_TOKEN,      "of another tenant: claim, iss and aud") \
-  X(FAULT_EXPIRED,          "expired",          STAGE_TOKEN,      "it expired an hour ago") \
-  X(FAULT_UNSIGNED,         "unsigned",         STAGE_TOKEN,      "alg none, no signature") \
-  X(FAULT_UNPUBLISHED_KEY,  "unpublished-key",  STAGE_TOKEN,      "signed with a key that the key set does not have") \
-  X(FAULT_FORGED,           "forged",           STAGE_TOKEN,      "the kid of a published key, signed with another")
+  /* id                    name               stage             status if none is given, and what happens */ \
+  X(FAULT_NONE,            "none",            STAGE_NONE,       0,   "nothing") \
+  X(FAULT_SLOW_CONNECT,    "slow-connect",    STAGE_CONNECTION, 0,   "TCP connects, TLS begins only after seconds=") \
+  X(FAULT_NO_TLS,          "no-tls",          STAGE_CONNECTION, 0,   "an answer in plain HTTP, where TLS should be") \
+  X(FAULT_NEVER,           "never",           STAGE_ANYWHERE,   0,   "no answer, until the client hangs up") \
+  X(FAULT_RESET,           "reset",           STAGE_ANYWHERE,   0,   "a TCP reset in place of an answer") \
+  X(FAULT_STATUS,          "status",          STAGE_INSTEAD,    503, "status=, with Retry-After: if retry-after=") \
+  X(FAULT_REDIRECT,        "redirect",        STAGE_INSTEAD,    302, "status= with Location: text=") \
+  X(FAULT_BODY,            "body",            STAGE_INSTEAD,    200, "status= with the body text=, called JSON") \
+  X(FAULT_HUGE,            "huge",            STAGE_INSTEAD,    200, "a JSON string of bytes=, without end if 0") \
+  X(FAULT_SLOW_BODY,       "slow-body",       STAGE_REPLY,      0,   "the body dribbles over seconds=") \
+  X(FAULT_RESET_MIDWAY,    "reset-midway",    STAGE_REPLY,      0,   "a TCP reset after half of the body") \
+  X(FAULT_CONTENT_TYPE,    "content-type",    STAGE_REPLY,      0,   "the body is called text= (text/html)") \
+  X(FAULT_BROKEN_JSON,     "broken-json",     STAGE_REPLY,      0,   "the body lacks its last byte") \
+  X(FAULT_EMPTY,           "empty",           STAGE_REPLY,      0,   "the body is empty") \
+  X(FAULT_HANG_UP,         "hang-up",         STAGE_REPLY,      0,   "a good reply, then the connection just ends") \
+  X(FAULT_OTHER_USER,      "other-user",      STAGE_TOKEN,      0,   "the token is of another user") \
+  X(FAULT_OTHER_TENANT,    "other-tenant",    STAGE_TOKEN,      0,   "the token is of another tenant: claim, iss, aud") \
+  X(FAULT_EXPIRED,         "expired",         STAGE_TOKEN,      0,   "the token expired an hour ago") \
+  X(FAULT_UNSIGNED,        "unsigned",        STAGE_TOKEN,      0,   "the token has alg none and no signature") \
+  X(FAULT_UNPUBLISHED_KEY, "unpublished-key", STAGE_TOKEN,      0,   "the token's key is not in the key set") \
+  X(FAULT_FORGED,          "forged",          STAGE_TOKEN,      0,   "the token has a published kid and another key")
 /* clang-format on */
 
-#define X(id, name, stage, meaning) id,
+#define X(id, name, stage, status, meaning) id,
 enum fault_kind { FAULTS(X) FAULT_COUNT };
 #undef X
 
@@ -60,7 +60,7 @@ struct fault {
     enum fault_kind kind;
     int64_t count;             /* requests that it still meets; 0: until it is cleared */
     int64_t seconds;           /* how long it takes */
-    int64_t status;            /* 0: the fault's own */
+    int64_t status;            /* of a fault of STAGE_INSTEAD */
     int64_t retry_after;       /* s; -1: no such header */
     int64_t bytes;             /* of a huge body; 0: without end */
     char text[FAULT_TEXT_MAX]; /* empty: the fault's own */
@@ -89,6 +89,7 @@ struct fault faults_take(struct faults *faults, enum endpoint endpoint);
 const char *fault_name(enum fault_kind kind);
 const char *fault_meaning(enum fault_kind kind);
 enum fault_stage fault_stage(enum fault_kind kind);
+int fault_status(enum fault_kind kind); /* unless status= says another; 0: that of the endpoint, if it answers */
 
 const char *endpoint_name(enum endpoint endpoint);
 const char *endpoint_meaning(enum endpoint endpoint);

@@ -96,9 +96,9 @@ static char *private_text(const struct signing_key *key, size_t *ret_len)
         *ret_len = raw.len;
         return raw.bytes;
     }
-    *ret_len = BASE64URL_ENCODED_LEN(raw.len);
-    text = malloc(*ret_len + 1);
+    text = malloc(BASE64URL_ENCODED_LEN(raw.len) + 1);
     if (text != NULL) {
+        *ret_len = BASE64URL_ENCODED_LEN(raw.len);
         base64url_encode((struct slice){ raw.bytes, raw.len }, text);
         text[*ret_len] = '\0';
     }

@@ -29,8 +29,7 @@ struct keyring {
 /* False when there is no such algorithm or memory is short; *ret_key is then untouched. */
 bool signing_key_make(const char *alg, struct signing_key *ret_key);
 void signing_key_clear(struct signing_key *key);
-/* malloc'ed; NULL on failure. The header says the key's alg and kid (HS* keys have none). Wipe the claims' text with
- * the claims. */
+/* malloc'ed, wipe it; NULL on failure. The header says the key's alg and kid (HS* keys have none). */
 char *signing_key_sign(const struct signing_key *key, struct json *claims);
 
 /* A new current key. The former one is published until the next rotation, or not at all. False as above. */

@@ -72,6 +72,8 @@ static void print_usage(FILE *out)
             "        [--omit-issuer] [--omit-audience]\n"
             "      a tenant service; one line of JSON on standard output says where, once it serves.\n"
             "      The state (users, keys) lies in DIR, which is made. PORT 0, the default, takes a free one.\n"
+            "      At first it holds alice, bob, svc-backup and admin @example.com; the password of each is\n"
+            "      \"NAME's password\".\n"
             "      ALG is RS256, ES256, EdDSA, HS256 or another of the core's.\n"
             "tenantd --tell --state DIR COMMAND …\n"
             "      a command to the running one; its reply on standard output\n\n"
@@ -226,6 +228,7 @@ static bool open_state(struct process *process, const struct options *options, c
     int64_t now = (int64_t)time(NULL);
 
     service->settings = options->settings;
+    service->started = now;
     service->state = state_open(directory, options->tenant, options->alg, now, error);
     return service->state != NULL || fail("%s", error);
 }
@@ -279,8 +282,11 @@ static bool serve(struct process *process, int signals)
         };
         int wait_ms = listener_release(&process->listener);
 
-        if (poll(polled, sizeof polled / sizeof polled[0], wait_ms) < 0)
-            return errno == EINTR || fail("poll: %s", strerror(errno));
+        if (poll(polled, sizeof polled / sizeof polled[0], wait_ms) < 0) {
+            if (errno != EINTR)
+                return fail("poll: %s", strerror(errno));
+            continue;
+        }
         if (polled[0].revents != 0)
             return true;
         if (polled[1].revents != 0)

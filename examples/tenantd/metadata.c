@@ -120,7 +120,7 @@ void handle_discovery(struct service *service, const struct request *request, st
 
     if (!ok)
         json_free(&body);
-    reply_document(request, reply, body, service->state->created, "public, max-age=3600");
+    reply_document(request, reply, body, service->started, "public, max-age=3600");
 }
 
 void handle_jwks(struct service *service, const struct request *request, struct reply *reply)

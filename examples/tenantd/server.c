@@ -204,22 +204,22 @@ static enum MHD_Result deliver(const struct server *server, struct MHD_Connectio
 
 static void reply_fault(const struct fault *fault, struct reply *reply)
 {
+    unsigned status = (unsigned)fault->status;
     char text[32];
 
     switch (fault->kind) {
     case FAULT_REDIRECT:
-        reply_text(reply, fault->status != 0 ? (unsigned)fault->status : 302, NULL, slice_of(NULL));
+        reply_text(reply, status, NULL, slice_of(NULL));
         reply_header(reply, "Location", fault->text);
         break;
     case FAULT_BODY:
-        reply_text(reply, fault->status != 0 ? (unsigned)fault->status : 200, "application/json",
-                   slice_of(fault->text));
+        reply_text(reply, status, "application/json", slice_of(fault->text));
         break;
     case FAULT_HUGE:
-        reply_text(reply, 200, "application/json", slice_of(NULL));
+        reply_text(reply, status, "application/json", slice_of(NULL));
         break;
     default:
-        reply_error(reply, fault->status != 0 ? (unsigned)fault->status : 503, "fault", "as it was asked for");
+        reply_error(reply, status, "fault", "as it was asked for");
         if (fault->retry_after >= 0) {
             snprintf(text, sizeof text, "%lld", (long long)fault->retry_after);
             reply_header(reply, "Retry-After", text);
@@ -271,6 +271,17 @@ static void record(struct counters *counters, enum endpoint endpoint, const stru
     counters->last[endpoint] = last;
 }
 
+/* Neither the path nor a header: the log may be shown around, and they are the client's word. */
+static void write_log(enum endpoint endpoint, unsigned status, enum fault_kind fault)
+{
+    if (fault == FAULT_NONE)
+        fprintf(stderr, "tenantd: %s %u\n", endpoint_name(endpoint), status);
+    else if (status != 0)
+        fprintf(stderr, "tenantd: %s %u fault=%s\n", endpoint_name(endpoint), status, fault_name(fault));
+    else
+        fprintf(stderr, "tenantd: %s fault=%s\n", endpoint_name(endpoint), fault_name(fault));
+}
+
 /* Everything that is done under the lock. */
 static struct fault work_out(struct service *service, const char *path, struct arrival *arrival, struct reply *reply)
 {
@@ -293,9 +304,7 @@ static struct fault work_out(struct service *service, const char *path, struct a
         replace_content_type(&fault, reply);
     record(&service->counters, route.endpoint, request, path, reply->status);
     pthread_mutex_unlock(&service->lock);
-    /* Neither the path nor a header: the log may be shown around, and they are the client's word. */
-    fprintf(stderr, "tenantd: %s %u%s%s\n", endpoint_name(route.endpoint), reply->status,
-            fault.kind != FAULT_NONE ? " fault=" : "", fault.kind != FAULT_NONE ? fault_name(fault.kind) : "");
+    write_log(route.endpoint, reply->status, fault.kind);
     return fault;
 }
 

@@ -2,8 +2,8 @@
  * The running service: what it was told at its start, and what every request shares.
  *
  * One lock guards the state, the faults and the counters, and is held while an endpoint works out its reply. That takes
- * no longer than a signature or an fsync. What takes time on purpose, a fault, happens outside of it while the reply
- * is delivered, so a slow reply keeps nobody waiting.
+ * no longer than a signature or an fsync, or making a key where one is asked for. What takes time on purpose, a fault,
+ * happens outside of it while the reply is delivered, so a slow reply keeps nobody waiting.
  */
 #ifndef LATCHKEY_TENANTD_SERVICE_H
 #define LATCHKEY_TENANTD_SERVICE_H
@@ -53,6 +53,7 @@ struct authorization_code {
 struct service {
     pthread_mutex_t lock;
     struct settings settings;
+    int64_t started;       /* s since 1970 */
     char base[URL_SIZE];   /* {url}/tenant/{tenant} */
     char issuer[URL_SIZE]; /* BASE/v2.0/Auth */
     struct state *state;

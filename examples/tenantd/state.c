@@ -127,7 +127,6 @@ static struct json *state_json(const struct state *state)
     for (i = 0; i < state->refresh_token_count; i++)
         ok &= json_append(tokens, refresh_token_json(&state->refresh_tokens[i]));
     ok &= json_add(object, "tenant", json_new_string(slice_of(state->tenant)));
-    ok &= json_add(object, "created", json_new_integer(state->created));
     ok &= json_add(object, "users", users);
     ok &= json_add(object, "groups", groups);
     ok &= json_add(object, "apiKeys", api_keys_json(state));
@@ -224,8 +223,6 @@ static bool members_read(const struct json *object, struct state *state, char er
     state->refresh_token_count = json_length(tokens);
     if (!json_copy_text(object, "tenant", state->tenant, sizeof state->tenant) || !is_uuid(slice_of(state->tenant)))
         return refuse(error, "%s: tenant is no UUID", state->path);
-    if (!json_read_time(object, "created", &state->created))
-        return refuse(error, "%s: created is no time", state->path);
     if (state->user_count > USERS_MAX || state->group_count > GROUPS_MAX
         || state->refresh_token_count > REFRESH_TOKENS_MAX)
         return refuse(error, "%s: too many users, groups or refresh tokens", state->path);
@@ -267,7 +264,6 @@ static bool make(struct state *state, const char *tenant, const char *alg, int64
         memcpy(state->tenant, tenant, sizeof state->tenant);
     else
         random_uuid(state->tenant);
-    state->created = now;
     memcpy(state->users, demo_users, sizeof demo_users);
     state->user_count = sizeof demo_users / sizeof demo_users[0];
     memcpy(state->groups, demo_groups, sizeof demo_groups);

@@ -54,7 +54,6 @@ struct state {
     char *path;
     char *hmac_path;
     char tenant[UUID_SIZE];
-    int64_t created; /* s since 1970 */
     struct user users[USERS_MAX];
     size_t user_count;
     struct group groups[GROUPS_MAX];
