@@ -263,22 +263,23 @@ static void reply_tokens(struct service *service, const struct user *user, struc
                          const struct request *request, struct reply *reply)
 {
     int64_t lifetime = service->settings.access_lifetime;
-    CLEANUP(text_free)
-    char *access = token_issue(service, user, lifetime, request->now, slice_of(NULL), request->spoil);
-    CLEANUP(text_free) char *identity = token_issue(service, user, lifetime, request->now, nonce, request->spoil);
+    CLEANUP(text_free) char *access_token = NULL;
+    CLEANUP(text_free) char *id_token = NULL;
     const char *refresh =
         state_new_refresh_token(service->state, user, request->now + service->settings.refresh_lifetime);
     struct json *body = json_new_object();
 
+    access_token = token_issue(service, user, lifetime, request->now, slice_of(NULL), request->spoil);
+    id_token = token_issue(service, user, lifetime, request->now, nonce, request->spoil);
     if (!state_save(service->state)) {
         json_free(&body);
         reply_error(reply, 500, "server_error", "the state cannot be written");
         return;
     }
     if (body != NULL
-        && (access == NULL || identity == NULL || !json_add_text(body, "access_token", access)
+        && (access_token == NULL || id_token == NULL || !json_add_text(body, "access_token", access_token)
             || !json_add_text(body, "token_type", "Bearer") || !json_add(body, "expires_in", json_new_integer(lifetime))
-            || !json_add_text(body, "refresh_token", refresh) || !json_add_text(body, "id_token", identity)))
+            || !json_add_text(body, "refresh_token", refresh) || !json_add_text(body, "id_token", id_token)))
         json_free(&body);
     reply_json(reply, 200, body);
     reply_header(reply, "Cache-Control", "no-store");
