@@ -111,6 +111,8 @@ static bool remove_stale(const struct sockaddr_un *address, char error[LISTENER_
 static bool open_own(const char *path, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    mode_t mask;
+    bool ok;
     int fd;
 
     if (listeners->count == LISTENERS_MAX)
@@ -122,9 +124,13 @@ static bool open_own(const char *path, struct listeners *listeners, char error[L
     if (fd < 0)
         return fail(error, "%s: %s", path, strerror(errno));
     listeners->fds[listeners->count++] = fd;
-    return (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && chmod(path, 0666) == 0
-            && listen(fd, BACKLOG) == 0)
-        || fail(error, "%s: %s", path, strerror(errno));
+    /* Not chmod(), which would follow a link that somebody put in the socket's place. */
+    mask = umask(0111);
+    ok = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, BACKLOG) == 0;
+    if (!ok)
+        fail(error, "%s: %s", path, strerror(errno));
+    umask(mask);
+    return ok;
 }
 
 bool listeners_open(const struct string_list *paths, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX])

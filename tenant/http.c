@@ -202,7 +202,8 @@ static const struct {
     { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
     { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 }, /* HPACK would remember the key with the connection */
     { CURLOPT_NETRC, CURL_NETRC_IGNORED },
-    { CURLOPT_NOSIGNAL, 1 }, /* signals belong to the program's loop */
+    { CURLOPT_NOSIGNAL, 1 },   /* signals belong to the program's loop */
+    { CURLOPT_QUICK_EXIT, 1 }, /* a name server that does not answer holds up its own request, not the program */
     { CURLOPT_NOPROGRESS, 1 },
     { CURLOPT_TCP_KEEPALIVE, 1 },
     { CURLOPT_TCP_NODELAY, 1 },

@@ -453,3 +453,32 @@ def test_killed_in_the_middle_it_is_an_outage_for_who_waits(site, daemon):
         wait_until(lambda: daemon.status()["asked"]["exchange"] == 1, "it has asked")
         daemon.stop(signal.SIGKILL)
         assert verdict.result()["reason"] == "broker_unavailable"
+
+
+def test_a_name_server_that_does_not_answer_holds_up_its_own_question_alone(site):
+    resolv = Path("/etc/resolv.conf")
+    before = resolv.read_bytes() if resolv.exists() else None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.53", 53))
+        resolv.unlink(missing_ok=True)
+        resolv.write_text("nameserver 127.0.0.53\noptions timeout:20 attempts:1\n")
+        try:
+            site.configure(more='tenant "slow" { url = "https://nowhere.example"  keys = "/run/none" }')
+            text = (site.host.etc / "latchkey.conf").read_text()
+            site.host.write("latchkey.conf", text.replace("api_key = true", f'api_key = true tenant = {{"{tokens.TENANT}"}}'))
+            site.give_keys_to_daemon()
+            with Daemon(site.host), ThreadPoolExecutor(2) as pool:
+                slow = pool.submit(timed, ask, exchange_question(site) | {"tenant": "slow"})
+                worst = 0
+                while not slow.done():
+                    seconds, answer = timed(ask, exchange_question(site))
+                    worst = max(worst, seconds)
+                    assert answer["answer"] == "ok"
+                    time.sleep(0.02)
+                seconds, answer = slow.result()
+                assert answer["answer"] == "tenant_unavailable" and 2 < seconds < 5.5
+                assert worst < 1
+        finally:
+            resolv.unlink()
+            if before is not None:
+                resolv.write_bytes(before)
