@@ -1,10 +1,13 @@
 /*
  * What a login costs: pam_start(), pam_authenticate(), pam_end() with one module in the stack.
  *
- *   bench_login fresh CONFDIR USER SERVICE:FILE…   each login in a process of its own, pamtester(1) at a terminal,
- *                                                  which looks in /etc/pam.d: wall time from spawning it to its end
+ *   bench_login fresh CONFDIR USER SERVICE:FILE…   each login in a process of its own, which does nothing else: wall
+ *                                                  time from spawning it to its end
+ *   bench_login pamtester CONFDIR USER SERVICE:FILE…   the same in pamtester(1) at a terminal, which looks in
+ *                                                  /etc/pam.d and loads a C++ runtime
  *   bench_login same CONFDIR USER SERVICE:FILE…    one login after the other in one process
  *   bench_login memory CONFDIR USER SERVICE:FILE   resident memory over 10,000 logins in one process
+ *   bench_login once CONFDIR USER SERVICE:FILE     what `fresh` starts
  *
  * FILE holds what is typed at the service's prompts. The first service is the floor that the others are compared with,
  * round by round, since a machine gets slower and faster. A login may fail: a wrong password costs as much as a right
@@ -36,6 +39,7 @@ static const char *confdir, *user;
 
 static struct service {
     const char *name;
+    char *argument; /* SERVICE:FILE */
     char answer[16400];
     double us[BENCH_ROUNDS_MAX]; /* by round; 0: left out */
 } services[SERVICES_MAX];
@@ -125,7 +129,7 @@ static void answer_prompts(const struct service *service, int end)
     }
 }
 
-static void log_in_fresh(struct service *service)
+static void log_in_pamtester(struct service *service)
 {
     char *arguments[] = { (char *)"pamtester", (char *)service->name, (char *)user, (char *)"authenticate", NULL };
     posix_spawn_file_actions_t actions;
@@ -165,7 +169,26 @@ static void print_row(const struct service *service, int rounds)
            bench_median(&above));
 }
 
-static void compare(int rounds, bool fresh)
+/* A host without anything of its own: libpam, and what the module brings. */
+static void log_in_fresh(struct service *service)
+{
+    char *arguments[] = { (char *)"/proc/self/exe", (char *)"once",
+                          (char *)confdir,          (char *)user,
+                          service->argument,        NULL };
+    int status;
+    pid_t child;
+
+    if (posix_spawn(&child, arguments[0], NULL, NULL, arguments, environ) != 0 || waitpid(child, &status, 0) != child
+        || !WIFEXITED(status) || WEXITSTATUS(status) > 1)
+        die("a login in a fresh process");
+}
+
+static void log_in_here(struct service *service)
+{
+    log_in(service);
+}
+
+static void compare(int rounds, void (*log_in_by)(struct service *service))
 {
     int round, i;
 
@@ -176,10 +199,7 @@ static void compare(int rounds, bool fresh)
 
             if (round > 1 && service->us[1] > SLOW_US && round % 15 != 0)
                 continue;
-            if (fresh)
-                log_in_fresh(service);
-            else
-                log_in(service);
+            log_in_by(service);
             service->us[round] = bench_now_us() - start;
         }
     printf("  %-14s %13s  %9s  %13s\n", "service", "median", "to floor", "above floor");
@@ -224,6 +244,9 @@ static void add_service(char *argument)
 
     if (colon == NULL)
         die("a service is SERVICE:FILE");
+    service->argument = strdup(argument);
+    if (service->argument == NULL)
+        die("memory is short");
     *colon = '\0';
     service->name = argument;
     fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -239,20 +262,24 @@ int main(int argc, char **argv)
     int i;
 
     if (argc < 5 || argc - 4 > SERVICES_MAX)
-        die("usage: bench_login fresh|same|memory CONFDIR USER SERVICE:FILE...");
+        die("usage: bench_login fresh|pamtester|same|memory|once CONFDIR USER SERVICE:FILE...");
     confdir = argv[2];
     user = argv[3];
     for (i = 4; i < argc; i++)
         add_service(argv[i]);
     if (strcmp(argv[1], "fresh") == 0) {
+        compare(FRESH_ROUNDS, log_in_fresh);
+    } else if (strcmp(argv[1], "pamtester") == 0) {
         open_terminal();
-        compare(FRESH_ROUNDS, true);
+        compare(FRESH_ROUNDS, log_in_pamtester);
     } else if (strcmp(argv[1], "same") == 0) {
-        compare(SAME_ROUNDS, false);
+        compare(SAME_ROUNDS, log_in_here);
+    } else if (strcmp(argv[1], "once") == 0) {
+        return log_in(&services[0]) == PAM_SUCCESS ? 0 : 1;
     } else if (strcmp(argv[1], "memory") == 0) {
         watch_memory(&services[0]);
     } else {
-        die("fresh, same or memory");
+        die("fresh, pamtester, same, memory or once");
     }
     return 0;
 }
