@@ -177,8 +177,11 @@ bool broker_answer_write(const struct broker_answer *answer, struct json *status
     if (answer->reason != REASON_OK)
         return json_add(object, "detail", json_new_string(slice_of(answer->detail)))
             && splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
-    if (status != NULL)
-        return splice(object, "status", "", slice_of(json_print(status, false)), ret_text);
+    if (status != NULL) {
+        struct slice text = slice_of(json_print(status, false));
+
+        return text.len > 0 && splice(object, "status", "", text, ret_text);
+    }
     if (answer->token.len > 0)
         return is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
     return splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
@@ -212,8 +215,10 @@ bool broker_answer_read(enum broker_ask ask, struct slice text, struct json **re
         return false;
     }
     if (answer.reason == REASON_OK) {
-        answer.token = text_member(json, "token");
-        answer.status = json_member(json, "status");
+        if (ask == BROKER_EXCHANGE)
+            answer.token = text_member(json, "token");
+        if (ask == BROKER_STATUS)
+            answer.status = json_member(json, "status");
         *ret_error = find_lack(ask, &answer);
         if (*ret_error != NULL)
             return false;
