@@ -46,8 +46,11 @@ static bool receive_question(struct secret *ret_text)
         free(text.bytes);
         return false;
     }
-    got = recv(STDIN_FILENO, text.bytes, text.len, 0);
-    text.len = got > 0 ? (size_t)got : 0;
+    got = recv(STDIN_FILENO, text.bytes, text.len, MSG_TRUNC);
+    if (got > BROKER_MESSAGE_MAX) /* cut: what is left might still read as a question */
+        got = -1;
+    else
+        text.len = got > 0 ? (size_t)got : 0;
     if (got > 0)
         *ret_text = text;
     else

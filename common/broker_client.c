@@ -109,17 +109,19 @@ static bool receive_answer(struct verdict *verdict, int socket, struct secret *r
     if (text.bytes == NULL)
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the answer of latchkeyd");
     while (wait_for(verdict, socket, POLLIN, deadline_ms)) {
-        got = recv(socket, text.bytes, text.len, 0);
+        got = recv(socket, text.bytes, text.len, MSG_TRUNC); /* which gives the length of what was cut, too */
         if (got >= 0 || (errno != EAGAIN && errno != EINTR))
             break;
     }
-    if (got > 0) {
+    if (got > 0 && got <= BROKER_MESSAGE_MAX) {
         text.len = (size_t)got;
         *ret_text = text;
         return true;
     }
-    text.len = 0;
+    text.len = got > 0 ? BROKER_MESSAGE_MAX : 0;
     secret_clear(&text);
+    if (got > 0)
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the answer of latchkeyd: longer than any message");
     if (got == 0)
         return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd hung up without an answer");
     return verdict->reason != REASON_UNDECIDED ? false : refuse_errno(verdict, "recv");
@@ -160,7 +162,7 @@ static bool ask_child(struct verdict *verdict, const struct config *config, cons
 
     if (question->ask != BROKER_EXCHANGE || config->broker.program == NULL)
         return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "nobody listens on %s",
-                              config->broker.sockets.items[0]);
+                              config->broker.sockets.count > 0 ? config->broker.sockets.items[0] : "any socket");
     if (!broker_spawn(verdict, config->broker.program, config->path, &child))
         return false;
     ok = converse(verdict, child.socket, question, text, deadline_ms, ret_reply);
