@@ -39,7 +39,7 @@ static void report_descriptors(FILE *report)
     char path[64], target[256];
     int fd;
 
-    for (fd = 0; fd < 65536; fd++) {
+    for (fd = 0; fd < 1024; fd++) {
         ssize_t len;
 
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
