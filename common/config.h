@@ -41,7 +41,7 @@ struct tenant {
     bool algorithms[ALGORITHM_ROWS]; /* by algorithm_row() */
     struct claims_policy claims;
     char *ca_file;            /* whose certificates the tenant service may show; NULL: the system's authorities */
-    char *api_key_characters; /* what an API key is made of: printable ASCII without blanks */
+    char *api_key_characters; /* what an API key is made of: printable ASCII without blanks, `"` and `\` */
     int64_t api_key_min;      /* bytes of an API key: 1 … CONFIG_API_KEY_MAX */
     int64_t api_key_max;
     /* The keys, or NULL: then keys_failure says why. A tenant without keys refuses its own tokens, nobody else's. */

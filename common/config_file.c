@@ -806,7 +806,8 @@ static bool get_name(const struct block *block, const char *option, char **ret, 
     return fallback == NULL || set_default(block, ret, "%s", fallback);
 }
 
-/* Printable ASCII without blanks: what a header carries as it is (RFC 9110 §5.5). */
+/* Printable ASCII without blanks: what a header carries as it is (RFC 9110 §5.5); and nothing that the message to
+ * latchkeyd would have to escape, or no such key could ever be asked about. */
 static bool read_api_key_format(const struct block *block, struct tenant *tenant)
 {
     const char *at;
@@ -818,8 +819,8 @@ static bool read_api_key_format(const struct block *block, struct tenant *tenant
         || !get_integer(block, "api_key_max", 1, CONFIG_API_KEY_MAX, &tenant->api_key_max))
         return false;
     for (at = tenant->api_key_characters; *at != '\0'; at++)
-        if (*at <= ' ' || *at > '~')
-            return fail(block, "api_key_characters", "it holds something but printable ASCII");
+        if (*at <= ' ' || *at > '~' || *at == '"' || *at == '\\')
+            return fail(block, "api_key_characters", "it holds a quotation mark, a backslash, or no printable ASCII");
     return tenant->api_key_min <= tenant->api_key_max
         || fail(block, is_set(block, "api_key_min") ? "api_key_min" : "api_key_max",
                 "api_key_min is above api_key_max");
