@@ -6,8 +6,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -365,6 +367,105 @@ static void what_is_wrong_is_refused_with_its_line(void **state)
           ":2: tenant \"t\": keys:" },
         { "a host that is a port", "tenant \"t\" {\n url = \"https://:1\" }\n", ":2: tenant \"t\": url:" },
         { "an empty service", GOOD "service \"\" { }\n", ":2: service \"\"" },
+        { "a relative ca_file", "tenant \"t\" { url = \"https://a\"\n ca_file = \"ca.pem\" }\n",
+          ":2: tenant \"t\": ca_file:" },
+        { "an empty ca_file", "tenant \"t\" { url = \"https://a\"\n ca_file = \"\" }\n", ":2: tenant \"t\": ca_file:" },
+        { "API keys of no character", "tenant \"t\" { url = \"https://a\"\n api_key_characters = \"\" }\n",
+          ":2: tenant \"t\": api_key_characters: it is empty" },
+        { "API keys with blanks", "tenant \"t\" { url = \"https://a\"\n api_key_characters = \"ab c\" }\n",
+          ":2: tenant \"t\": api_key_characters:" },
+        { "API keys with a tab", "tenant \"t\" { url = \"https://a\"\n api_key_characters = \"ab\tc\" }\n",
+          ":2: tenant \"t\": api_key_characters:" },
+        { "API keys beyond ASCII", "tenant \"t\" { url = \"https://a\"\n api_key_characters = \"ab\xc3\xa4\" }\n",
+          ":2: tenant \"t\": api_key_characters:" },
+        { "API keys with a quotation mark, which a JSON text would have to escape",
+          "tenant \"t\" { url = \"https://a\"\n api_key_characters = 'ab\"' }\n",
+          ":2: tenant \"t\": api_key_characters:" },
+        { "API keys with a backslash", "tenant \"t\" { url = \"https://a\"\n api_key_characters = 'ab\\\\' }\n",
+          ":2: tenant \"t\": api_key_characters:" },
+        { "API keys of no length", "tenant \"t\" { url = \"https://a\"\n api_key_min = 0 }\n",
+          ":2: tenant \"t\": api_key_min: 0 is not from 1 to 1024" },
+        { "API keys of more than 1024 bytes", "tenant \"t\" { url = \"https://a\"\n api_key_max = 1025 }\n",
+          ":2: tenant \"t\": api_key_max: 1025 is not from 1 to 1024" },
+        { "the shortest API key is longer than the longest",
+          "tenant \"t\" { url = \"https://a\"\n api_key_min = 33 api_key_max = 32 }\n",
+          ":2: tenant \"t\": api_key_min: api_key_min is above" },
+        { "the longest API key is shorter than the usual shortest",
+          "tenant \"t\" { url = \"https://a\"\n api_key_max = 15 }\n",
+          ":2: tenant \"t\": api_key_max: api_key_min is above" },
+        { "the shortest API key is longer than the usual longest",
+          "tenant \"t\" { url = \"https://a\"\n api_key_min = 513 }\n",
+          ":2: tenant \"t\": api_key_min: api_key_min is above" },
+        { "a word for a length", "tenant \"t\" { url = \"https://a\"\n api_key_min = long }\n",
+          ":2: tenant \"t\": api_key_min: " },
+        { "a negative length", "tenant \"t\" { url = \"https://a\"\n api_key_max = -1 }\n",
+          ":2: tenant \"t\": api_key_max: " },
+        { "an API key for nobody", GOOD "user \"a\" {\n api_key = true }\n",
+          ":3: user \"a\": api_key: it needs exactly one sub" },
+        { "an API key for an empty list", GOOD "user \"a\" {\n sub = {} api_key = true }\n",
+          ":3: user \"a\": api_key: it needs exactly one sub" },
+        { "an API key for two subjects", GOOD "user \"a\" {\n sub = {\"s1\", \"s2\"}\n api_key = true }\n",
+          ":4: user \"a\": api_key: it needs exactly one sub" },
+        { "an API key and no tenant with a url",
+          "tenant \"t\" { " PLAIN " }\n"
+          "user \"a\" {\n sub = {\"s\"} api_key = true }\n",
+          ":3: user \"a\": api_key: it needs exactly one tenant" },
+        { "an API key and two tenants with a url", GOOD TENANT "user \"a\" {\n sub = {\"s\"} api_key = true }\n",
+          ":4: user \"a\": api_key: it needs exactly one tenant" },
+        { "an API key and two tenants that are named",
+          GOOD TENANT "user \"a\" {\n tenant = {\"t1\", \"t\"} sub = {\"s\"} api_key = true }\n",
+          ":4: user \"a\": api_key: it needs exactly one tenant" },
+        { "an API key and a tenant that is named and has no url",
+          GOOD "tenant \"p\" { " PLAIN " }\n"
+               "user \"a\" {\n tenant = {\"p\"} sub = {\"s\"} api_key = true }\n",
+          ":4: user \"a\": api_key: it needs exactly one tenant" },
+        { "an unknown option of the broker", GOOD "broker {\n port = 1 }\n", ":3: no such option 'port'" },
+        { "a second broker block", GOOD "broker { }\nbroker { }\n", ":3: a second broker block" },
+        { "a title for the broker", GOOD "broker \"b\" { }\n", ":2: missing opening brace" },
+        { "a relative socket", GOOD "broker {\n socket = {\"broker.sock\"} }\n",
+          ":3: broker: socket: \"broker.sock\" is no absolute path" },
+        { "a relative socket behind a good one", GOOD "broker {\n socket = {\"/a\", \"b\"} }\n",
+          ":3: broker: socket: \"b\"" },
+        { "an empty socket", GOOD "broker {\n socket = {\"\"} }\n", ":3: broker: socket: an empty string" },
+        { "a relative program", GOOD "broker {\n program = \"latchkeyd\" }\n",
+          ":3: broker: program: \"latchkeyd\" is no absolute path" },
+        { "an empty user", GOOD "broker {\n user = \"\" }\n", ":3: broker: user: it is empty" },
+        { "an allowed user with a colon", GOOD "broker {\n allow = {\"a:b\"} }\n", ":3: broker: allow: \"a:b\"" },
+        { "an allowed group without a name", GOOD "broker {\n allow = {\"@\"} }\n", ":3: broker: allow: \"@\"" },
+        { "an allowed group behind two marks", GOOD "broker {\n allow = {\"@@wheel\"} }\n",
+          ":3: broker: allow: \"@@wheel\"" },
+        { "an allowed user who is a number", GOOD "broker {\n allow = {\"root\", \"1000\"} }\n",
+          ":3: broker: allow: \"1000\"" },
+        { "an allowed user without a name", GOOD "broker {\n allow = {\"\"} }\n",
+          ":3: broker: allow: an empty string" },
+        { "a timeout of 0", GOOD "broker {\n timeout = 0 }\n", ":3: broker: timeout: 0 is not from 1 to 60" },
+        { "a timeout of 61", GOOD "broker {\n timeout = 61 }\n", ":3: broker: timeout: 61 is not from 1 to 60" },
+        { "a timeout that is no number", GOOD "broker {\n timeout = 1m }\n",
+          ":3: broker: timeout: \"1m\" is no decimal number" },
+        { "a timeout twice", GOOD "broker {\n timeout = 60\n timeout = 60 }\n", ":4: timeout stands twice" },
+        { "a api_key_cache of 3601", GOOD "broker {\n api_key_cache = 3601 }\n",
+          ":3: broker: api_key_cache: 3601 is not from 0 to 3600" },
+        { "a api_key_cache that is no number", GOOD "broker {\n api_key_cache = 1m }\n",
+          ":3: broker: api_key_cache: \"1m\" is no decimal number" },
+        { "a api_key_cache twice", GOOD "broker {\n api_key_cache = 60\n api_key_cache = 60 }\n",
+          ":4: api_key_cache stands twice" },
+        { "a peer_rate of 0", GOOD "broker {\n peer_rate = 0 }\n", ":3: broker: peer_rate: 0 is not from 1 to 100000" },
+        { "a peer_rate of 100001", GOOD "broker {\n peer_rate = 100001 }\n",
+          ":3: broker: peer_rate: 100001 is not from 1 to 100000" },
+        { "a peer_rate that is no number", GOOD "broker {\n peer_rate = 1m }\n",
+          ":3: broker: peer_rate: \"1m\" is no decimal number" },
+        { "a peer_rate twice", GOOD "broker {\n peer_rate = 60\n peer_rate = 60 }\n", ":4: peer_rate stands twice" },
+        { "a rate of 0", GOOD "broker {\n rate = 0 }\n", ":3: broker: rate: 0 is not from 1 to 100000" },
+        { "a rate of 100001", GOOD "broker {\n rate = 100001 }\n", ":3: broker: rate: 100001 is not from 1 to 100000" },
+        { "a rate that is no number", GOOD "broker {\n rate = 1m }\n",
+          ":3: broker: rate: \"1m\" is no decimal number" },
+        { "a rate twice", GOOD "broker {\n rate = 60\n rate = 60 }\n", ":4: rate stands twice" },
+        { "a refresh of 59", GOOD "broker {\n refresh = 59 }\n", ":3: broker: refresh: 59 is not from 60 to 604800" },
+        { "a refresh of 604801", GOOD "broker {\n refresh = 604801 }\n",
+          ":3: broker: refresh: 604801 is not from 60 to 604800" },
+        { "a refresh that is no number", GOOD "broker {\n refresh = 1m }\n",
+          ":3: broker: refresh: \"1m\" is no decimal number" },
+        { "a refresh twice", GOOD "broker {\n refresh = 60\n refresh = 60 }\n", ":4: refresh stands twice" },
     };
     size_t i;
 
@@ -914,6 +1015,24 @@ static void what_stands_on_this_side_of_a_limit_is_accepted(void **state)
         { "line ends of another system", "tenant \"t\" {\r\n url = \"https://a\"\r\n}\r\n" },
         { "an escaped backslash before the anchor", TENANT "map { claim = \"c\" pattern = '^(a)\\\\\\\\$' }" },
         { "a list of one without braces", TENANT "user a { sub = \"s\" }" },
+        { "API keys of one byte and one character",
+          "tenant \"t\" { url = \"https://a\" api_key_characters = \"a\" api_key_min = 1 api_key_max = 1 }" },
+        { "API keys of 1024 bytes", "tenant \"t\" { url = \"https://a\" api_key_min = 1024 api_key_max = 1024 }" },
+        { "API keys without a url are of no use, and of no harm",
+          "tenant \"t\" { issuer = \"i\" keys = \"/k\" tenant_claim = \"\" api_key_min = 20 }" },
+        { "one tenant with a url, and one without",
+          "tenant \"p\" { issuer = \"i\" keys = \"/k\" tenant_claim = \"\" }\n" TENANT
+          "user a { sub = {\"s\"} api_key = true }" },
+        { "two tenants with a url, of which one is named",
+          "tenant \"u\" { url = \"https://a\" }\n" TENANT "user a { tenant = {\"t\"} sub = {\"s\"} api_key = true }" },
+        { "two tenants with a url, and nobody has an API key",
+          "tenant \"u\" { url = \"https://a\" }\n" TENANT "user a { sub = {\"s\"} api_key = false }" },
+        { "an empty broker block", TENANT "broker { }" },
+        { "the least of the broker",
+          TENANT "broker { timeout = 1 api_key_cache = 0 peer_rate = 1 rate = 1 refresh = 60 }" },
+        { "the most of the broker",
+          TENANT "broker { timeout = 60 api_key_cache = 3600 peer_rate = 100000 rate = 100000 refresh = 604800 }" },
+        { "the broker before the tenants", "broker { timeout = 1 }\n" TENANT },
     };
     size_t i;
 
@@ -1206,6 +1325,258 @@ static void thousands_of_users_are_read(void **state)
     free(text);
 }
 
+static void the_broker_has_defaults(void **state)
+{
+    static const char *const texts[] = { GOOD, GOOD "broker { }\n", GOOD "broker { allow = {} }\n" };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(texts); i++) {
+        const struct config *config;
+
+        write_config(texts[i]);
+        config = acquire();
+        assert_int_equal(config->broker.sockets.count, 1);
+        assert_string_equal(config->broker.sockets.items[0], "/run/latchkey/broker.sock");
+        assert_string_equal(config->broker.program, LATCHKEY_SBINDIR "/latchkeyd");
+        assert_string_equal(config->broker.user, "latchkey");
+        assert_int_equal(config->broker.allow.count, 0);
+        assert_int_equal(config->broker.timeout, 5);
+        assert_int_equal(config->broker.api_key_cache, 0);
+        assert_int_equal(config->broker.peer_rate, 200);
+        assert_int_equal(config->broker.rate, 400);
+        assert_int_equal(config->broker.refresh, 3600);
+        assert_null(config->tenants[0].ca_file);
+        assert_int_equal(config->tenants[0].api_key_min, 16);
+        assert_int_equal(config->tenants[0].api_key_max, 512);
+        config_release(&config);
+    }
+}
+
+static void what_is_said_of_the_broker_is_kept(void **state)
+{
+    const struct config *config;
+
+    (void)state;
+    write_config("tenant \"t1\" { url = \"https://a\" ca_file = \"/etc/ca.pem\"\n"
+                 " api_key_characters = \"abc!\" api_key_min = 3 api_key_max = 5 }\n"
+                 "broker {\n socket = {\"/run/a\", '/run/b'}\n program = \"\"\n user = \"keys\"\n"
+                 " allow = {\"alice\", \"@wheel\"}\n timeout = 7\n api_key_cache = 30\n peer_rate = 8\n rate = 9\n"
+                 " refresh = 61\n}\n");
+    config = acquire();
+    assert_int_equal(config->broker.sockets.count, 2);
+    assert_string_equal(config->broker.sockets.items[0], "/run/a");
+    assert_string_equal(config->broker.sockets.items[1], "/run/b");
+    assert_null(config->broker.program);
+    assert_string_equal(config->broker.user, "keys");
+    assert_int_equal(config->broker.allow.count, 2);
+    assert_string_equal(config->broker.allow.items[0], "alice");
+    assert_string_equal(config->broker.allow.items[1], "@wheel");
+    assert_int_equal(config->broker.timeout, 7);
+    assert_int_equal(config->broker.api_key_cache, 30);
+    assert_int_equal(config->broker.peer_rate, 8);
+    assert_int_equal(config->broker.rate, 9);
+    assert_int_equal(config->broker.refresh, 61);
+    assert_string_equal(config->tenants[0].ca_file, "/etc/ca.pem");
+    assert_string_equal(config->tenants[0].api_key_characters, "abc!");
+    assert_int_equal(config->tenants[0].api_key_min, 3);
+    assert_int_equal(config->tenants[0].api_key_max, 5);
+    config_release(&config);
+    ROW("a list of no sockets is no default");
+    write_config(GOOD "broker { socket = {} }\n");
+    config = acquire();
+    assert_int_equal(config->broker.sockets.count, 0);
+    config_release(&config);
+}
+
+static void a_socket_fits_its_address(void **state)
+{
+    const size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+    char *text;
+
+    (void)state;
+    text = stretched(TENANT "broker {\n socket = {\"/", "s", max - 1, "\"} }");
+    assert_string_equal(refusal_of(slice_of(text)), "");
+    free(text);
+    text = stretched(TENANT "broker {\n socket = {\"/", "s", max, "\"} }");
+    assert_refused("and one byte more", slice_of(text), "/c:3: broker: socket: \"/sss");
+    free(text);
+}
+
+static void rule_25_a_key_is_exchanged_with_the_one_tenant_that_has_a_url(void **state)
+{
+    static const struct {
+        const char *name, *text, *tenant; /* NULL: none, or several */
+    } cases[] = {
+        { "the only one", GOOD "user a { }", "t1" },
+        { "the only one with a url", GOOD "tenant \"p\" { " PLAIN " }\nuser a { }", "t1" },
+        { "none has a url", "tenant \"p\" { " PLAIN " }\nuser a { }", NULL },
+        { "two have", GOOD TENANT "user a { }", NULL },
+        { "two have, and the block names one", GOOD TENANT "user a { tenant = {\"t\"} }", "t" },
+        { "two have, and the block names both", GOOD TENANT "user a { tenant = {\"t\", \"t1\"} }", NULL },
+        { "the block names one with a url and one without",
+          GOOD TENANT "tenant \"p\" { " PLAIN " }\nuser a { tenant = {\"p\", \"t1\"} }", "t1" },
+        { "the block names one without", GOOD "tenant \"p\" { " PLAIN " }\nuser a { tenant = {\"p\"} }", NULL },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *config;
+        const struct tenant *tenant;
+
+        ROW(cases[i].name);
+        write_config(cases[i].text);
+        config = acquire();
+        tenant = config_exchange_tenant(config, &config->identity.users[0]);
+        if (cases[i].tenant != NULL) {
+            assert_non_null(tenant);
+            assert_string_equal(tenant->id, cases[i].tenant);
+        } else {
+            assert_null(tenant);
+        }
+        config_release(&config);
+    }
+}
+
+static void rule_25_what_could_be_an_api_key(void **state)
+{
+    static const struct {
+        const char *name, *options;
+        struct slice credential;
+        bool want;
+    } cases[] = {
+        { "every character of the default",
+          "",
+          { "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=", 69 },
+          true },
+        { "16 bytes", "", { "0123456789abcdef", 16 }, true },
+        { "15 bytes", "", { "0123456789abcde", 15 }, false },
+        { "a blank", "", { "0123456789 bcdef", 16 }, false },
+        { "a quotation mark", "", { "0123456789\"bcdef", 16 }, false },
+        { "a line end", "", { "0123456789abcde\n", 16 }, false },
+        { "a NUL, which ends every list of characters", "", { "0123456789abcde\0", 16 }, false },
+        { "beyond ASCII", "", { "0123456789abcd\xc3\xa4", 16 }, false },
+        { "a password", "", { "correct horse battery staple", 28 }, false },
+        { "nothing", "", { NULL, 0 }, false },
+        { "nothing, where one byte would do", "api_key_min = 1", { "", 0 }, false },
+        { "one byte, where that would do", "api_key_min = 1", { "k", 1 }, true },
+        { "as long as can be", "api_key_min = 2 api_key_max = 4", { "abcd", 4 }, true },
+        { "and one more", "api_key_min = 2 api_key_max = 4", { "abcde", 5 }, false },
+        { "as short as can be", "api_key_min = 2 api_key_max = 4", { "ab", 2 }, true },
+        { "and one less", "api_key_min = 2 api_key_max = 4", { "a", 1 }, false },
+        { "other characters", "api_key_min = 2 api_key_characters = \"!%\"", { "%!!", 3 }, true },
+        { "and none of the usual ones then", "api_key_min = 2 api_key_characters = \"!%\"", { "!a!", 3 }, false },
+    };
+    char text[256], longest[514];
+    const struct config *config;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        snprintf(text, sizeof text, "tenant \"t\" { url = \"https://a\" %s }\n", cases[i].options);
+        write_config(text);
+        config = acquire();
+        assert_int_equal(config_is_api_key(&config->tenants[0], cases[i].credential), cases[i].want);
+        config_release(&config);
+    }
+    memset(longest, 'k', sizeof longest);
+    write_config(TENANT);
+    config = acquire();
+    ROW("512 bytes");
+    assert_true(config_is_api_key(&config->tenants[0], (struct slice){ longest, 512 }));
+    ROW("513 bytes");
+    assert_false(config_is_api_key(&config->tenants[0], (struct slice){ longest, 513 }));
+    config_release(&config);
+}
+
+static void a_tenant_is_found_by_its_id(void **state)
+{
+    static const struct {
+        const char *name;
+        struct slice id;
+        bool found;
+    } cases[] = {
+        { "its id", { "t1", 2 }, true },         { "another id", { "t2", 2 }, false },
+        { "another case", { "T1", 2 }, false },  { "the beginning of it", { "t", 1 }, false },
+        { "more than it", { "t11", 3 }, false }, { "a NUL behind it", { "t1\0", 3 }, false },
+        { "nothing", { NULL, 0 }, false },
+    };
+    const struct config *config;
+    size_t i;
+
+    (void)state;
+    write_config("tenant \"p\" { " PLAIN " }\n" GOOD);
+    config = acquire();
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        assert_ptr_equal(config_tenant(config, cases[i].id), cases[i].found ? &config->tenants[1] : NULL);
+    }
+    config_release(&config);
+}
+
+static void a_snapshot_that_is_held_lives_on(void **state)
+{
+    const struct config *config, *held, *newer;
+
+    (void)state;
+    write_config(GOOD);
+    config = acquire();
+    held = config_hold(config);
+    assert_ptr_equal(held, config);
+    config_release(&config);
+    write_config("tenant \"t2\" { url = \"https://b.example.com\" }\n");
+    newer = acquire();
+    assert_string_equal(newer->tenants[0].id, "t2");
+    ROW("after its first holder and the cache have let go of it");
+    assert_string_equal(held->tenants[0].id, "t1");
+    assert_non_null(held->tenants[0].jwks);
+    config_release(&held);
+    assert_null(held);
+    config_release(&held);
+    config_release(&newer);
+}
+
+static void rule_30_latchkeyd_may_own_what_it_keeps(void **state)
+{
+    static const struct {
+        const char *name, *file, *user;
+        uid_t owner;
+        bool ok;
+    } cases[] = {
+        { "its key set", "keys", "daemon", 1, true },
+        { "its secret", "secret", "daemon", 1, true },
+        { "the key set of somebody else", "keys", "daemon", 12345, false },
+        { "the secret of somebody else", "secret", "daemon", 12345, false },
+        { "its former user's key set", "keys", "bin", 1, false },
+        { "its former user's secret", "secret", "bin", 1, false },
+        { "not the revocation list", "revoked", "daemon", 1, false },
+        { "nor the configuration", "latchkey.conf", "daemon", 1, false },
+    };
+    char text[512];
+    size_t i;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        write_bytes("keys", slice_of(key_set), 0644);
+        write_bytes("revoked", slice_of("sub s\n"), 0644);
+        write_bytes("secret", slice_of("0123456789abcdef0123456789abcdef"), 0600);
+        snprintf(text, sizeof text,
+                 "revocation_list = \"@/revoked\"\n" GOOD "tenant \"t2\" { issuer = \"https://i.example.com\" "
+                 "audience = {\"a\"} hmac_secret_file = \"@/secret\" algorithms = {\"HS256\"} "
+                 "tenant_claim = \"\" }\nbroker { user = \"%s\" }\n",
+                 cases[i].user);
+        write_config(text);
+        assert_int_equal(chown(in_directory(cases[i].file), cases[i].owner, 0), 0);
+        assert_int_equal(failure_of(cases[i].file, in_directory("latchkey.conf")) == REASON_UNDECIDED, cases[i].ok);
+    }
+    write_bytes("keys", slice_of(key_set), 0644);
+}
+
 static int set_up(void **state)
 {
     struct signer *signer = signer_generate("ES256", 0);
@@ -1270,6 +1641,14 @@ int main(void)
         cmocka_unit_test(rule_31_threads_share_snapshots),
         cmocka_unit_test(rule_31_a_child_of_a_threaded_host_does_not_hang),
         cmocka_unit_test(thousands_of_users_are_read),
+        cmocka_unit_test(the_broker_has_defaults),
+        cmocka_unit_test(what_is_said_of_the_broker_is_kept),
+        cmocka_unit_test(a_socket_fits_its_address),
+        cmocka_unit_test(rule_25_a_key_is_exchanged_with_the_one_tenant_that_has_a_url),
+        cmocka_unit_test(rule_25_what_could_be_an_api_key),
+        cmocka_unit_test(a_tenant_is_found_by_its_id),
+        cmocka_unit_test(a_snapshot_that_is_held_lives_on),
+        cmocka_unit_test(rule_30_latchkeyd_may_own_what_it_keeps),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
