@@ -48,6 +48,34 @@ const char *json_object_to_json_string_length(struct json_object *value, int fla
     return "{}";
 }
 
+/* In place of json-c's: strings that are watched are looked at when a tree is given back, while they still exist. */
+static struct {
+    struct slice strings[8];
+    size_t count, wiped;
+} watched;
+
+static bool is_wiped(struct slice string)
+{
+    size_t i;
+
+    for (i = 0; i < string.len; i++)
+        if (string.bytes[i] != '\0')
+            return false;
+    return true;
+}
+
+int json_object_put(struct json_object *value);
+int json_object_put(struct json_object *value)
+{
+    int (*real)(struct json_object *) = (int (*)(struct json_object *))dlsym(RTLD_NEXT, "json_object_put");
+    size_t i;
+
+    for (i = 0; i < watched.count; i++)
+        watched.wiped += is_wiped(watched.strings[i]);
+    watched.count = 0;
+    return real(value);
+}
+
 /* Parse from memory of exactly the text's size, so that a sanitizer sees one byte too many. NULL and *ret_error, or a
  * tree. */
 static struct json *parse(struct slice text, const char **ret_error)
@@ -794,6 +822,53 @@ static void rule_31_many_threads_may_parse_at_once(void **state)
     }
 }
 
+static void watch(const struct json *json)
+{
+    struct slice string;
+
+    assert_true(watched.count < COUNT(watched.strings));
+    assert_true(json_string(json, &string));
+    assert_false(is_wiped(string));
+    watched.strings[watched.count++] = string;
+}
+
+static void rule_33_the_strings_of_a_tree_are_wiped_before_they_are_freed(void **state)
+{
+    struct json *json = NULL, *string;
+    const char *error;
+
+    (void)state;
+    ROW("those of a text, at every depth, long and short, behind a NUL and with escapes");
+    assert_true(json_parse(LITERAL("{\"token\":\"header.payload.signature-of-some-length-or-other\",\"short\":\"key\","
+                                   "\"deep\":[1,{\"x\":[\"in\\u0000side\",null,true]},\"\\u00e4\\\"\"]}"),
+                           &json, &error));
+    watch(json_member(json, "token"));
+    watch(json_member(json, "short"));
+    watch(json_at(json_member(json_at(json_member(json, "deep"), 1), "x"), 0));
+    watch(json_at(json_member(json, "deep"), 2));
+    watched.wiped = 0;
+    json_free(&json);
+    assert_null(json);
+    assert_int_equal(watched.wiped, 4);
+    ROW("one that was made here");
+    json = json_new_array();
+    string = json_new_string(slice_of("a key"));
+    watch(string);
+    assert_true(json_append(json, string));
+    watched.wiped = 0;
+    json_free(&json);
+    assert_int_equal(watched.wiped, 1);
+    ROW("one that found no place");
+    string = json_new_string(slice_of("a key"));
+    watch(string);
+    watched.wiped = 0;
+    assert_false(json_append(NULL, string));
+    assert_int_equal(watched.wiped, 1);
+    ROW("nothing, twice");
+    json_free(&json);
+    json_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -816,6 +891,7 @@ int main(void)
         cmocka_unit_test(rule_32_a_tree_is_not_built_when_memory_is_short),
         cmocka_unit_test(rule_32_a_text_that_lost_something_is_not_printed),
         cmocka_unit_test(rule_31_many_threads_may_parse_at_once),
+        cmocka_unit_test(rule_33_the_strings_of_a_tree_are_wiped_before_they_are_freed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
