@@ -112,12 +112,20 @@ bool tenant_users_request(struct verdict *verdict, const struct tenant *tenant,
     return begin_api(verdict, tenant, credential, timeout_ms, path, ret_request);
 }
 
+/* RFC 3986 §5.2.4: dots are a way up, escaped or not; and nothing is the address of all users. */
+static bool is_segment(struct slice id)
+{
+    return id.len > 0 && !slice_equal_string(id, ".") && !slice_equal_string(id, "..");
+}
+
 bool tenant_user_request(struct verdict *verdict, const struct tenant *tenant,
                          const struct tenant_credential *credential, struct slice user, int timeout_ms,
                          struct tenant_request *ret_request)
 {
     char path[sizeof "Users/" + ESCAPED_ID_MAX] = "Users/";
 
+    if (!is_segment(user))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "no user can have this id");
     if (!http_escape(user, path + strlen(path), ESCAPED_ID_MAX))
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "a user id of %zu bytes", user.len);
     return begin_api(verdict, tenant, credential, timeout_ms, path, ret_request);
@@ -167,36 +175,37 @@ bool tenant_reply_read(struct verdict *verdict, const struct http_reply *reply, 
     return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is no JSON object");
 }
 
-static bool is_printable(struct slice text)
+static bool is_printable(struct slice text, const char *without)
 {
     size_t i;
 
     for (i = 0; i < text.len; i++)
-        if (text.bytes[i] <= ' ' || text.bytes[i] > '~')
+        if (text.bytes[i] <= ' ' || text.bytes[i] > '~' || strchr(without, text.bytes[i]) != NULL)
             return false;
     return text.len > 0;
 }
 
-/* A member that is a secret: printable ASCII of at most max bytes. */
+/* A member that is a secret: printable ASCII of at most max bytes, none of them of `without`. */
 static bool read_secret(struct verdict *verdict, const struct http_reply *reply, const char *name, size_t max,
-                        struct secret *ret_secret)
+                        const char *without, struct secret *ret_secret)
 {
     CLEANUP(json_free) struct json *json = NULL;
     struct slice value;
 
     if (!tenant_reply_read(verdict, reply, &json))
         return false;
-    if (!json_string(json_member(json, name), &value) || value.len > max || !is_printable(value))
+    if (!json_string(json_member(json, name), &value) || value.len > max || !is_printable(value, without))
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply has no \"%s\" that could be one", name);
     return secret_copy(value, ret_secret) || verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the reply");
 }
 
 bool tenant_exchange_read(struct verdict *verdict, const struct http_reply *reply, struct secret *ret_token)
 {
-    return read_secret(verdict, reply, "token", JWT_MAX_LEN, ret_token);
+    /* No JWT holds them, and the answer to who asked would have to escape them (broker_protocol.h). */
+    return read_secret(verdict, reply, "token", JWT_MAX_LEN, "\"\\", ret_token);
 }
 
 bool tenant_new_key_read(struct verdict *verdict, const struct http_reply *reply, struct secret *ret_api_key)
 {
-    return read_secret(verdict, reply, "apiKey", CONFIG_API_KEY_MAX, ret_api_key);
+    return read_secret(verdict, reply, "apiKey", CONFIG_API_KEY_MAX, "", ret_api_key);
 }

@@ -40,7 +40,7 @@ void tenant_request_clear(struct tenant_request *request); /* wipes */
 
 /*
  * Each fills a request in. False with CONFIG_INVALID (the tenant has no url, ca_file cannot be used),
- * TENANT_UNAVAILABLE (an address that is too long) or OUT_OF_MEMORY.
+ * TENANT_UNAVAILABLE (an address that is too long, or that of no user) or OUT_OF_MEMORY.
  */
 bool tenant_exchange_request(struct verdict *verdict, const struct tenant *tenant, struct slice subject,
                              struct slice api_key, int timeout_ms, struct tenant_request *ret_request);
@@ -68,8 +68,8 @@ bool tenant_reply_read(struct verdict *verdict, const struct http_reply *reply, 
 /* The status alone: 200 … 299. For replies that are no object of the API. Likewise. */
 bool tenant_reply_check(struct verdict *verdict, const struct http_reply *reply);
 
-/* The token of an exchange, nothing of it verified: printable ASCII of at most JWT_MAX_LEN bytes. End it with
- * secret_clear(). */
+/* The token of an exchange, nothing of it verified: printable ASCII of at most JWT_MAX_LEN bytes, without `"` and `\`.
+ * End it with secret_clear(). */
 bool tenant_exchange_read(struct verdict *verdict, const struct http_reply *reply, struct secret *ret_token);
 
 /* The new key. End it with secret_clear(). */
