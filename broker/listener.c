@@ -72,7 +72,8 @@ static bool take_over(long count, struct listeners *listeners, char error[LISTEN
     return true;
 }
 
-/* Somebody else's socket must not be taken away while it is in use. */
+/* Somebody else's socket must not be taken away while it is in use, of whatever type it is: only a refused connection
+ * says that nobody has it any more. */
 static bool is_in_use(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -80,7 +81,7 @@ static bool is_in_use(const struct sockaddr_un *address)
 
     if (fd < 0)
         return true;
-    in_use = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN;
+    in_use = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno != ECONNREFUSED;
     close(fd);
     return in_use;
 }
