@@ -1,0 +1,409 @@
+#include "fixture.h"
+
+#include <time.h>
+
+#include "exchange.h"
+
+#define API_KEY "api-key-0123456789abcdef"
+#define BASE    "https://auth.example.com/tenant/t-1/api/Auth/token-exchange"
+
+/*
+ * In place of http.c: what is sent, and who waits for the reply that the test makes up. None of http.c is linked.
+ */
+static struct {
+    char url[HTTP_URL_MAX];
+    char api_key[64], body[256];
+    int timeout_ms;
+    http_done *done;
+    void *context;
+    unsigned requests;
+    bool is_short_of_memory;
+} sent;
+
+bool http_start(struct http *http, const struct http_request *request, http_done *done, void *context)
+{
+    (void)http;
+    if (sent.is_short_of_memory)
+        return false;
+    strcpy(sent.url, request->url);
+    snprintf(sent.api_key, sizeof sent.api_key, "%.*s", SLICE_ARG(request->api_key));
+    snprintf(sent.body, sizeof sent.body, "%.*s", SLICE_ARG(request->body));
+    sent.timeout_ms = request->timeout_ms;
+    sent.done = done;
+    sent.context = context;
+    sent.requests++;
+    return true;
+}
+
+bool http_escape(struct slice text, char *escaped, size_t size)
+{
+    (void)text, (void)escaped, (void)size;
+    fail();
+    return false;
+}
+
+static struct signer *signer;
+static struct exchange *exchange;
+static const struct config *config; /* tenants: t-1 and t-2 with a url, p without; nothing is cached */
+
+static struct {
+    enum reason reason;
+    char token[1024], detail[EVIDENCE_MAX];
+    unsigned count;
+} answer;
+
+static void keep_answer(void *context, const struct broker_answer *got)
+{
+    assert_ptr_equal(context, &answer);
+    answer.reason = got->reason;
+    snprintf(answer.token, sizeof answer.token, "%.*s", SLICE_ARG(got->token));
+    snprintf(answer.detail, sizeof answer.detail, "%s", got->detail);
+    answer.count++;
+}
+
+/* Whether the tenant service is asked; else the answer is there already. */
+static bool ask(const struct config *by, const char *tenant, const char *subject, const char *api_key)
+{
+    const struct broker_question question = { BROKER_EXCHANGE, slice_of(tenant), slice_of(subject), slice_of(api_key) };
+    unsigned requests = sent.requests, answers = answer.count;
+
+    exchange_ask(exchange, by, &question, 4711, keep_answer, &answer);
+    assert_int_equal((sent.requests - requests) + (answer.count - answers), 1);
+    return sent.requests > requests;
+}
+
+/* The reply of the tenant service to what was sent last. */
+static void reply(int status, int retry_after, const char *body)
+{
+    struct http_reply got = { .arrived = status != 0,
+                              .error = "Connection timed out",
+                              .status = status,
+                              .content_type = "application/json",
+                              .retry_after = retry_after };
+    unsigned answers = answer.count;
+
+    assert_true(secret_copy(slice_of(body), &got.body));
+    sent.done(sent.context, &got);
+    secret_clear(&got.body);
+    assert_int_equal(answer.count, answers + 1);
+}
+
+static void an_exchange_is_asked_and_answered(void **state)
+{
+    (void)state;
+    ROW("what is sent");
+    assert_true(ask(config, "t-1", "sub-1", API_KEY));
+    assert_string_equal(sent.url, BASE);
+    assert_string_equal(sent.api_key, API_KEY);
+    assert_string_equal(sent.body, "{\"userId\":\"sub-1\"}");
+    assert_int_equal(sent.timeout_ms, 4711);
+    ROW("what is answered, though the token may not verify");
+    reply(200, -1, "{\"token\":\"a.b.c\"}");
+    assert_int_equal(answer.reason, REASON_OK);
+    assert_string_equal(answer.token, "a.b.c");
+}
+
+static const struct {
+    const char *name;
+    int status, retry_after;
+    const char *body;
+    enum reason want;
+    const char *detail;
+} refusals[] = {
+    { "401", 401, -1, "{}", REASON_CREDENTIAL_REFUSED, "status 401" },
+    { "403", 403, -1, "{}", REASON_CREDENTIAL_REFUSED, "status 403" },
+    { "404", 404, -1, "{}", REASON_TENANT_UNAVAILABLE, "status 404" },
+    { "500", 500, -1, "{}", REASON_TENANT_UNAVAILABLE, "status 500" },
+    { "no token", 200, -1, "{}", REASON_TENANT_UNAVAILABLE, "the reply has no \"token\" that could be one" },
+    { "a token that the answer cannot carry", 200, -1, "{\"token\":\"a\\\"b\"}", REASON_TENANT_UNAVAILABLE,
+      "the reply has no \"token\" that could be one" },
+    { "nothing in time", 0, -1, "", REASON_TENANT_UNAVAILABLE, "Connection timed out" },
+    { "Retry-After", 503, 7, "{}", REASON_TENANT_UNAVAILABLE, "status 503, to be tried again in 7 s" },
+};
+
+static void what_the_service_refuses_is_handed_on(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(refusals); i++) {
+        ROW(refusals[i].name);
+        exchange_reset(exchange);
+        assert_true(ask(config, "t-1", "sub-1", API_KEY));
+        reply(refusals[i].status, refusals[i].retry_after, refusals[i].body);
+        assert_int_equal(answer.reason, refusals[i].want);
+        assert_string_equal(answer.detail, refusals[i].detail);
+        assert_string_equal(answer.token, "");
+    }
+}
+
+static void rule_25_only_what_could_be_a_key_leaves_the_host(void **state)
+{
+    static const struct {
+        const char *name, *tenant, *api_key;
+        enum reason want;
+    } cases[] = {
+        { "a tenant that is not configured", "t-9", API_KEY, REASON_TENANT_UNKNOWN },
+        { "a tenant without a url", "p", API_KEY, REASON_CONFIG_INVALID },
+        { "a password", "t-1", "correct!horse!battery!staple", REASON_CREDENTIAL_REFUSED },
+        { "too short", "t-1", "0123456789abcde", REASON_CREDENTIAL_REFUSED },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        assert_false(ask(config, cases[i].tenant, "sub-1", cases[i].api_key));
+        assert_int_equal(answer.reason, cases[i].want);
+    }
+}
+
+static void rule_32_short_memory_is_answered(void **state)
+{
+    (void)state;
+    exchange_reset(exchange);
+    sent.is_short_of_memory = true;
+    assert_false(ask(config, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_OUT_OF_MEMORY);
+    sent.is_short_of_memory = false;
+}
+
+static void rule_27_a_service_that_is_down_is_left_alone(void **state)
+{
+    static const struct {
+        const char *name;
+        int status, retry_after;
+        const char *body;
+        unsigned times; /* until it is not asked any more; 0: it always is */
+    } cases[] = {
+        { "nothing in time", 0, -1, "", 5 },
+        { "500", 500, -1, "{}", 5 },
+        { "503", 503, -1, "{}", 5 },
+        { "429", 429, -1, "{}", 5 },
+        { "503 with Retry-After", 503, 60, "{}", 1 },
+        { "429 with Retry-After", 429, 60, "{}", 1 },
+        { "401 is an answer", 401, -1, "{}", 0 },
+        { "403 with Retry-After is an answer", 403, 60, "{}", 0 },
+        { "404 is an answer", 404, -1, "{}", 0 },
+        { "nonsense is an answer", 200, -1, "{}", 0 },
+        { "a token is an answer", 200, -1, "{\"token\":\"a.b.c\"}", 0 },
+    };
+    size_t i;
+    unsigned j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        struct breaker breaker;
+
+        ROW(cases[i].name);
+        exchange_reset(exchange);
+        for (j = 0; j < (cases[i].times > 0 ? cases[i].times : 20); j++) {
+            assert_true(ask(config, "t-1", "sub-1", API_KEY));
+            reply(cases[i].status, cases[i].retry_after, cases[i].body);
+        }
+        breaker = exchange_breaker(exchange, "t-1");
+        assert_int_equal(breaker_is_open(&breaker), cases[i].times > 0);
+        if (cases[i].times > 0) {
+            assert_false(ask(config, "t-1", "sub-1", API_KEY));
+            assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
+            assert_string_equal(answer.detail, "it failed 5 times in a row, and is not asked for now");
+        }
+        ROW("and another tenant's is asked");
+        breaker = exchange_breaker(exchange, "t-2");
+        assert_false(breaker_is_open(&breaker));
+        assert_true(ask(config, "t-2", "sub-1", API_KEY));
+        reply(401, -1, "{}");
+    }
+    ROW("a success in between begins anew");
+    exchange_reset(exchange);
+    for (j = 0; j < 20; j++) {
+        assert_true(ask(config, "t-1", "sub-1", API_KEY));
+        reply(j % 5 == 4 ? 401 : 500, -1, "{}");
+    }
+    ROW("a new configuration begins anew, also for what was under way");
+    exchange_reset(exchange);
+    for (j = 0; j < 5; j++) {
+        assert_true(ask(config, "t-1", "sub-1", API_KEY));
+        if (j == 4)
+            exchange_reset(exchange);
+        reply(500, -1, "{}");
+    }
+    assert_int_equal(exchange_breaker(exchange, "t-1").failures, 1);
+}
+
+/* The reply with a token of these claims, beside valid ones. Lent until the next call. */
+static const char *token_reply(const char *tenant, const char *subject, int lifetime)
+{
+    static char body[2048];
+    char *payload, *token;
+
+    assert_true(asprintf(&payload,
+                         "{\"iss\":\"https://auth.example.com/tenant/%s/v2.0/Auth\",\"aud\":\"%s\",\"sub\":\"%s\","
+                         "\"https://agglestone.com/tenantId\":\"%s\",\"exp\":%lld}",
+                         tenant, tenant, subject, tenant, (long long)time(NULL) + lifetime)
+                > 0);
+    token = signer_token(signer, "ES256", LITERAL("{\"alg\":\"ES256\",\"kid\":\"k\"}"), slice_of(payload));
+    assert_non_null(token);
+    snprintf(body, sizeof body, "{\"token\":\"%s\"}", token);
+    free(payload);
+    free(token);
+    return body;
+}
+
+#define TENANTS                                                                 \
+    "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/keys\" }\n" \
+    "tenant \"t-2\" { url = \"https://auth.example.com\" keys = \"~/keys\" }\n" \
+    "tenant \"p\" { issuer = \"https://op.example\" keys = \"~/keys\" }\n"
+
+static void rule_26_only_what_verifies_is_cached(void **state)
+{
+    static const struct {
+        const char *name, *tenant, *subject;
+        int lifetime;
+        const char *body; /* NULL: the token of the row */
+        bool is_cached;
+    } cases[] = {
+        { "the token of the subject", "t-1", "sub-1", 300, NULL, true },
+        { "one of another subject", "t-1", "sub-2", 300, NULL, false },
+        { "one of another tenant", "t-2", "sub-1", 300, NULL, false },
+        { "one that has expired, though not by the leeway", "t-1", "sub-1", -10, NULL, false },
+        { "one that has expired", "t-1", "sub-1", -3600, NULL, false },
+        { "one that nobody signed", "t-1", "sub-1", 0, "{\"token\":\"a.b.c\"}", false },
+        { "a refusal", "t-1", "sub-1", 0, "{}", false },
+    };
+    const struct config *caching = config_of(TENANTS "broker { api_key_cache = 60 }\n");
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        char token[1024];
+
+        ROW(cases[i].name);
+        exchange_reset(exchange);
+        assert_true(ask(caching, "t-1", "sub-1", API_KEY));
+        reply(200, -1,
+              cases[i].body != NULL ? cases[i].body
+                                    : token_reply(cases[i].tenant, cases[i].subject, cases[i].lifetime));
+        strcpy(token, answer.token);
+        assert_int_equal(exchange_cache_counts(exchange).entries, cases[i].is_cached);
+        assert_int_equal(ask(caching, "t-1", "sub-1", API_KEY), !cases[i].is_cached);
+        if (cases[i].is_cached)
+            assert_string_equal(answer.token, token);
+        else
+            reply(401, -1, "{}");
+    }
+    config_release(&caching);
+}
+
+static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state)
+{
+    const struct config *caching = config_of(TENANTS "broker { api_key_cache = 1 }\n"), *not_caching = config;
+    struct cache_counts before;
+
+    (void)state;
+    exchange_reset(exchange);
+    assert_true(ask(caching, "t-1", "sub-1", API_KEY));
+    reply(200, -1, token_reply("t-1", "sub-1", 300));
+    before = exchange_cache_counts(exchange);
+    ROW("the same");
+    assert_false(ask(caching, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_OK);
+    assert_int_equal(exchange_cache_counts(exchange).hits, before.hits + 1);
+    ROW("another key, another subject, another tenant");
+    assert_true(ask(caching, "t-1", "sub-1", API_KEY "0"));
+    reply(401, -1, "{}");
+    assert_true(ask(caching, "t-1", "sub-2", API_KEY));
+    reply(401, -1, "{}");
+    assert_true(ask(caching, "t-2", "sub-1", API_KEY));
+    reply(401, -1, "{}");
+    ROW("what has no form of a key is not looked for");
+    assert_false(ask(caching, "t-1", "sub-1", "short"));
+    assert_int_equal(answer.reason, REASON_CREDENTIAL_REFUSED);
+    ROW("a configuration that does not cache does not take from the cache");
+    assert_true(ask(not_caching, "t-1", "sub-1", API_KEY));
+    reply(401, -1, "{}");
+    ROW("it answers while the service is down");
+    assert_true(ask(caching, "t-1", "sub-2", API_KEY));
+    reply(503, 60, "{}");
+    assert_false(ask(caching, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_OK);
+    ROW("no longer than api_key_cache, though the token lives on");
+    nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 50000000 }, NULL);
+    exchange_sweep(exchange);
+    assert_int_equal(exchange_cache_counts(exchange).entries, 0);
+    assert_false(ask(caching, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
+    ROW("nor longer than until the next configuration");
+    exchange_reset(exchange);
+    assert_true(ask(caching, "t-1", "sub-1", API_KEY));
+    reply(200, -1, token_reply("t-1", "sub-1", 300));
+    exchange_reset(exchange);
+    assert_true(ask(caching, "t-1", "sub-1", API_KEY));
+    reply(401, -1, "{}");
+    config_release(&caching);
+}
+
+/* A question outlives the configuration that it was asked by, and the buffers that it came in. */
+static void a_question_under_way_needs_nothing_of_who_asked(void **state)
+{
+    const struct config *passing = config_of(TENANTS "broker { api_key_cache = 60 }\n");
+    char *tenant = strdup("t-1"), *subject = strdup("sub-1"), *api_key = strdup(API_KEY);
+    unsigned i;
+
+    (void)state;
+    exchange_reset(exchange);
+    assert_true(ask(passing, tenant, subject, api_key));
+    free(tenant);
+    free(subject);
+    free(api_key);
+    config_release(&passing);
+    for (i = 0; i < 10; i++) { /* which push it out of the process's snapshots */
+        const struct config *other = config_of(TENANTS);
+
+        config_release(&other);
+    }
+    reply(200, -1, token_reply("t-1", "sub-1", 300));
+    assert_int_equal(answer.reason, REASON_OK);
+    assert_int_equal(exchange_cache_counts(exchange).entries, 1);
+}
+
+static int set_up(void **state)
+{
+    struct json *jwk;
+
+    (void)state;
+    signer = signer_generate("ES256", 0);
+    if (signer == NULL || directory_make() != 0)
+        return -1;
+    jwk = signer_jwk(signer, "k", "ES256");
+    write_key_set("keys", &jwk, 1);
+    config = config_of(TENANTS);
+    exchange = exchange_new(NULL);
+    return exchange != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    exchange_free(&exchange);
+    exchange_free(&exchange);
+    config_release(&config);
+    signer_free(&signer);
+    return directory_remove();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_exchange_is_asked_and_answered),
+        cmocka_unit_test(what_the_service_refuses_is_handed_on),
+        cmocka_unit_test(rule_25_only_what_could_be_a_key_leaves_the_host),
+        cmocka_unit_test(rule_32_short_memory_is_answered),
+        cmocka_unit_test(rule_27_a_service_that_is_down_is_left_alone),
+        cmocka_unit_test(rule_26_only_what_verifies_is_cached),
+        cmocka_unit_test(rule_26_the_cache_answers_the_same_question_for_a_while),
+        cmocka_unit_test(a_question_under_way_needs_nothing_of_who_asked),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
