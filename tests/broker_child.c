@@ -116,7 +116,7 @@ int main(int argc, char **argv)
         _exit(0);
     receive_question();
     write_report(argc, argv);
-    if (strcmp(name, "answers") == 0 || strcmp(name, "stays") == 0)
+    if (strcmp(name, "answers") == 0)
         answer(token, sizeof token - 1);
     else if (strcmp(name, "refuses") == 0)
         answer(refusal, sizeof refusal - 1);

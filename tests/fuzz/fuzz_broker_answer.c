@@ -1,0 +1,75 @@
+/*
+ * An answer that is read can be written, and reads the same again, whatever was asked.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker_protocol.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void demand(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void check_answer(enum broker_ask ask, const struct broker_answer *answer)
+{
+    size_t i;
+
+    demand(answer->reason != REASON_UNDECIDED && answer->reason < REASON_COUNT);
+    demand((answer->token.len > 0) == (ask == BROKER_EXCHANGE && answer->reason == REASON_OK));
+    demand((answer->status != NULL) == (ask == BROKER_STATUS && answer->reason == REASON_OK));
+    demand(answer->status == NULL || json_type_of(answer->status) == JSON_OBJECT);
+    demand(strlen(answer->detail) < EVIDENCE_MAX && !slice_has_control(slice_of(answer->detail)));
+    demand(slice_is_utf8(slice_of(answer->detail)));
+    for (i = 0; i < answer->token.len; i++)
+        demand(answer->token.bytes[i] > ' ' && answer->token.bytes[i] <= '~'
+               && strchr("\"\\", answer->token.bytes[i]) == NULL);
+}
+
+static void check_same(struct broker_answer *a, struct broker_answer *b)
+{
+    char *status = NULL;
+
+    demand(a->reason == b->reason && strcmp(a->detail, b->detail) == 0 && slice_equal(a->token, b->token));
+    demand((a->status != NULL) == (b->status != NULL));
+    if (a->status == NULL)
+        return;
+    status = strdup(json_print((struct json *)a->status, false));
+    demand(status != NULL && strcmp(status, json_print((struct json *)b->status, false)) == 0);
+    free(status);
+}
+
+static void read_answer(enum broker_ask ask, struct slice text)
+{
+    struct broker_answer answer, again;
+    struct json *json = NULL, *json_again = NULL;
+    struct secret written = { NULL, 0 };
+    const char *error = NULL;
+
+    if (!broker_answer_read(ask, text, &json, &answer, &error)) {
+        demand(json == NULL && error != NULL);
+        return;
+    }
+    demand(text.len <= BROKER_MESSAGE_MAX);
+    check_answer(ask, &answer);
+    demand(broker_answer_write(&answer, (struct json *)answer.status, &written));
+    demand(written.len <= BROKER_MESSAGE_MAX);
+    demand(broker_answer_read(ask, (struct slice){ written.bytes, written.len }, &json_again, &again, &error));
+    check_same(&answer, &again);
+    json_free(&json);
+    json_free(&json_again);
+    secret_clear(&written);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    enum broker_ask ask;
+
+    for (ask = BROKER_EXCHANGE; ask <= BROKER_STATUS; ask++)
+        read_answer(ask, (struct slice){ (const char *)data, size });
+    return 0;
+}

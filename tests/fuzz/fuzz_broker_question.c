@@ -1,0 +1,56 @@
+/*
+ * A question that is read can be written, and reads the same again.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker_protocol.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void demand(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* What its header promises of the parts that a question of this kind has; the others are empty. */
+static void check_question(const struct broker_question *question)
+{
+    const bool has_secret = question->ask == BROKER_EXCHANGE || question->ask == BROKER_SIGNATURE;
+    size_t i;
+
+    demand((question->tenant.len > 0) == (question->ask != BROKER_STATUS) && question->tenant.len < FACT_MAX);
+    demand((question->subject.len > 0) == (question->ask == BROKER_EXCHANGE) && question->subject.len <= SUBJECT_MAX);
+    demand((question->secret.len > 0) == has_secret);
+    demand(slice_is_utf8(question->tenant) && !slice_has_control(question->tenant));
+    demand(slice_is_utf8(question->subject) && !slice_has_control(question->subject));
+    for (i = 0; i < question->secret.len; i++)
+        demand(question->secret.bytes[i] > ' ' && question->secret.bytes[i] <= '~'
+               && strchr("\"\\", question->secret.bytes[i]) == NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct broker_question question, again;
+    struct json *json = NULL, *json_again = NULL;
+    struct secret text = { NULL, 0 };
+    const char *error = NULL;
+
+    if (!broker_question_read((struct slice){ (const char *)data, size }, &json, &question, &error)) {
+        demand(json == NULL && error != NULL);
+        return 0;
+    }
+    demand(size <= BROKER_MESSAGE_MAX);
+    check_question(&question);
+    demand(broker_question_write(&question, &text));
+    demand(text.len <= BROKER_MESSAGE_MAX);
+    demand(broker_question_read((struct slice){ text.bytes, text.len }, &json_again, &again, &error));
+    demand(again.ask == question.ask && slice_equal(again.tenant, question.tenant)
+           && slice_equal(again.subject, question.subject) && slice_equal(again.secret, question.secret));
+    json_free(&json);
+    json_free(&json_again);
+    secret_clear(&text);
+    return 0;
+}
