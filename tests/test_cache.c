@@ -152,7 +152,7 @@ static void rule_26_nothing_of_the_key_is_kept(void **state)
     assert_non_null(memmem(cache, malloc_usable_size(cache), key.hash, sizeof key.hash));
     ROW("no eight bytes of the key are, nor the subject");
     for (i = 0; i + 8 <= strlen(API_KEY); i++) {
-        memcpy(part, API_KEY + i, 8);
+        memcpy(part, &API_KEY[i], 8);
         assert_false(holds_bytes(cache, part));
         assert_null(memmem(&key, sizeof key, part, 8));
     }
