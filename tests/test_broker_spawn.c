@@ -94,7 +94,7 @@ static const struct {
 } children[] = {
     { "it answers", "answers", REASON_OK, "", 0, 900 },
     { "it refuses", "refuses", REASON_CREDENTIAL_REFUSED, "status 401", 0, 900 },
-    { "it never answers", "silent", REASON_BROKER_UNAVAILABLE, "latchkeyd did not answer in time", 1000, 1500 },
+    { "it never answers", "silent", REASON_BROKER_UNAVAILABLE, "latchkeyd did not answer in time", 1000, 1900 },
     { "it exits at once", "exits", REASON_BROKER_UNAVAILABLE, NULL, 0, 900 },
     { "it is killed", "killed", REASON_BROKER_UNAVAILABLE, "latchkeyd hung up without an answer", 0, 900 },
     { "it says something else", "babbles", REASON_BROKER_UNAVAILABLE,
@@ -340,7 +340,7 @@ static void a_child_that_does_not_end_is_not_waited_for(void **state)
     begun = clock_ms();
     ROW("longer than a moment");
     broker_spawn_end(&child);
-    assert_true(clock_ms() - begun < 500);
+    assert_true(clock_ms() - begun < 1000);
     assert_int_equal(child.socket, -1);
     assert_int_equal(kill(child.pid, SIGKILL), 0);
     assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);

@@ -297,7 +297,7 @@ static void rule_26_only_what_verifies_is_cached(void **state)
 
 static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state)
 {
-    const struct config *caching = config_of(TENANTS "broker { api_key_cache = 1 }\n"), *not_caching = config;
+    const struct config *caching = config_of(TENANTS "broker { api_key_cache = 2 }\n"), *not_caching = config;
     struct cache_counts before;
 
     (void)state;
@@ -328,7 +328,7 @@ static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state
     assert_false(ask(caching, "t-1", "sub-1", API_KEY));
     assert_int_equal(answer.reason, REASON_OK);
     ROW("no longer than api_key_cache, though the token lives on");
-    nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 50000000 }, NULL);
+    nanosleep(&(struct timespec){ .tv_sec = 2, .tv_nsec = 50000000 }, NULL);
     exchange_sweep(exchange);
     assert_int_equal(exchange_cache_counts(exchange).entries, 0);
     assert_false(ask(caching, "t-1", "sub-1", API_KEY));
