@@ -1,35 +1,35 @@
 #include "breaker.h"
 
-bool breaker_is_open(const struct breaker *breaker)
-{
-    return breaker->failures >= BREAKER_FAILURES;
-}
-
 bool breaker_passes(struct breaker *breaker, int64_t now_ms)
 {
-    if (!breaker_is_open(breaker))
+    if (!breaker->is_open)
         return true;
-    if (now_ms < breaker->closed_from_ms || breaker->is_tried)
+    if (now_ms < breaker->try_from_ms || breaker->is_probing)
         return false;
-    breaker->is_tried = true;
+    breaker->is_probing = true;
     return true;
+}
+
+void breaker_forget(struct breaker *breaker)
+{
+    breaker->is_probing = false;
 }
 
 void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, int64_t now_ms)
 {
     int64_t pause_ms = BREAKER_OPEN_MS;
 
-    breaker->is_tried = false;
     if (is_up) {
-        breaker->failures = 0;
+        *breaker = (struct breaker){ .failures = 0 };
         return;
     }
-    if (retry_after >= 0) { /* it says itself that it wants to be left alone */
-        breaker->failures = BREAKER_FAILURES;
+    breaker->is_probing = false;
+    breaker->failures++;
+    if (retry_after >= 0) /* it says itself that it wants to be left alone */
         pause_ms = (int64_t)retry_after * 1000 < BREAKER_MAX_MS ? (int64_t)retry_after * 1000 : BREAKER_MAX_MS;
-    } else if (!breaker_is_open(breaker)) {
-        breaker->failures++;
-    }
-    if (breaker_is_open(breaker) && breaker->closed_from_ms < now_ms + pause_ms)
-        breaker->closed_from_ms = now_ms + pause_ms;
+    if (retry_after < 0 && breaker->failures < BREAKER_FAILURES)
+        return;
+    breaker->is_open = true;
+    if (breaker->try_from_ms < now_ms + pause_ms)
+        breaker->try_from_ms = now_ms + pause_ms;
 }

@@ -14,9 +14,10 @@
 
 /* Zero-initialise. Times are those of clock_ms(). */
 struct breaker {
-    unsigned failures;
-    int64_t closed_from_ms; /* while it is open: when the next question may pass */
-    bool is_tried;          /* the one question is under way */
+    unsigned failures; /* in a row */
+    bool is_open;
+    int64_t try_from_ms; /* while it is open: when the next question may pass */
+    bool is_probing;     /* that question is under way */
 };
 
 /* Whether a question may pass now. If it may, breaker_tell() is due with its outcome. */
@@ -25,6 +26,7 @@ bool breaker_passes(struct breaker *breaker, int64_t now_ms);
 /* What became of a question. retry_after: s that the service asks to be spared; -1: it said nothing. */
 void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, int64_t now_ms);
 
-bool breaker_is_open(const struct breaker *breaker);
+/* A question that passed was not asked after all. */
+void breaker_forget(struct breaker *breaker);
 
 #endif

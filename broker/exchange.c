@@ -10,6 +10,8 @@
 #include "tenant.h"
 #include "verify.h"
 
+#define WAY_MS 250
+
 struct tenant_state {
     char id[FACT_MAX];
     struct breaker breaker;
@@ -34,6 +36,11 @@ struct job {
     void *context;
 };
 
+int exchange_timeout_ms(const struct config *config)
+{
+    return (int)config->broker.timeout * 1000 - WAY_MS;
+}
+
 struct exchange *exchange_new(struct http *http)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
@@ -56,7 +63,8 @@ void exchange_free(struct exchange **exchange)
     *exchange = NULL;
 }
 
-/* Never NULL: there is room for all tenants of a configuration, and exchange_reset() forgets those of another one. */
+/* Never NULL. There is room for all tenants of a configuration; those of former ones are forgotten when it is used up.
+ */
 static struct breaker *breaker_of(struct exchange *exchange, const char *tenant_id)
 {
     size_t i;
@@ -174,10 +182,11 @@ static bool start(struct verdict *verdict, struct job *job, const struct tenant 
         return false;
     if (!breaker_passes(breaker, clock_ms()))
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
-                              "it failed %u times in a row, and is not asked for now", breaker->failures);
+                              "not asked for another %lld s, since it failed %u times",
+                              (long long)(breaker->try_from_ms - clock_ms()) / 1000 + 1, breaker->failures);
     if (http_start(job->exchange->http, &request.http, arrived, job))
         return true;
-    breaker_tell(breaker, false, -1, clock_ms());
+    breaker_forget(breaker);
     return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");
 }
 

@@ -13,6 +13,9 @@
 #include "config.h"
 #include "http.h"
 
+/* The time that the tenant service gets: the configuration's timeout, less what the way to us and back may take. */
+int exchange_timeout_ms(const struct config *config);
+
 /* Told once. What the answer lends is gone after it. */
 typedef void exchange_done(void *context, const struct broker_answer *answer);
 
@@ -32,7 +35,7 @@ void exchange_ask(struct exchange *exchange, const struct config *config, const 
 
 /* Wipe what the cache should not hold any longer; now and then. */
 void exchange_sweep(struct exchange *exchange);
-/* Forget the cache and the breakers: the configuration is another one. */
+/* Forget the cache and the breakers: what they are about may be another service by now. */
 void exchange_reset(struct exchange *exchange);
 
 struct cache_counts exchange_cache_counts(const struct exchange *exchange);

@@ -8,7 +8,7 @@
 #include "cleanup.h"
 #include "clock.h"
 
-#define WAITERS_MAX        256
+#define WAITERS_MAX        1024  /* as many as latchkeyd serves at once */
 #define FIRST_RETRY_MS     30000 /* after a failure; doubled until it is the interval */
 #define FIRST_LOOK_MS      2000  /* after the start, at most: hosts that boot together do not all ask at once */
 #define REFRESH_TIMEOUT_MS 10000
@@ -91,7 +91,7 @@ static bool has_keyset(const struct tenant *tenant)
     return tenant != NULL && tenant->keys_path != NULL && tenant->discovery != NULL;
 }
 
-static void add(struct keysets *keysets, const struct tenant *tenant)
+static void add(struct keysets *keysets, const struct tenant *tenant, int64_t now_ms)
 {
     struct keyset *set = calloc(1, sizeof *set);
 
@@ -101,11 +101,11 @@ static void add(struct keysets *keysets, const struct tenant *tenant)
     snprintf(set->tenant_id, sizeof set->tenant_id, "%s", tenant->id);
     set->status.tenant_id = set->tenant_id;
     set->retry_ms = FIRST_RETRY_MS;
-    set->due_ms = clock_ms() + random_below(FIRST_LOOK_MS);
+    set->due_ms = tenant->jwks != NULL ? now_ms + random_below(FIRST_LOOK_MS) : now_ms;
     keysets->sets[keysets->count++] = set;
 }
 
-void keysets_configure(struct keysets *keysets, const struct config *config)
+void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms)
 {
     size_t i, kept = 0;
 
@@ -120,7 +120,7 @@ void keysets_configure(struct keysets *keysets, const struct config *config)
     keysets->count = kept;
     for (i = 0; i < config->tenant_count && keysets->count < CONFIG_TENANTS_MAX; i++)
         if (has_keyset(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
-            add(keysets, &config->tenants[i]);
+            add(keysets, &config->tenants[i], now_ms);
     for (i = 0; i < keysets->count; i++)
         keysets->sets[i]->interval_ms = config->broker.refresh * 1000;
 }
@@ -144,8 +144,9 @@ static void schedule(struct keyset *set, enum key_refresh_result result)
     set->retry_ms = set->retry_ms * 2 < set->interval_ms ? set->retry_ms * 2 : set->interval_ms;
 }
 
-static void looked(struct keyset *set, enum key_refresh_result result, const struct verdict *verdict)
+static void looked(void *context, enum key_refresh_result result, const struct verdict *verdict)
 {
+    struct keyset *set = context;
     size_t count = set->waiter_count, i;
 
     set->is_under_way = false;
@@ -160,11 +161,6 @@ static void looked(struct keyset *set, enum key_refresh_result result, const str
                result == KEY_REFRESH_FAILED ? verdict->reason : REASON_OK, verdict->evidence);
 }
 
-static void refreshed(void *context, enum key_refresh_result result, const struct verdict *verdict)
-{
-    looked(context, result, verdict);
-}
-
 static void look(struct keyset *set, const struct config *config)
 {
     const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
@@ -173,39 +169,37 @@ static void look(struct keyset *set, const struct config *config)
     set->is_under_way = true;
     if (!has_keyset(tenant))
         verdict_reject(&verdict, REASON_TENANT_UNKNOWN, "no longer configured");
-    else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, refreshed,
-                               set))
+    else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, looked, set))
         return;
     looked(set, KEY_REFRESH_FAILED, &verdict);
 }
 
-int keysets_run(struct keysets *keysets, const struct config *config)
+int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms)
 {
-    int64_t now = clock_ms(), next = now + IDLE_MS;
+    int64_t next_ms = now_ms + IDLE_MS;
     size_t i;
 
     for (i = 0; i < keysets->count; i++) {
         struct keyset *set = keysets->sets[i];
 
-        if (!set->is_under_way && set->due_ms <= now)
+        if (!set->is_under_way && set->due_ms <= now_ms)
             look(set, config);
-        if (!set->is_under_way && set->due_ms < next)
-            next = set->due_ms;
+        if (!set->is_under_way && set->due_ms < next_ms)
+            next_ms = set->due_ms;
     }
-    return next > now ? (int)(next - now) : 0;
+    return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
-void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, keysets_done *done,
-                 void *context)
+void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
+                 keysets_done *done, void *context)
 {
     struct keyset *set = find(keysets, tenant_id);
-    int64_t now = clock_ms();
 
     if (set == NULL) {
         answer(done, context, REASON_TENANT_UNKNOWN, "latchkeyd refreshes no key set of this tenant");
         return;
     }
-    if (!set->is_under_way && set->out_of_turn_ms != 0 && now - set->out_of_turn_ms < KEYSETS_PAUSE_MS) {
+    if (!set->is_under_way && set->out_of_turn_ms != 0 && now_ms - set->out_of_turn_ms < KEYSETS_PAUSE_MS) {
         /* Not a refusal: the file may be newer than what the login has read. */
         answer(done, context, REASON_OK, "");
         return;
@@ -218,7 +212,7 @@ void keysets_ask(struct keysets *keysets, const struct config *config, struct sl
     set->waiters[set->waiter_count++].context = context;
     if (set->is_under_way)
         return;
-    set->out_of_turn_ms = now;
+    set->out_of_turn_ms = now_ms;
     look(set, config);
 }
 

@@ -24,19 +24,20 @@ typedef void keysets_log(const char *tenant_id, enum key_refresh_result result, 
 struct keysets *keysets_new(struct http *http, keysets_log *log); /* NULL when memory is short; http outlives it */
 void keysets_free(struct keysets **keysets);                      /* with nothing under way in http */
 
-/* Take over the tenants of a configuration; what is known of those that stay is kept. */
-void keysets_configure(struct keysets *keysets, const struct config *config);
+/* Take over the tenants of a configuration; what is known of those that stay is kept. A tenant without a key set is
+ * due at once, the others soon. Times are those of clock_ms(). */
+void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms);
 
 /* Start what is due, and tell when to call again: ms from now. */
-int keysets_run(struct keysets *keysets, const struct config *config);
+int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms);
 
 /*
  * Answer a question of kind BROKER_REFRESH, at once or from within http_run(). OK: somebody has just looked, and the
  * file is as new as can be had. Else the reason why not: TENANT_UNKNOWN, or any of key_refresh.h.
  */
 typedef void keysets_done(void *context, const struct broker_answer *answer);
-void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, keysets_done *done,
-                 void *context);
+void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
+                 keysets_done *done, void *context);
 
 struct keyset_status {
     const char *tenant_id;

@@ -36,7 +36,8 @@ static int fail(const char *what)
     return STATUS_USAGE;
 }
 
-/* Sockets first, since only root may make them where they belong; then nothing of root is left. */
+/* Sockets first, since only root may make them where they belong; then nothing of root is left, no secret either that
+ * only root may read: it would be gone with the next change of any file. */
 static int serve(const char *path)
 {
     CLEANUP(config_release) const struct config *config = NULL;
@@ -51,6 +52,12 @@ static int serve(const char *path)
     if (!privileges_drop(config->broker.user, NULL, error)) {
         listeners_close(&listeners);
         return fail(error);
+    }
+    config_release(&config);
+    config_forget();
+    if (!config_acquire(&verdict, path, &config)) {
+        listeners_close(&listeners);
+        return fail(verdict.evidence);
     }
     return server_run(path, config, &listeners);
 }

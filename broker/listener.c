@@ -141,6 +141,8 @@ bool listeners_open(const struct string_list *paths, struct listeners *ret_liste
     bool ok = handed_over == 0 || take_over(handed_over, &listeners, error);
     size_t i;
 
+    if (handed_over == 0 && paths->count == 0)
+        return fail(error, "the configuration names no socket to serve on");
     for (i = 0; ok && handed_over == 0 && i < paths->count; i++)
         ok = open_own(paths->items[i], &listeners, error);
     if (ok)

@@ -9,7 +9,7 @@
 
 #include "config.h"
 
-#define LISTENERS_MAX      16
+#define LISTENERS_MAX      CONFIG_SOCKETS_MAX
 #define LISTENER_ERROR_MAX 256
 
 struct listeners {

@@ -24,15 +24,17 @@ void log_event(enum log_level level, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    syslog(priorities[level], "latchkeyd: %s", line);
+    syslog(priorities[level], "%s", line);
 }
 
 void log_answer(const char *asked, uid_t uid, int64_t ms, const struct verdict *verdict)
 {
     const struct attempt nobody = { NULL, NULL, NULL }; /* latchkeyd knows of no login, only of a key */
+    enum log_level level = verdict->reason == REASON_OK ? LOG_OF_INFO : LOG_OF_NOTICE;
     char line[LOG_LINE_MAX];
 
+    if (reason_exit_status(verdict->reason) > 1) /* as pam_latchkey does: somebody must look after it */
+        level = LOG_OF_ERROR;
     verdict_log_line(verdict, &nobody, line);
-    log_event(verdict->reason == REASON_OK ? LOG_OF_INFO : LOG_OF_NOTICE, "asked=%s uid=%ju ms=%" PRId64 " %s", asked,
-              (uintmax_t)uid, ms, line);
+    log_event(level, "asked=%s uid=%ju ms=%" PRId64 " %s", asked, (uintmax_t)uid, ms, line);
 }

@@ -11,12 +11,13 @@
 
 enum log_level { LOG_OF_ERROR, LOG_OF_NOTICE, LOG_OF_INFO };
 
+/* Before anything is logged; the lines bear the name latchkeyd and the pid. */
 void log_open(void);
 
-/* "latchkeyd: …". Values that came from elsewhere must be printable: verdict_fact() makes them so. */
+/* At most LOG_LINE_MAX - 1 bytes. Values that came from elsewhere must be printable: verdict_fact() makes them so. */
 __attribute__((format(printf, 2, 3))) void log_event(enum log_level level, const char *format, ...);
 
-/* "latchkeyd: asked=exchange uid=0 ms=12 verdict=…": the line of verdict.h for a question that was answered. */
+/* "asked=exchange uid=0 ms=12 verdict=…": the line of verdict.h for a question that was answered. */
 void log_answer(const char *asked, uid_t uid, int64_t ms, const struct verdict *verdict);
 
 #endif

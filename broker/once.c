@@ -12,7 +12,6 @@
 #include "log.h"
 #include "privileges.h"
 #include "secret.h"
-#include "server.h"
 
 #define FALLBACK_USER "nobody" /* where nobody made latchkeyd a user of its own */
 
@@ -89,7 +88,7 @@ static void answer_question(const struct config *config, struct slice text)
         refuse(REASON_OUT_OF_MEMORY, "latchkeyd");
         return;
     }
-    exchange_ask(exchange, config, &question, server_timeout_ms(config), send_answer, &is_answered);
+    exchange_ask(exchange, config, &question, exchange_timeout_ms(config), send_answer, &is_answered);
     while (!is_answered && is_wanted() && http_run(http, &(struct pollfd){ .fd = STDIN_FILENO }, 1, 1000))
         ;
 }

@@ -42,12 +42,25 @@ static bool may_write(const struct passwd *user, const char *directory)
         || (status.st_gid == user->pw_gid && (status.st_mode & S_IWGRP) != 0) || (status.st_mode & S_IWOTH) != 0;
 }
 
+/* What is root's alone the modules may read, and latchkeyd may not. */
+static void check_secret(const struct tenant *tenant, const struct passwd *user)
+{
+    struct stat status;
+
+    if (tenant->secret_path != NULL && stat(tenant->secret_path, &status) == 0
+        && (status.st_uid != user->pw_uid || (status.st_mode & S_IRUSR) == 0))
+        say("tenant \"%s\": hmac_secret_file: %s is not readable for user %s, so latchkeyd verifies none of its tokens",
+            tenant->id, tenant->secret_path, user->pw_name);
+}
+
 static void check_tenant(const struct tenant *tenant, const struct passwd *user)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     struct verdict verdict = VERDICT_INIT;
     char directory[4096];
 
+    if (user != NULL)
+        check_secret(tenant, user);
     if (tenant->url == NULL && tenant->discovery == NULL)
         return; /* nothing is ever asked of it */
     if (!tenant_request_begin(&verdict, tenant, 1000, &request, "https://localhost/"))

@@ -21,15 +21,17 @@
 #include "keysets.h"
 #include "log.h"
 #include "peers.h"
+#include "status.h"
 #include "verify.h"
 
 #define CLIENTS_MAX       1024
+#define CLIENTS_OF_UID    256  /* of one that is not root */
 #define CLIENTS_OF_OTHERS 768  /* that are not root, together: sshd and sudo always find a way in */
 #define ASK_WITHIN_MS     2000 /* whoever connects and asks nothing is sent away */
-#define WAY_MS            250
-#define CONNECTIONS_MAX   32 /* to tenant services */
+#define CONNECTIONS_MAX   32   /* to tenant services */
 #define DESCRIPTORS       4096
 #define LAST_ANSWERS_MS   10000
+#define LOG_PAUSE_MS      1000 /* between two lines of the same trouble */
 #define SWEEP_MS          1000
 
 struct client {
@@ -62,30 +64,28 @@ struct server {
     bool is_ending;
     int64_t end_ms;
     int64_t swept_ms;
-    time_t started_at;
     int64_t started_ms;
     uint64_t asked[BROKER_STATUS + 1];
+    int64_t peer_logged_ms, full_logged_ms;
     uint64_t refused_peers, refused_rate, refused_broken;
 };
-
-int server_timeout_ms(const struct config *config)
-{
-    return (int)config->broker.timeout * 1000 - WAY_MS;
-}
 
 static bool is_full(const struct server *server)
 {
     return server->client_count >= CLIENTS_MAX || server->is_ending;
 }
 
-static size_t count_others(const struct server *server)
+/* Whether a peer that is not root has all the places that it, or all such peers together, may have. */
+static bool has_too_many(const struct server *server, uid_t uid)
 {
     const struct client *client;
-    size_t count = 0;
+    size_t of_uid = 0, of_others = 0;
 
-    for (client = server->clients; client != NULL; client = client->next)
-        count += client->uid != 0;
-    return count;
+    for (client = server->clients; client != NULL; client = client->next) {
+        of_uid += client->uid == uid;
+        of_others += client->uid != 0;
+    }
+    return uid != 0 && (of_uid > CLIENTS_OF_UID || of_others > CLIENTS_OF_OTHERS);
 }
 
 /* Send what there is to say, and have done with the client. */
@@ -112,7 +112,8 @@ static void log_of_client(const struct client *client, const struct broker_answe
 {
     struct verdict verdict = VERDICT_INIT;
 
-    verdict.credential = client->ask == BROKER_EXCHANGE ? "api_key" : "jwt";
+    if (client->ask == BROKER_EXCHANGE || client->ask == BROKER_SIGNATURE)
+        verdict.credential = client->ask == BROKER_EXCHANGE ? "api_key" : "jwt";
     memcpy(verdict.tenant, client->tenant, sizeof verdict.tenant);
     memcpy(verdict.subject, client->subject, sizeof verdict.subject);
     if (answer->reason == REASON_OK)
@@ -133,20 +134,13 @@ static void answered(void *context, const struct broker_answer *answer)
 static void ask_exchange(struct client *client, const struct broker_question *question)
 {
     struct server *server = client->server;
-    const struct broker_answer too_many = { .reason = REASON_BROKER_UNAVAILABLE,
-                                            .detail = "too many API keys a second" };
 
-    if (!peers_count(server->peers, client->uid, clock_ms())) {
-        server->refused_rate++;
-        answered(client, &too_many);
-        return;
-    }
-    exchange_ask(server->exchange, server->config, question, server_timeout_ms(server->config), answered, client);
+    exchange_ask(server->exchange, server->config, question, exchange_timeout_ms(server->config), answered, client);
 }
 
 static void ask_refresh(struct client *client, const struct broker_question *question)
 {
-    keysets_ask(client->server->keysets, client->server->config, question->tenant, answered, client);
+    keysets_ask(client->server->keysets, client->server->config, question->tenant, clock_ms(), answered, client);
 }
 
 /* A secret that the caller may not read. It learns whether the signature holds, and checks all else by itself. */
@@ -166,96 +160,26 @@ static void ask_signature(struct client *client, const struct broker_question *q
     answered(client, &answer);
 }
 
-static struct json *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? json_new_string(slice_of(text)) : json_new_null();
-}
-
-static struct json *asked_json(const struct server *server)
-{
-    struct json *asked = json_new_object();
-    size_t i;
-
-    for (i = 0; i <= BROKER_STATUS && asked != NULL; i++)
-        if (!json_add(asked, broker_ask_name((enum broker_ask)i), json_new_integer((int64_t)server->asked[i])))
-            json_free(&asked);
-    return asked;
-}
-
-static struct json *refused_json(const struct server *server)
-{
-    struct json *refused = json_new_object();
-
-    if (!json_add(refused, "peer", json_new_integer((int64_t)server->refused_peers))
-        || !json_add(refused, "rate", json_new_integer((int64_t)server->refused_rate))
-        || !json_add(refused, "broken", json_new_integer((int64_t)server->refused_broken)))
-        json_free(&refused);
-    return refused;
-}
-
-static struct json *cache_json(const struct server *server)
-{
-    struct cache_counts counts = exchange_cache_counts(server->exchange);
-    struct json *cache = json_new_object();
-
-    if (!json_add(cache, "seconds", json_new_integer(server->config->broker.api_key_cache))
-        || !json_add(cache, "entries", json_new_integer((int64_t)counts.entries))
-        || !json_add(cache, "hits", json_new_integer((int64_t)counts.hits))
-        || !json_add(cache, "misses", json_new_integer((int64_t)counts.misses)))
-        json_free(&cache);
-    return cache;
-}
-
-static struct json *tenant_json(const struct server *server, const struct tenant *tenant)
-{
-    static const char *const results[] = {
-        [KEY_REFRESH_FAILED] = "failed",
-        [KEY_REFRESH_UNCHANGED] = "unchanged",
-        [KEY_REFRESH_REPLACED] = "replaced",
-    };
-    struct breaker breaker = exchange_breaker(server->exchange, tenant->id);
-    struct keyset_status status = { .looked_at = 0 };
-    struct json *json = json_new_object();
-    size_t i;
-
-    for (i = 0; keysets_status(server->keysets, i, &status) && strcmp(status.tenant_id, tenant->id) != 0; i++)
-        status = (struct keyset_status){ .looked_at = 0 };
-    if (!json_add(json, "id", json_new_string(slice_of(tenant->id)))
-        || !json_add(json, "breaker", json_new_string(slice_of(breaker_is_open(&breaker) ? "open" : "closed")))
-        || !json_add(json, "failures", json_new_integer(breaker.failures))
-        || !json_add(json, "keys_looked_at",
-                     status.looked_at != 0 ? json_new_integer((int64_t)status.looked_at) : json_new_null())
-        || !json_add(json, "keys", text_or_null(status.looked_at != 0 ? results[status.result] : ""))
-        || !json_add(json, "keys_failure", text_or_null(status.failure)))
-        json_free(&json);
-    return json;
-}
-
-static struct json *tenants_json(const struct server *server)
-{
-    struct json *tenants = json_new_array();
-    size_t i;
-
-    for (i = 0; i < server->config->tenant_count; i++)
-        if (!json_append(tenants, tenant_json(server, &server->config->tenants[i])))
-            json_free(&tenants);
-    return tenants;
-}
-
 static void ask_status(struct client *client, const struct broker_question *question)
 {
     const struct broker_answer ok = { .reason = REASON_OK };
     const struct server *server = client->server;
-    CLEANUP(json_free) struct json *status = json_new_object();
+    const struct status_facts facts = {
+        .config = server->config,
+        .config_fault = server->config_fault,
+        .exchange = server->exchange,
+        .keysets = server->keysets,
+        .uptime_s = (clock_ms() - server->started_ms) / 1000,
+        .clients = server->client_count,
+        .asked = server->asked,
+        .refused_peers = server->refused_peers,
+        .refused_rate = server->refused_rate,
+        .refused_broken = server->refused_broken,
+    };
+    CLEANUP(json_free) struct json *status = status_json(&facts);
 
     (void)question;
-    if (!json_add(status, "version", json_new_string(slice_of(LATCHKEY_VERSION)))
-        || !json_add(status, "pid", json_new_integer(getpid())) || !json_add(status, "uid", json_new_integer(geteuid()))
-        || !json_add(status, "uptime", json_new_integer((clock_ms() - server->started_ms) / 1000))
-        || !json_add(status, "clients", json_new_integer((int64_t)server->client_count))
-        || !json_add(status, "asked", asked_json(server)) || !json_add(status, "refused", refused_json(server))
-        || !json_add(status, "cache", cache_json(server)) || !json_add(status, "tenants", tenants_json(server))
-        || !json_add(status, "configuration_fault", text_or_null(server->config_fault)))
+    if (status == NULL)
         refuse(client, REASON_OUT_OF_MEMORY, "latchkeyd");
     else
         send_away(client, &ok, status);
@@ -305,22 +229,29 @@ static void look_at_config(struct server *server)
     }
     config_release(&server->config);
     server->config = newest;
-    keysets_configure(server->keysets, newest);
+    keysets_configure(server->keysets, newest, clock_ms());
     if (!peers_configure(server->peers, &newest->broker, NULL))
         log_event(LOG_OF_ERROR, "memory is short: the option allow stays as it was");
+}
+
+static void refuse_broken(struct client *client, const char *error)
+{
+    client->server->refused_broken++;
+    log_event(LOG_OF_NOTICE, "a broken question of uid %ju: %s", (uintmax_t)client->uid, error);
+    refuse(client, REASON_BROKER_UNAVAILABLE, error);
 }
 
 static void take_question(struct client *client, struct slice text)
 {
     struct server *server = client->server;
+    const struct broker_answer too_many = { .reason = REASON_BROKER_UNAVAILABLE,
+                                            .detail = "too many questions a second" };
     CLEANUP(json_free) struct json *json = NULL;
     struct broker_question question;
     const char *error;
 
     if (!broker_question_read(text, &json, &question, &error)) {
-        server->refused_broken++;
-        log_event(LOG_OF_NOTICE, "a broken question of uid %ju: %s", (uintmax_t)client->uid, error);
-        refuse(client, REASON_BROKER_UNAVAILABLE, error);
+        refuse_broken(client, error);
         return;
     }
     look_at_config(server);
@@ -330,7 +261,12 @@ static void take_question(struct client *client, struct slice text)
     verdict_fact(client->tenant, sizeof client->tenant, question.tenant);
     verdict_fact(client->subject, sizeof client->subject, question.subject);
     server->asked[question.ask]++;
-    asks[question.ask](client, &question);
+    if (peers_count(server->peers, client->uid, clock_ms())) {
+        asks[question.ask](client, &question);
+    } else {
+        server->refused_rate++;
+        answered(client, &too_many);
+    }
 }
 
 static void read_client(struct client *client)
@@ -343,7 +279,7 @@ static void read_client(struct client *client)
     if (got <= 0) /* hung up */
         client->is_done = true;
     else if ((size_t)got > sizeof text)
-        refuse(client, REASON_BROKER_UNAVAILABLE, "longer than any message");
+        refuse_broken(client, "longer than any message");
     else
         take_question(client, (struct slice){ text, (size_t)got });
     if (got > 0)
@@ -368,11 +304,15 @@ static void add_client(struct server *server, int fd)
         char detail[64];
 
         server->refused_peers++;
-        log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
+        if (clock_ms() - server->peer_logged_ms >= LOG_PAUSE_MS) { /* whoever it is must not fill the log */
+            log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
+            server->peer_logged_ms = clock_ms();
+        }
         snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju", (uintmax_t)client->uid);
         refuse(client, REASON_BROKER_UNAVAILABLE, detail);
-    } else if (client->uid != 0 && count_others(server) > CLIENTS_OF_OTHERS) {
+    } else if (has_too_many(server, client->uid)) {
         server->refused_rate++;
+        log_event(LOG_OF_NOTICE, "uid %ju has too many questions at once", (uintmax_t)client->uid);
         refuse(client, REASON_BROKER_UNAVAILABLE, "too many questions at once");
     }
 }
@@ -441,7 +381,7 @@ static bool serve_round(struct server *server)
     struct pollfd waiting[1 + LISTENERS_MAX + CLIENTS_MAX];
     struct client *asking[CLIENTS_MAX], *client;
     size_t listeners = is_full(server) ? 0 : server->listeners->count, count = 0, askers = 0, i;
-    int64_t now = clock_ms(), wake_ms = now + keysets_run(server->keysets, server->config);
+    int64_t now = clock_ms(), wake_ms = now + keysets_run(server->keysets, server->config, now);
 
     waiting[count++] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
     for (i = 0; i < listeners; i++)
@@ -455,7 +395,7 @@ static bool serve_round(struct server *server)
     wake_ms = earlier(wake_ms, server->swept_ms + (server->config->broker.api_key_cache > 0 ? SWEEP_MS : INT32_MAX));
     if (server->is_ending)
         wake_ms = earlier(wake_ms, server->end_ms);
-    if (!http_run(server->http, waiting, count, wake_ms > now ? (int)(wake_ms - now) : 0) && errno != EINTR)
+    if (!http_run(server->http, waiting, count, wake_ms > now ? (int)(wake_ms - now) : 0))
         return false;
     if (waiting[0].revents != 0)
         read_signals(server);
@@ -496,6 +436,7 @@ static void raise_descriptor_limit(void)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
         return;
+    /* systemd's sandbox forbids it, and has set a limit of its own. */
     limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
     setrlimit(RLIMIT_NOFILE, &limit);
 }
@@ -513,7 +454,7 @@ static bool server_open(struct server *server)
     if (server->exchange == NULL || server->keysets == NULL || server->peers == NULL
         || !peers_configure(server->peers, &server->config->broker, log_unknown_name))
         return false;
-    keysets_configure(server->keysets, server->config);
+    keysets_configure(server->keysets, server->config, clock_ms());
     return true;
 }
 
@@ -542,17 +483,21 @@ int server_run(const char *path, const struct config *config, struct listeners *
         .started_ms = clock_ms(),
         .swept_ms = clock_ms(),
     };
-    bool ok = server_open(&server);
+    bool is_open, ok;
 
     log_open();
-    if (ok)
+    ok = is_open = server_open(&server);
+    if (is_open)
         log_event(LOG_OF_NOTICE, "version %s serves on %zu sockets as uid %ju", LATCHKEY_VERSION, listeners->count,
                   (uintmax_t)geteuid());
     else
-        log_event(LOG_OF_ERROR, "memory is short");
+        log_event(LOG_OF_ERROR, "it cannot begin to serve: %s", strerror(errno));
     while (ok && !(server.is_ending && (server.clients == NULL || clock_ms() >= server.end_ms)))
         ok = serve_round(&server);
+    if (is_open && !ok)
+        log_event(LOG_OF_ERROR, "ended: it cannot wait for questions: %s", strerror(errno));
     server_close(&server);
-    log_event(LOG_OF_NOTICE, "%s", ok ? "ended" : "ended by an error");
+    if (ok)
+        log_event(LOG_OF_NOTICE, "ended");
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -11,9 +11,6 @@
 #include "config.h"
 #include "listener.h"
 
-/* The time that the tenant service gets: the configuration's timeout, less what the way to us and back may take. */
-int server_timeout_ms(const struct config *config);
-
 /*
  * Serve until SIGTERM or SIGINT, then answer what is under way and return an exit status. SIGHUP reads the
  * configuration anew and forgets cache and breakers; a broken one is logged, and the last good one stays in force. The

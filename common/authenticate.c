@@ -141,19 +141,22 @@ static bool ask_signature(struct verdict *verdict, const struct config *config, 
 
 /*
  * A key that is not in the set may be the tenant's newest: latchkeyd looks, and does so seldom, however many such
- * tokens come. The newer configuration when there is one, else NULL.
+ * tokens come. The newer configuration when there is one, else NULL; the refusal then tells why nobody looked.
  */
-static const struct config *refreshed(const struct config *config, const char *tenant_id)
+static const struct config *refreshed(struct verdict *refusal, const struct config *config, const char *tenant_id)
 {
     const struct tenant *tenant = config_tenant(config, slice_of(tenant_id));
     const struct broker_question question = { .ask = BROKER_REFRESH, .tenant = slice_of(tenant_id) };
     CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
-    struct verdict unheard = VERDICT_INIT;
+    struct verdict asked = VERDICT_INIT;
     const struct config *newer = NULL;
 
-    if (tenant == NULL || tenant->discovery == NULL || tenant->keys_path == NULL
-        || !broker_ask(&unheard, config, &question, &reply) || !config_acquire(&unheard, config->path, &newer))
+    if (tenant == NULL || tenant->discovery == NULL || tenant->keys_path == NULL)
         return NULL;
+    if (!broker_ask(&asked, config, &question, &reply) || !config_acquire(&asked, config->path, &newer)) {
+        verdict_add(refusal, "no newer key set: %s", asked.evidence);
+        return NULL;
+    }
     if (newer == config)
         config_release(&newer);
     return newer;
@@ -170,7 +173,7 @@ static bool verify(struct verdict *verdict, const struct config *config, const c
 
     if (verify_token(verdict, config, request, token, ret_login))
         return true;
-    newer = verdict->reason == REASON_KEY_UNKNOWN ? refreshed(config, verdict->tenant) : NULL;
+    newer = verdict->reason == REASON_KEY_UNKNOWN ? refreshed(verdict, config, verdict->tenant) : NULL;
     if (newer == NULL)
         return false;
     again.service = config_service(newer, service);

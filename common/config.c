@@ -327,6 +327,20 @@ static void cache_put(const char *path, struct snapshot *snapshot)
     snapshot_drop(old);
 }
 
+void config_forget(void)
+{
+    size_t i;
+
+    lock_cache();
+    for (i = 0; i < SNAPSHOTS_MAX; i++) {
+        free(cache[i].path);
+        snapshot_drop(cache[i].snapshot);
+        cache[i].path = NULL;
+        cache[i].snapshot = NULL;
+    }
+    pthread_mutex_unlock(&cache_lock);
+}
+
 bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config)
 {
     struct snapshot *snapshot;

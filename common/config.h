@@ -27,6 +27,7 @@
 #define CONFIG_SOCKET_DEFAULT     "/run/latchkey/broker.sock"
 #define CONFIG_BROKER_DEFAULT     LATCHKEY_SBINDIR "/latchkeyd"
 #define CONFIG_BROKER_USER        "latchkey"
+#define CONFIG_SOCKETS_MAX        16
 #define CONFIG_API_KEY_MAX        1024 /* bytes */
 
 enum credential_set { CREDENTIALS_JWT = 1, CREDENTIALS_API_KEY = 2 };
@@ -58,7 +59,8 @@ struct service_rules {
 
 /* latchkeyd(8): where it is, whom it serves, and how patient it is. */
 struct broker {
-    struct string_list sockets; /* absolute paths: latchkeyd listens on all, who asks takes the first that answers */
+    struct string_list sockets; /* at most CONFIG_SOCKETS_MAX absolute paths: latchkeyd listens on all, who asks takes
+                                   the first that answers */
     char *program;              /* started for one question where no socket answers; NULL: never */
     char *user;                 /* whom latchkeyd runs as; may own key sets and secrets */
     struct string_list allow;   /* who may ask: names of users, and of groups behind an @; root and `user` always */
@@ -92,6 +94,10 @@ struct config {
  */
 bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config);
 void config_release(const struct config **config);
+
+/* Forget the snapshots that the process remembers; whoever holds one keeps it. For a process that has become another
+ * user, and may not read any more what it read before. */
+void config_forget(void);
 
 /* Hold a snapshot that somebody else holds already: the same, with one more config_release() due. */
 const struct config *config_hold(const struct config *config);

@@ -1138,6 +1138,8 @@ static bool check_sockets(const struct block *block, const struct string_list *s
 {
     size_t i;
 
+    if (sockets->count > CONFIG_SOCKETS_MAX)
+        return fail(block, "socket", "more than %d sockets", CONFIG_SOCKETS_MAX);
     for (i = 0; i < sockets->count; i++)
         if (!check_path(block, "socket", sockets->items[i]))
             return false;

@@ -238,10 +238,10 @@ bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct 
     int fd, cause;
 
     if (!name_beside(path, beside))
-        return refuse_call(error, "cannot be named anew");
+        return refuse_call(error, "cannot be given a name beside it");
     fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return refuse_call(error, "no file can be made beside it");
+        return refuse_call(error, "cannot create a new one in its directory");
     /* fchmod(): the umask is the host's. */
     ok = write_fully(fd, content) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
     cause = errno;

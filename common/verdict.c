@@ -142,6 +142,20 @@ bool verdict_reject(struct verdict *verdict, enum reason reason, const char *for
     return false;
 }
 
+void verdict_add(struct verdict *verdict, const char *format, ...)
+{
+    char more[EVIDENCE_MAX], all[2 * EVIDENCE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    format_evidence(more, format, arguments);
+    va_end(arguments);
+    snprintf(all, sizeof all, "%s; %.*s", verdict->evidence, EVIDENCE_MAX - 3, more);
+    verdict_fact(verdict->evidence, EVIDENCE_MAX, slice_of(all));
+    if (verdict->explanation != NULL && verdict->explanation->count > 0)
+        memcpy(verdict->explanation->made[verdict->explanation->count - 1].detail, verdict->evidence, EVIDENCE_MAX);
+}
+
 bool verdict_accept(struct verdict *verdict)
 {
     if (verdict->reason != REASON_UNDECIDED)

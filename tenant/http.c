@@ -12,7 +12,6 @@
 #include "cleanup.h"
 
 #define HEADER_LINE_MAX 20000 /* bytes: a bearer token of 16 KiB and its name */
-#define DESCRIPTORS_MAX 4096
 
 /*
  * libcurl's memory has held headers with keys and tokens, and bodies; its free() forgets to wipe. So all of it is
@@ -335,8 +334,7 @@ struct http *http_new(unsigned connections)
     struct http *http = calloc(1, sizeof *http);
 
     if (http == NULL || !start_libcurl() || (http->multi = curl_multi_init()) == NULL
-        || curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)connections) != CURLM_OK
-        || curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)connections) != CURLM_OK)
+        || curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)connections) != CURLM_OK)
         http_free(&http);
     return http;
 }
@@ -365,7 +363,7 @@ bool http_run(struct http *http, struct pollfd *descriptors, size_t count, int t
 {
     int running;
 
-    if (count > DESCRIPTORS_MAX) {
+    if (count > HTTP_DESCRIPTORS_MAX) {
         errno = EINVAL;
         return false;
     }
@@ -402,7 +400,7 @@ void http_perform(struct http *http, const struct http_request *request, struct 
             ;
     abandon_all(http); /* when waiting failed: `waiting` ends with this function */
     if (!waiting.is_done)
-        snprintf(waiting.reply.error, sizeof waiting.reply.error, "memory is short");
+        snprintf(waiting.reply.error, sizeof waiting.reply.error, "the request cannot be made");
     *ret_reply = waiting.reply;
 }
 

@@ -25,6 +25,8 @@
 #define HTTP_HEADER_MAX 256   /* bytes with the NUL of a header's value that a reply keeps; longer ones are left out */
 #define HTTP_ERROR_MAX  192
 
+#define HTTP_DESCRIPTORS_MAX 4096 /* of the caller's that http_run() waits for */
+
 /* Everything is copied by http_start(), and may end after it. */
 struct http_request {
     const char *method; /* "GET", or "POST" with a body */
@@ -55,8 +57,9 @@ void http_reply_clear(struct http_reply *reply); /* wipes; accepts a zero-initia
 
 struct http;
 
-/* NULL when memory is short or libcurl does not start. At most `connections` to all hosts together; requests beyond
- * wait for one within their deadline. End with http_free(), which tells those who still wait that nothing arrived. */
+/* NULL when memory is short or libcurl does not start. At most `connections` to one host; requests beyond wait for one
+ * within their deadline, and hold up no other host's. End with http_free(), which tells those who still wait that
+ * nothing arrived. */
 struct http *http_new(unsigned connections);
 void http_free(struct http **http); /* accepts NULL and a pointer to NULL; leaves NULL */
 
@@ -64,11 +67,11 @@ void http_free(struct http **http); /* accepts NULL and a pointer to NULL; leave
  * of it is the caller's. */
 typedef void http_done(void *context, struct http_reply *reply);
 
-/* False when memory is short; `done` is not called then. */
+/* False when memory is short, or libcurl refuses a part of the request; `done` is not called then. */
 bool http_start(struct http *http, const struct http_request *request, http_done *done, void *context);
 
 /* Work on what is under way until something has happened there or on one of the caller's descriptors (poll(2) without
- * a limit of descriptors), or the time is over. False with errno when waiting fails. */
+ * more than HTTP_DESCRIPTORS_MAX descriptors), or the time is over. False with errno when waiting fails. */
 bool http_run(struct http *http, struct pollfd *descriptors, size_t count, int timeout_ms);
 
 /* Start, run and wait; for an http with nothing else under way. End the reply with http_reply_clear(). */

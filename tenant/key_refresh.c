@@ -15,6 +15,7 @@ struct key_refresh {
     const struct config *config;
     const struct tenant *tenant; /* lent by config */
     struct key_source *source;
+    char jwks_uri[HTTP_URL_MAX];
     int64_t deadline_ms;
     struct verdict verdict;
     key_refresh_done *done;
@@ -31,6 +32,20 @@ static void finish(struct key_refresh *refresh, enum key_refresh_result result)
 {
     refresh->done(refresh->context, result, &refresh->verdict);
     refresh_free(refresh);
+}
+
+/*
+ * Say which of the two requests failed, and at which address. Nobody presented a credential there, so that none was
+ * refused either.
+ */
+static void fail_at(struct key_refresh *refresh, const char *what, const char *address)
+{
+    const struct verdict cause = refresh->verdict;
+    enum reason reason = cause.reason != REASON_CREDENTIAL_REFUSED ? cause.reason : REASON_TENANT_UNAVAILABLE;
+
+    refresh->verdict = VERDICT_INIT;
+    verdict_reject(&refresh->verdict, reason, "%s at %.120s: %s", what, address, cause.evidence);
+    finish(refresh, KEY_REFRESH_FAILED);
 }
 
 static bool has_text(const char *path, const char *also_by, struct slice text)
@@ -69,7 +84,7 @@ static void keys_arrived(void *context, struct http_reply *reply)
         return;
     }
     if (!oidc_keys_read(&refresh->verdict, refresh->tenant, reply, &text)) {
-        finish(refresh, KEY_REFRESH_FAILED);
+        fail_at(refresh, "the key set", refresh->jwks_uri);
         return;
     }
     result = store(refresh, text);
@@ -94,11 +109,14 @@ static void metadata_arrived(void *context, struct http_reply *reply)
     struct key_refresh *refresh = context;
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     int64_t left = refresh->deadline_ms - clock_ms();
-    char address[HTTP_URL_MAX];
 
-    if (!oidc_discovery_read(&refresh->verdict, refresh->tenant, reply, address)
-        || !oidc_keys_request(&refresh->verdict, refresh->tenant, address, validator(refresh, refresh->source->etag),
-                              validator(refresh, refresh->source->last_modified), left > 1 ? (int)left : 1, &request)) {
+    if (!oidc_discovery_read(&refresh->verdict, refresh->tenant, reply, refresh->jwks_uri)) {
+        fail_at(refresh, "the metadata", refresh->tenant->discovery);
+        return;
+    }
+    if (!oidc_keys_request(&refresh->verdict, refresh->tenant, refresh->jwks_uri,
+                           validator(refresh, refresh->source->etag),
+                           validator(refresh, refresh->source->last_modified), left > 1 ? (int)left : 1, &request)) {
         finish(refresh, KEY_REFRESH_FAILED);
         return;
     }
@@ -128,10 +146,10 @@ bool key_refresh_start(struct verdict *verdict, struct http *http, const struct 
         .tenant = tenant,
         .source = source,
         .deadline_ms = clock_ms() + timeout_ms,
-        .verdict = VERDICT_INIT,
         .done = done,
         .context = context,
     };
+    refresh->verdict = VERDICT_INIT;
     if (http_start(http, &request.http, metadata_arrived, refresh))
         return true;
     refresh_free(refresh);

@@ -19,7 +19,8 @@ bool oidc_discovery_request(struct verdict *verdict, const struct tenant *tenant
 
 /*
  * The address of the key set, as the metadata name it: https, without user and fragment. The issuer that they name must
- * be the configured one (§4.3), unless that is waived. False with CREDENTIAL_REFUSED or TENANT_UNAVAILABLE.
+ * be the configured one (§4.3), unless that is waived. False with CREDENTIAL_REFUSED,
+ * TENANT_UNAVAILABLE or OUT_OF_MEMORY.
  */
 bool oidc_discovery_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
                          char ret_jwks_uri[HTTP_URL_MAX]);
@@ -30,7 +31,7 @@ bool oidc_keys_request(struct verdict *verdict, const struct tenant *tenant, con
 
 /*
  * The text of a key set that is fit to replace the old one: jwks_parse() takes it, and it has a key for one of the
- * tenant's algorithms. Lent by the reply. False with CREDENTIAL_REFUSED, TENANT_UNAVAILABLE, JWKS_INVALID or
+ * tenant's algorithms. Lent by the reply. False with TENANT_UNAVAILABLE, JWKS_INVALID or
  * OUT_OF_MEMORY.
  */
 bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,

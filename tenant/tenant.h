@@ -1,16 +1,23 @@
+/* clang-format off */
 /*
  * The tenant service's own API: what is asked, and what an answer must look like. BASE is {url}/tenant/{id}.
  *
- *     POST BASE/api/Auth/token-exchange  X-API-Key, {"userId":SUB}      → {"token":JWT,"tokenType":"Bearer",…}
- *     GET  BASE/api/APIKeys                                             →
- * {"primaryApiKey","secondaryApiKey","tenantId"} POST BASE/api/APIKeys              {"type":"primary"|"secondary"} →
- * {"apiKey"}; the former one of the type is dead GET  BASE/api/Users?pageNumber=&pageSize=                         →
- * {"data":[…],"pageNumber","pageSize","totalRecords"} GET  BASE/api/Users/{userId}, BASE/api/Users/me → the user
+ *     POST BASE/api/Auth/token-exchange  {"userId":SUB}, header X-API-Key
+ *          → {"token":JWT,"tokenType":"Bearer","expiresIn":S}
+ *     GET  BASE/api/APIKeys
+ *          → {"primaryApiKey","secondaryApiKey" or null,"tenantId"}
+ *     POST BASE/api/APIKeys              {"type":"primary" or "secondary"}
+ *          → {"apiKey"}; the former key of that type is dead
+ *     GET  BASE/api/Users?pageNumber=&pageSize=
+ *          → {"data":[…],"pageNumber","pageSize","totalRecords"}
+ *     GET  BASE/api/Users/{userId}, BASE/api/Users/me
+ *          → the user
  *
  * A request is made here, performed by http.h in whatever way suits the program, and its reply is read here. 401 and
  * 403 refuse the credential: CREDENTIAL_REFUSED. Whatever else is not the answer that was asked for (another status,
  * another Content-Type, broken JSON, no answer in time) says nothing about it: TENANT_UNAVAILABLE.
  */
+/* clang-format on */
 #ifndef LATCHKEY_TENANT_H
 #define LATCHKEY_TENANT_H
 

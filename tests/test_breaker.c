@@ -85,9 +85,9 @@ static bool holds(struct breaker *breaker, const struct step *step)
         breaker_tell(breaker, false, step->retry_after, step->at_ms);
         return true;
     case IS_OPEN:
-        return breaker_is_open(breaker);
+        return breaker->is_open;
     default:
-        return !breaker_is_open(breaker);
+        return !breaker->is_open;
     }
 }
 

@@ -202,15 +202,15 @@ static void rule_27_a_service_that_is_down_is_left_alone(void **state)
             reply(cases[i].status, cases[i].retry_after, cases[i].body);
         }
         breaker = exchange_breaker(exchange, "t-1");
-        assert_int_equal(breaker_is_open(&breaker), cases[i].times > 0);
+        assert_int_equal(breaker.is_open, cases[i].times > 0);
         if (cases[i].times > 0) {
             assert_false(ask(config, "t-1", "sub-1", API_KEY));
             assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
-            assert_string_equal(answer.detail, "it failed 5 times in a row, and is not asked for now");
+            assert_memory_equal(answer.detail, "not asked for another ", strlen("not asked for another "));
         }
         ROW("and another tenant's is asked");
         breaker = exchange_breaker(exchange, "t-2");
-        assert_false(breaker_is_open(&breaker));
+        assert_false(breaker.is_open);
         assert_true(ask(config, "t-2", "sub-1", API_KEY));
         reply(401, -1, "{}");
     }

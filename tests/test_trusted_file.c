@@ -968,14 +968,14 @@ static void a_place_that_cannot_be_taken(void **state)
         const char *name, *error;
         char *path;
     } cases[] = {
-        { "a directory that is not there", "no file can be made beside it: No such file or directory",
+        { "a directory that is not there", "cannot create a new one in its directory: No such file or directory",
           strdup(path_of("none/file")) },
-        { "a file in the place of the directory", "no file can be made beside it: Not a directory",
+        { "a file in the place of the directory", "cannot create a new one in its directory: Not a directory",
           strdup(path_of("plain/file")) },
         { "a directory in its place", "cannot be written anew: Is a directory", strdup(path_of("taken")) },
-        { "a name that leaves no room for another beside it", "no file can be made beside it: File name too long",
-          long_path(NAME_MAX) },
-        { "a path beyond any", "cannot be named anew: File name too long", long_path(PATH_MAX) },
+        { "a name that leaves no room for another beside it",
+          "cannot create a new one in its directory: File name too long", long_path(NAME_MAX) },
+        { "a path beyond any", "cannot be given a name beside it: File name too long", long_path(PATH_MAX) },
     };
     char error[TRUSTED_FILE_ERROR_MAX], *path;
     unsigned entries, descriptors = open_descriptors();
@@ -1010,7 +1010,7 @@ static int status_in_a_directory_of_another(const char *path)
         return 1;
     if (trusted_file_replace(path, TRUSTED_PUBLIC, LITERAL("x"), error))
         return 2;
-    return strcmp(error, "no file can be made beside it: Permission denied") == 0 ? 0 : 3;
+    return strcmp(error, "cannot create a new one in its directory: Permission denied") == 0 ? 0 : 3;
 }
 
 static void a_directory_that_may_not_be_written(void **state)

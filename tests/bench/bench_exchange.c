@@ -1,10 +1,12 @@
 /*
  * What a login with an API key costs, beside curl(1) that makes the same request to the same tenant service.
  *
- *   bench_exchange compare CONFDIR USER KEYFILE SERVICE… -- COMMAND…   a login through each PAM service in this
- * process, and COMMAND in one of its own, round by round bench_exchange throughput CONFIG KEYFILE questions a second to
- * a latchkeyd that stays bench_exchange memory CONFIG KEYFILE PID                           what it holds after 1,000
- * and 100,000 of them
+ *   bench_exchange compare CONFDIR USER KEYFILE SERVICE… -- COMMAND…
+ *       a login through each PAM service in this process, and COMMAND in one of its own, round by round
+ *   bench_exchange throughput CONFIG KEYFILE
+ *       questions a second to a latchkeyd that stays
+ *   bench_exchange memory CONFIG KEYFILE PID
+ *       what it holds after 1,000 and after 100,000 of them
  *
  * The questions are asked as the core asks them (broker_client.h), without a login around them.
  */

@@ -116,7 +116,7 @@ class Daemon:
         wait_until(lambda: sum("SIGHUP" in line for line in self.lines()) > before, "latchkeyd has reloaded")
 
     def lines(self):
-        return [line for line in self.host.log_lines() if "latchkeyd: " in line]
+        return [line for line in self.host.log_lines() if " latchkeyd[" in line]
 
     @staticmethod
     def status():
