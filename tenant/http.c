@@ -46,7 +46,8 @@ struct transfer {
     struct transfer *next, **previous;
     CURL *easy;
     struct curl_slist *headers;
-    char error[CURL_ERROR_SIZE];
+    char error[CURL_ERROR_SIZE]; /* libcurl's */
+    char refusal[64];            /* ours, of a body: libcurl only knows that it was not taken */
     size_t body_max;
     size_t room;
     struct http_reply reply;
@@ -122,11 +123,11 @@ static size_t take_body(char *bytes, size_t size, size_t len, void *context)
 
     (void)size; /* always 1 */
     if (len > transfer->body_max - body->len) {
-        snprintf(transfer->error, sizeof transfer->error, "the reply is longer than %zu bytes", transfer->body_max);
+        snprintf(transfer->refusal, sizeof transfer->refusal, "the reply is longer than %zu bytes", transfer->body_max);
         return 0;
     }
     if (!make_room(transfer, body->len + len)) {
-        snprintf(transfer->error, sizeof transfer->error, "memory is short");
+        snprintf(transfer->refusal, sizeof transfer->refusal, "memory is short");
         return 0;
     }
     memcpy(body->bytes + body->len, bytes, len);
@@ -288,13 +289,15 @@ bool http_start(struct http *http, const struct http_request *request, http_done
 static void finish(struct transfer *transfer, CURLcode result)
 {
     struct http_reply *reply = &transfer->reply;
+    const char *error = transfer->refusal;
 
+    if (error[0] == '\0')
+        error = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result);
     reply->arrived = result == CURLE_OK;
     if (reply->arrived)
         read_headers(transfer);
     else
-        snprintf(reply->error, sizeof reply->error, "%.180s",
-                 transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result));
+        snprintf(reply->error, sizeof reply->error, "%.180s", error);
     transfer->done(transfer->context, reply);
     transfer_free(transfer);
 }
