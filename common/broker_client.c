@@ -110,7 +110,8 @@ static bool receive_answer(struct verdict *verdict, int socket, struct secret *r
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the answer of latchkeyd");
     while (wait_for(verdict, socket, POLLIN, deadline_ms)) {
         got = recv(socket, text.bytes, text.len, MSG_TRUNC); /* which gives the length of what was cut, too */
-        if (got >= 0 || (errno != EAGAIN && errno != EINTR))
+        /* ECONNRESET, told once: hung up with our question unread. What it said before comes next. */
+        if (got >= 0 || (errno != EAGAIN && errno != EINTR && errno != ECONNRESET))
             break;
     }
     if (got > 0 && got <= BROKER_MESSAGE_MAX) {

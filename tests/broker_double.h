@@ -22,6 +22,7 @@ struct broker_double {
     const char *answer;   /* NULL: hang up without one; "": never answer */
     size_t answer_len;    /* 0: that of the C string */
     void (*before)(void); /* done when a question has come, before it is answered; NULL: nothing */
+    bool sends_away;      /* answer without taking the question, as to somebody who may not ask */
     int silent;           /* the connection that gets no answer, or -1 */
 };
 
@@ -31,7 +32,7 @@ static void *broker_double_serve(void *context)
     int client;
 
     while ((client = accept(broker->listener, NULL, NULL)) >= 0) {
-        ssize_t got = recv(client, broker->question, sizeof broker->question - 1, 0);
+        ssize_t got = recv(client, broker->question, sizeof broker->question - 1, broker->sends_away ? MSG_PEEK : 0);
 
         if (got > 0) {
             broker->question[got] = '\0';

@@ -142,6 +142,23 @@ static void every_refusal_is_handed_on(void **state)
     }
 }
 
+static void an_answer_to_a_question_that_was_not_read_counts(void **state)
+{
+    struct broker_double broker;
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    broker.answer = "{\"answer\":\"broker_unavailable\",\"detail\":\"latchkeyd does not serve uid 7\"}";
+    broker.sends_away = true;
+    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_BROKER_UNAVAILABLE);
+    assert_string_equal(verdict.evidence, "latchkeyd does not serve uid 7");
+    broker.answer = NULL;
+    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_BROKER_UNAVAILABLE);
+    assert_string_equal(verdict.evidence, "latchkeyd hung up without an answer");
+    broker_double_stop(&broker);
+    unlink(path_in_directory("broker"));
+}
+
 static const struct {
     const char *name, *answer, *evidence;
 } broken[] = {
@@ -604,6 +621,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_and_its_answer),
         cmocka_unit_test(every_refusal_is_handed_on),
+        cmocka_unit_test(an_answer_to_a_question_that_was_not_read_counts),
         cmocka_unit_test(rule_32_a_broken_answer_is_none),
         cmocka_unit_test(an_answer_has_a_limit),
         cmocka_unit_test(the_first_socket_that_answers_is_asked),
