@@ -13,7 +13,7 @@ fail() {
 # A file of common/ includes its own header, files of the rows above its own, and those to its left. Names joined by a
 # slash are one part in several files.
 rows=(
-    "cleanup slice secret reason verdict"
+    "cleanup clock slice secret reason verdict"
     "algorithm base64url json trusted_file"
     "jwt jwks claims identity revocation config/config_file"
     "signature broker_protocol broker_spawn"
@@ -37,21 +37,25 @@ doors=(
     'json(-c/|\.h|_)     ^common/json\.c$'
     'confuse\.h          ^common/config_file\.c$'
     'security/           ^(pam/.*|tests/.*)$'
-    'syslog\.h           ^pam/.*$'
-    'curl/               ^$'
+    'syslog\.h           ^(pam/.*|broker/log\.c)$'
+    'curl/               ^tenant/http\.c$'
     'sasl/               ^$'
     'microhttpd\.h       ^examples/tenantd/server\.c$'
 )
 
 # Calls that only some files make: a pattern of names, and the pattern of the files that may.
 lost='strcpy|stpcpy|strcat|sprintf|vsprintf|gets|strtok|mktemp|tmpnam|alloca'
-of_the_host='getenv|secure_getenv|setenv|putenv|unsetenv|clearenv|setlocale|umask|signal|sigaction|sigprocmask'
-of_the_host+='|pthread_sigmask|chdir|exit|_exit|abort|fork|vfork|system|popen|pthread_create|atexit'
-output='printf|vprintf|puts|putchar|fprintf|vfprintf|fputs|perror|openlog|syslog|vsyslog|pam_syslog'
+environment='getenv|secure_getenv|setenv|putenv|unsetenv|clearenv'
+signals='signal|sigaction|sigprocmask|pthread_sigmask|alarm|setitimer'
+of_the_host='setlocale|umask|chdir|exit|_exit|abort|fork|vfork|system|popen|pthread_create|atexit'
+output='printf|vprintf|puts|putchar|fprintf|vfprintf|fputs|dprintf|perror|openlog|syslog|vsyslog|pam_syslog'
+ours='(cli|examples|tests)/.*' # which are programs of their own
 calls=(
     "$lost                   ^tests/test_.*$" # which run under AddressSanitizer
-    "$of_the_host            ^(cli|examples|tests)/.*$"
-    "$output                 ^(cli|examples|tests)/.*|pam/pam_latchkey\.c$"
+    "$environment            ^($ours|tenant/http\.c|broker/listener\.c)$"
+    "$signals                ^($ours|broker/(server|once)\.c)$"
+    "$of_the_host            ^($ours|broker/(latchkeyd|listener)\.c)$"
+    "$output                 ^($ours|pam/pam_latchkey\.c|broker/(log|latchkeyd|self_check)\.c)$"
     'jwt_unverified_payload  ^common/(jwt|verify|signature)\.[ch]$|^tests/.*$'
 )
 
@@ -79,7 +83,7 @@ check_common() {
         fi
     done
 }
-check_front_end() { # $2: the headers it may see beside its own folder's
+check_folder() { # $2: the headers it may see beside its own folder's
     local file=$1 header
     for header in $(included "$file" '"'); do
         [ -e "$(dirname "$file")/$header" ] || [[ " $2 " == *" $header "* ]] \
@@ -88,14 +92,17 @@ check_front_end() { # $2: the headers it may see beside its own folder's
 }
 
 shopt -s nullglob
-sources=(common/*.[ch] pam/*.[ch] cli/*.[ch] examples/*.[ch] examples/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
+sources=({common,tenant,broker,pam,cli,examples,tests}/*.[ch] {examples,tests}/*/*.[ch])
 [ "${#sources[@]}" -gt 0 ] || fail "there are no sources in $PWD"
 everything_of_common=$(cd common && echo *.h)
+everything_of_tenant=$(cd tenant && echo *.h)
 for file in "${sources[@]}"; do
     case $file in
     common/*) check_common "$file" ;;
-    pam/*) check_front_end "$file" "authenticate.h config.h verdict.h reason.h cleanup.h" ;;
-    cli/*) check_front_end "$file" "$everything_of_common options.h" ;;
+    tenant/*) check_folder "$file" "$everything_of_common" ;;
+    broker/*) check_folder "$file" "$everything_of_common $everything_of_tenant" ;;
+    pam/*) check_folder "$file" "authenticate.h config.h verdict.h reason.h cleanup.h" ;;
+    cli/*) check_folder "$file" "$everything_of_common $everything_of_tenant options.h" ;;
     esac
     for door in "${doors[@]}"; do
         read -r foreign allowed <<<"$door"
