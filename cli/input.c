@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -42,4 +43,12 @@ bool read_input(int fd, size_t max, struct secret *ret_content)
         return false;
     *ret_content = content;
     return true;
+}
+
+int flush_output(const char *command)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return STATUS_OK;
+    fprintf(stderr, "latchkey %s: standard output: %s\n", command, strerror(errno));
+    return STATUS_UNAVAILABLE;
 }

@@ -6,19 +6,42 @@
 
 #include "cli.h"
 
+#define CREDENTIAL_OPTIONS "[--config FILE] [--tenant ID] [--api-key-file FILE | --token-file FILE]"
+
 static const struct command {
-    const char *name, *program;
+    const char *name, *part; /* the words that call it; the second may be NULL */
+    const char *program;
     int (*run)(int argc, char **argv);
     const char *synopsis;
     const char *summary;
 } commands[] = {
-    { "verify", "latchkey verify", command_verify,
+    { "verify", NULL, "latchkey verify", command_verify,
       "verify [--config FILE] [--service SERVICE] [--user USER] [--at UNIX_TIME] [--json] < credential",
       "say whether a credential is accepted, and why or why not, check by check" },
-    { "check", "latchkey check", command_check, "check [--config FILE] [--pam-directory DIRECTORY] [--json]",
+    { "check", NULL, "latchkey check", command_check, "check [--config FILE] [--pam-directory DIRECTORY] [--json]",
       "look for mistakes in the configuration, its files and the PAM stacks" },
-    { "askpass", "latchkey askpass", command_askpass, "askpass [--token-file FILE] PROMPT",
+    { "askpass", NULL, "latchkey askpass", command_askpass, "askpass [--token-file FILE] PROMPT",
       "answer a prompt of ssh or sudo with the part of a token that it asks for" },
+    { "keys", "fetch", "latchkey keys fetch", command_keys_fetch, "keys fetch [--config FILE] [--tenant ID]",
+      "replace the key sets by those that the tenants publish now" },
+    { "keys", "list", "latchkey keys list", command_keys_list, "keys list [--config FILE] [--tenant ID] [--json]",
+      "show what is in the key sets" },
+    { "exchange", NULL, "latchkey exchange", command_exchange,
+      "exchange --user USER [--config FILE] [--api-key-file FILE] [--output FILE]",
+      "exchange an API key for the token of a local user" },
+    { "apikey", "show", "latchkey apikey show", command_apikey_show, "apikey show " CREDENTIAL_OPTIONS " [--reveal]",
+      "show the API keys of a tenant" },
+    { "apikey", "create", "latchkey apikey create", command_apikey_create,
+      "apikey create primary|secondary " CREDENTIAL_OPTIONS "\n      [--output FILE] [--reveal] [--yes]",
+      "make a new API key in the place of the former one" },
+    { "apikey", "rotate", "latchkey apikey rotate", command_apikey_rotate,
+      "apikey rotate [--config FILE] [--tenant ID] [--api-key-file FILE] [--output FILE] [--reveal] [--yes]",
+      "make both API keys anew, so that one of them always works" },
+    { "whoami", NULL, "latchkey whoami", command_whoami,
+      "whoami [--config FILE] [--tenant ID] [--token-file FILE] [--json]", "say whose a token is" },
+    { "users", NULL, "latchkey users", command_users,
+      "users " CREDENTIAL_OPTIONS "\n      [--page N] [--page-size N] [--all] [--json]",
+      "show the people of a tenant" },
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -40,6 +63,16 @@ static bool is_called_as_askpass(const char *program)
     return strcmp(slash != NULL ? slash + 1 : program, "latchkey-askpass") == 0;
 }
 
+/* How many words of the command line call the command; 0: they call another. */
+static int words_of(const struct command *command, int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], command->name) != 0)
+        return 0;
+    if (command->part == NULL)
+        return 1;
+    return argc >= 3 && strcmp(argv[2], command->part) == 0 ? 2 : 0;
+}
+
 int main(int argc, char **argv)
 {
     size_t i;
@@ -54,11 +87,14 @@ int main(int argc, char **argv)
         printf("latchkey %s\n", LATCHKEY_VERSION);
         return STATUS_OK;
     }
-    for (i = 0; argc >= 2 && i < COMMAND_COUNT; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            argv[1] = (char *)commands[i].program; /* what getopt_long() puts before its messages */
-            return commands[i].run(argc - 1, argv + 1);
+    for (i = 0; i < COMMAND_COUNT; i++) {
+        int words = words_of(&commands[i], argc, argv);
+
+        if (words > 0) {
+            argv[words] = (char *)commands[i].program; /* what getopt_long() puts before its messages */
+            return commands[i].run(argc - words, argv + words);
         }
+    }
     if (argc >= 2)
         fprintf(stderr, "latchkey: \"%s\" is no sub-command\n\n", argv[1]);
     print_usage(stderr);

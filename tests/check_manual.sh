@@ -67,15 +67,21 @@ compare "$page: reasons, with their PAM code and exit status" "$(exists reason)"
     "$(section $page REASONS | awk '$1 == ".It" { print $3, $6, $9 }' | sort)"
 compare "$page: checks" "$(exists check)" "$(section $page CHECKS | awk '$1 == ".It" { print $3 }' | sort)"
 
-# Each command of the usage text has its file, whose table names the long options.
-commands=$("$build/latchkey" --help | sed -n 's/^  latchkey \([a-z]*\) .*/\1/p' | sort)
-compare "$page: commands" "$commands" "$(section $page COMMANDS | awk '$2 == "Ic" { print $3 }' | sort)"
+# Each command of the usage text has its file, whose tables name the long options: of a command with parts, one table a
+# part, PART_options[].
+commands=$("$build/latchkey" --help | sed -nE 's/^  latchkey ([a-z]+( [a-z]+)?)( .*)?$/\1/p' | sort)
+compare "$page: commands" "$commands" \
+    "$(section $page COMMANDS | awk '$2 == "Ic" { print $3 ($4 ? " " $4 : "") }' | sort)"
+compare "$page: commands in the synopsis" "$commands" \
+    "$(section $page SYNOPSIS | awk '$1 == ".Cm" { print $2 ($3 ~ /^[a-z]+$/ ? " " $3 : "") }' | sort)"
 compare "$page: options of the commands" \
     "$({ echo "any help"; echo "any version"
-        for command in $commands; do
-            grep -oP '{ "\K[a-z-]+(?=", (no|required|optional)_argument)' "cli/$command.c" | sed "s/^/$command /"
+        for file in $(echo "$commands" | cut -d' ' -f1 | sort -u); do
+            perl -ne '$part = /option (\w+)_options\[\]/ ? " $1" : "" if /option \w+\[\] =/;
+                print "'"$file"'$part $1\n" while /\{ "([a-z-]+)", (?:no|required|optional)_argument/g' \
+                "cli/$file.c"
         done; } | sort)" \
-    "$(section $page COMMANDS | awk '$1 == ".Pp" && !depth { command = "any" } $2 == "Ic" { command = $3 }
+    "$(section $page COMMANDS | awk '$1 == ".Pp" && !depth { command = "any" } $2 == "Ic" { command = $3 ($4 ? " " $4 : "") }
         $1 == ".Bl" { depth++ } $1 == ".El" { depth-- }
         $2 == "Fl" && $1 == ".It" { print command, substr($3, 2) }' | sort)"
 

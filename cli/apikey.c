@@ -1,0 +1,419 @@
+/*
+ * latchkey apikey: show, create and rotate the API keys of a tenant.
+ *
+ * A new key of a type is the end of the former one, at once and for everybody, and the answer is the only place where
+ * the new one stands. So nothing is renewed before it is certain where the new key will go, and rotate never renews the
+ * last key that is known to work: it renews the one that it was not given, tries it, hands it over, and only then
+ * renews the other.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "handover.h"
+#include "remote.h"
+#include "terminal.h"
+
+enum api_key_type { KEY_PRIMARY, KEY_SECONDARY, KEY_TYPES };
+
+static const struct {
+    const char *name;   /* as the API and the command have it */
+    const char *member; /* of the API's answer */
+} types[] = {
+    [KEY_PRIMARY] = { "primary", "primaryApiKey" },
+    [KEY_SECONDARY] = { "secondary", "secondaryApiKey" },
+};
+
+struct apikey_options {
+    struct remote_options remote;
+    const char *output;
+    bool is_revealed;
+    bool is_confirmed;
+};
+
+/* The keys of a tenant. Zero-initialise; end it with api_keys_clear(). */
+struct api_keys {
+    struct secret of[KEY_TYPES]; /* empty: there is none of the type */
+};
+
+static void api_keys_clear(struct api_keys *keys)
+{
+    size_t i;
+
+    for (i = 0; i < KEY_TYPES; i++)
+        secret_clear(&keys->of[i]);
+}
+
+static struct slice key_of(const struct api_keys *keys, enum api_key_type type)
+{
+    return (struct slice){ keys->of[type].bytes, keys->of[type].len };
+}
+
+/* What can stand in a header, a file and on a terminal. */
+static bool is_presentable(struct slice key)
+{
+    size_t i;
+
+    for (i = 0; i < key.len; i++)
+        if (key.bytes[i] <= ' ' || key.bytes[i] > '~')
+            return false;
+    return key.len > 0 && key.len <= CONFIG_API_KEY_MAX;
+}
+
+static bool read_key(struct verdict *verdict, const struct json *json, const char *member, struct secret *ret_key)
+{
+    const struct json *value = json_member(json, member);
+    struct slice key;
+
+    if (json_type_of(value) == JSON_NULL)
+        return true;
+    if (!json_string(value, &key) || !is_presentable(key))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply's \"%s\" is no key", member);
+    return secret_copy(key, ret_key) || verdict_reject(verdict, REASON_OUT_OF_MEMORY, "an API key");
+}
+
+/* The keys are those of the tenant that was asked, or none of our business. */
+static bool read_keys(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
+                      struct api_keys *ret_keys)
+{
+    CLEANUP(json_free) struct json *json = NULL;
+    struct slice id;
+    size_t i;
+
+    if (!tenant_reply_read(verdict, reply, &json))
+        return false;
+    if (!json_string(json_member(json, "tenantId"), &id) || !slice_equal_string(id, tenant->id))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is about another tenant");
+    for (i = 0; i < KEY_TYPES; i++)
+        if (!read_key(verdict, json, types[i].member, &ret_keys->of[i]))
+            return false;
+    return true;
+}
+
+/* Also how a key is tried: whoever may read the keys has one that works. */
+static bool get_keys(struct remote *remote, struct api_keys *ret_keys)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
+    struct verdict verdict = VERDICT_INIT;
+
+    api_keys_clear(ret_keys);
+    return (tenant_keys_request(&verdict, remote->tenant, &remote->credential, remote_timeout_ms(remote), &request)
+            && remote_perform(remote, &request, &reply) && read_keys(&verdict, remote->tenant, &reply, ret_keys))
+        || remote_refuse(remote, &verdict);
+}
+
+static bool renew(struct remote *remote, enum api_key_type type, struct secret *ret_key)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
+    struct verdict verdict = VERDICT_INIT;
+
+    if (tenant_new_key_request(&verdict, remote->tenant, &remote->credential, types[type].name,
+                               remote_timeout_ms(remote), &request)
+        && remote_perform(remote, &request, &reply) && tenant_new_key_read(&verdict, &reply, ret_key))
+        return true;
+    remote_refuse(remote, &verdict);
+    if (verdict.reason == REASON_TENANT_UNAVAILABLE)
+        fprintf(stderr, "latchkey %s: the %s key may have been renewed all the same: \"latchkey apikey show\" tells\n",
+                remote->command, types[type].name);
+    return false;
+}
+
+static void print_key(enum api_key_type type, struct slice key, bool is_revealed)
+{
+    char masked[HANDOVER_MASKED_MAX];
+
+    handover_mask(key, masked);
+    printf("%-10s %.*s\n", types[type].name, SLICE_ARG(is_revealed ? key : slice_of(masked)));
+}
+
+/* Into the file, and onto standard output as far as it may stand there. */
+static bool hand_over(struct remote *remote, const struct apikey_options *options, struct handover *handover,
+                      enum api_key_type type, struct slice key)
+{
+    struct verdict verdict = VERDICT_INIT;
+
+    if (options->output != NULL && !handover_write(&verdict, handover, key))
+        return remote_refuse(remote, &verdict);
+    print_key(type, key, options->is_revealed);
+    remote->status = flush_output(remote->command);
+    return remote->status == STATUS_OK || options->output != NULL;
+}
+
+static bool prepare(struct remote *remote, const struct apikey_options *options, struct handover *handover)
+{
+    struct verdict verdict = VERDICT_INIT;
+
+    return options->output == NULL || handover_prepare(&verdict, handover, options->output, CONFIG_API_KEY_MAX)
+        || remote_refuse(remote, &verdict);
+}
+
+/* The end of a key that there is. */
+static bool confirm(struct remote *remote, const struct apikey_options *options, const struct api_keys *keys,
+                    enum api_key_type type)
+{
+    char masked[HANDOVER_MASKED_MAX], question[256];
+
+    if (options->is_confirmed || keys->of[type].len == 0)
+        return true;
+    if (!terminal_is_there()) {
+        remote->status = usage_error(remote->command, "the %s key ends, and nobody can be asked: --yes agrees to it",
+                                     types[type].name);
+        return false;
+    }
+    handover_mask(key_of(keys, type), masked);
+    snprintf(question, sizeof question,
+             "This ends the %s key %s, at once and for everybody who uses it.\nType yes to go on: ", types[type].name,
+             masked);
+    if (terminal_confirms(question))
+        return true;
+    fprintf(stderr, "latchkey %s: the %s key stays as it is\n", remote->command, types[type].name);
+    remote->status = STATUS_REFUSED;
+    return false;
+}
+
+static bool show(struct remote *remote, const struct apikey_options *options)
+{
+    CLEANUP(api_keys_clear) struct api_keys keys = { .of = { { NULL, 0 } } };
+    size_t i;
+
+    if (!get_keys(remote, &keys))
+        return false;
+    for (i = 0; i < KEY_TYPES; i++) {
+        if (keys.of[i].len > 0)
+            print_key((enum api_key_type)i, key_of(&keys, (enum api_key_type)i), options->is_revealed);
+        else
+            printf("%-10s none\n", types[i].name);
+    }
+    return true;
+}
+
+/* Between the end of the former key and the handing over of the new one nobody interrupts, nor does a reader that is
+ * gone. For what is left of the process, which is bounded by the request's time. */
+static void hold_signals(void)
+{
+    static const int interrupting[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM };
+    sigset_t held;
+    size_t i;
+
+    sigemptyset(&held);
+    for (i = 0; i < sizeof interrupting / sizeof interrupting[0]; i++)
+        sigaddset(&held, interrupting[i]);
+    sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
+static bool create(struct remote *remote, const struct apikey_options *options, enum api_key_type type)
+{
+    CLEANUP(handover_end) struct handover handover = { .path = "" };
+    CLEANUP(api_keys_clear) struct api_keys keys = { .of = { { NULL, 0 } } };
+    CLEANUP(secret_clear) struct secret key = { NULL, 0 };
+
+    if (!prepare(remote, options, &handover) || !get_keys(remote, &keys) || !confirm(remote, options, &keys, type))
+        return false;
+    hold_signals();
+    if (!renew(remote, type, &key))
+        return false;
+    if (hand_over(remote, options, &handover, type, (struct slice){ key.bytes, key.len }))
+        return true;
+    fprintf(stderr, "latchkey %s: the former %s key is dead, and the new one would be lost: %.*s\n", remote->command,
+            types[type].name, (int)key.len, key.bytes);
+    return false;
+}
+
+/* Which of the keys the given one is. */
+static bool find_type(struct remote *remote, const struct api_keys *keys, struct slice key, enum api_key_type *ret_type)
+{
+    struct verdict verdict = VERDICT_INIT;
+    size_t i;
+
+    for (i = 0; i < KEY_TYPES; i++)
+        if (secret_equal(key_of(keys, (enum api_key_type)i), key)) {
+            *ret_type = (enum api_key_type)i;
+            return true;
+        }
+    verdict_reject(&verdict, REASON_TENANT_UNAVAILABLE, "the key works, and is neither the primary nor the secondary");
+    return remote_refuse(remote, &verdict);
+}
+
+/* Renew one key by means of the other, and go over to the new one, but hand it over only once it has been seen to
+ * work. */
+static bool replace(struct remote *remote, const struct apikey_options *options, enum api_key_type type)
+{
+    CLEANUP(handover_end) struct handover handover = { .path = "" };
+    CLEANUP(api_keys_clear) struct api_keys keys = { .of = { { NULL, 0 } } };
+    CLEANUP(secret_clear) struct secret key = { NULL, 0 };
+
+    if (!prepare(remote, options, &handover) || !renew(remote, type, &key))
+        return false;
+    remote_take_api_key(remote, &key);
+    return get_keys(remote, &keys) && hand_over(remote, options, &handover, type, remote->credential.api_key);
+}
+
+/* The file may hold the key that ends first. */
+static bool write_given(struct remote *remote, const struct apikey_options *options)
+{
+    CLEANUP(handover_end) struct handover handover = { .path = "" };
+    struct verdict verdict = VERDICT_INIT;
+
+    if (!prepare(remote, options, &handover))
+        return false;
+    return options->output == NULL || handover_write(&verdict, &handover, remote->credential.api_key)
+        || remote_refuse(remote, &verdict);
+}
+
+/*
+ * At each moment a key that works is in somebody's hands, and from the first end of a key on in the file of --output:
+ *     the other key is renewed, tried and handed over       the given one works, and stands in the file
+ *     the given one is renewed, tried and handed over       the other one works, and has been handed over
+ */
+static bool rotate(struct remote *remote, const struct apikey_options *options)
+{
+    CLEANUP(api_keys_clear) struct api_keys keys = { .of = { { NULL, 0 } } };
+    enum api_key_type given = KEY_PRIMARY, other;
+
+    if (!get_keys(remote, &keys) || !find_type(remote, &keys, remote->credential.api_key, &given))
+        return false;
+    other = given == KEY_PRIMARY ? KEY_SECONDARY : KEY_PRIMARY;
+    if (!confirm(remote, options, &keys, other) || !write_given(remote, options) || !replace(remote, options, other)) {
+        fprintf(stderr, "latchkey %s: the %s key, which was given, works as before\n", remote->command,
+                types[given].name);
+        return false;
+    }
+    if (confirm(remote, options, &keys, given) && replace(remote, options, given))
+        return true;
+    fprintf(stderr, "latchkey %s: the new %s key works, and has been handed over\n", remote->command,
+            types[other].name);
+    return false;
+}
+
+static bool parse_options(int argc, char **argv, const struct option *known, struct apikey_options *options)
+{
+    int option;
+
+    *options = (struct apikey_options){ .output = NULL };
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->remote.config = optarg;
+            break;
+        case 't':
+            options->remote.tenant = optarg;
+            break;
+        case 'k':
+            options->remote.api_key_file = optarg;
+            break;
+        case 'b':
+            options->remote.token_file = optarg;
+            break;
+        case 'o':
+            options->output = optarg;
+            break;
+        case 'r':
+            options->is_revealed = true;
+            break;
+        case 'y':
+            options->is_confirmed = true;
+            break;
+        default: /* getopt_long() has said it */
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A new key that nobody gets to see would be the end of the former one for nothing. */
+static bool check_receiver(const char *command, const struct apikey_options *options)
+{
+    if (options->output != NULL || options->is_revealed)
+        return true;
+    usage_error(command, "where does the new key go? --output names a file, --reveal shows it");
+    return false;
+}
+
+int command_apikey_show(int argc, char **argv)
+{
+    static const struct option show_options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "tenant", required_argument, NULL, 't' },
+        { "api-key-file", required_argument, NULL, 'k' },
+        { "token-file", required_argument, NULL, 'b' },
+        { "reveal", no_argument, NULL, 'r' },
+        { NULL, 0, NULL, 0 },
+    };
+    CLEANUP(remote_close) struct remote remote = { .command = "apikey show" };
+    struct apikey_options options;
+
+    if (!parse_options(argc, argv, show_options, &options))
+        return STATUS_USAGE;
+    if (optind < argc)
+        return usage_error(remote.command, "the API key comes from a file or on standard input, never as an argument");
+    if (remote_begin(&remote, &options.remote) && show(&remote, &options))
+        return flush_output(remote.command);
+    return remote.status;
+}
+
+static bool find_type_name(const char *name, enum api_key_type *ret_type)
+{
+    size_t i;
+
+    for (i = 0; i < KEY_TYPES; i++)
+        if (strcmp(types[i].name, name) == 0) {
+            *ret_type = (enum api_key_type)i;
+            return true;
+        }
+    return false;
+}
+
+int command_apikey_create(int argc, char **argv)
+{
+    static const struct option create_options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "tenant", required_argument, NULL, 't' },
+        { "api-key-file", required_argument, NULL, 'k' },
+        { "token-file", required_argument, NULL, 'b' },
+        { "output", required_argument, NULL, 'o' },
+        { "reveal", no_argument, NULL, 'r' },
+        { "yes", no_argument, NULL, 'y' },
+        { NULL, 0, NULL, 0 },
+    };
+    CLEANUP(remote_close) struct remote remote = { .command = "apikey create" };
+    struct apikey_options options;
+    enum api_key_type type;
+
+    if (!parse_options(argc, argv, create_options, &options))
+        return STATUS_USAGE;
+    if (argc - optind != 1 || !find_type_name(argv[optind], &type))
+        return usage_error(remote.command, "wants to know which: primary or secondary");
+    if (!check_receiver(remote.command, &options))
+        return STATUS_USAGE;
+    return remote_begin(&remote, &options.remote) && create(&remote, &options, type) ? STATUS_OK : remote.status;
+}
+
+int command_apikey_rotate(int argc, char **argv)
+{
+    static const struct option rotate_options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "tenant", required_argument, NULL, 't' },
+        { "api-key-file", required_argument, NULL, 'k' },
+        { "output", required_argument, NULL, 'o' },
+        { "reveal", no_argument, NULL, 'r' },
+        { "yes", no_argument, NULL, 'y' },
+        { NULL, 0, NULL, 0 },
+    };
+    CLEANUP(remote_close) struct remote remote = { .command = "apikey rotate" };
+    struct apikey_options options;
+
+    if (!parse_options(argc, argv, rotate_options, &options))
+        return STATUS_USAGE;
+    if (optind < argc)
+        return usage_error(remote.command, "the API key comes from a file or on standard input, never as an argument");
+    if (!check_receiver(remote.command, &options))
+        return STATUS_USAGE;
+    if (!options.is_confirmed && !terminal_is_there())
+        return usage_error(remote.command, "both keys end, and nobody can be asked: --yes agrees to it");
+    return remote_begin(&remote, &options.remote) && rotate(&remote, &options) ? STATUS_OK : remote.status;
+}

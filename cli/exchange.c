@@ -1,0 +1,134 @@
+/*
+ * latchkey exchange: an API key becomes the JWT of one local user's subject.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "handover.h"
+#include "remote.h"
+#include "verify.h"
+
+struct exchange_options {
+    const char *config;
+    const char *user;
+    const char *api_key_file;
+    const char *output;
+};
+
+static bool parse_options(int argc, char **argv, struct exchange_options *options)
+{
+    static const struct option known[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "user", required_argument, NULL, 'u' },
+        { "api-key-file", required_argument, NULL, 'k' },
+        { "output", required_argument, NULL, 'o' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *options = (struct exchange_options){ .config = NULL };
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 'u':
+            options->user = optarg;
+            break;
+        case 'k':
+            options->api_key_file = optarg;
+            break;
+        case 'o':
+            options->output = optarg;
+            break;
+        default: /* getopt_long() has said it */
+            return false;
+        }
+    }
+    if (optind < argc)
+        usage_error("exchange", "the API key comes from a file or on standard input, never as an argument");
+    else if (options->user == NULL)
+        usage_error("exchange", "--user is missing");
+    return optind == argc && options->user != NULL;
+}
+
+/* The account's block decides alone, as it does at a login. */
+static bool find_account(struct verdict *verdict, const struct config *config, const char *user,
+                         const struct user_block **ret_block)
+{
+    *ret_block = identity_user_block(&config->identity, user);
+    return (*ret_block != NULL && (*ret_block)->api_key)
+        || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "no user block with api_key = true for \"%s\"", user);
+}
+
+/* What comes back must be what was asked for, whatever the tenant service says. */
+static bool verify_exchanged(struct verdict *verdict, const struct remote *remote, const char *subject,
+                             struct slice token)
+{
+    struct verified_token verified;
+
+    if (!verify_claims(verdict, remote->config, token, time(NULL), &verified))
+        return false;
+    if (verified.tenant != remote->tenant)
+        return verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "tenant %s instead of %s", verified.tenant->id,
+                              remote->tenant->id);
+    return strcmp(verified.subject, subject) == 0
+        || verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "subject %s instead of %s", verified.subject, subject);
+}
+
+static bool exchange(struct verdict *verdict, const struct remote *remote, const char *subject,
+                     struct secret *ret_token)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
+
+    return tenant_exchange_request(verdict, remote->tenant, slice_of(subject), remote->credential.api_key,
+                                   remote_timeout_ms(remote), &request)
+        && remote_perform(remote, &request, &reply) && tenant_exchange_read(verdict, &reply, ret_token)
+        && verify_exchanged(verdict, remote, subject, (struct slice){ ret_token->bytes, ret_token->len });
+}
+
+static bool print_token(struct verdict *verdict, struct slice token)
+{
+    return (printf("%.*s\n", SLICE_ARG(token)) > 0 && fflush(stdout) == 0)
+        || verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard output");
+}
+
+static bool run(struct remote *remote, const struct exchange_options *options)
+{
+    CLEANUP(handover_end) struct handover handover = { .path = "" };
+    CLEANUP(secret_clear) struct secret token = { NULL, 0 };
+    struct verdict verdict = VERDICT_INIT;
+    const struct user_block *account;
+    const char *subject;
+
+    if (!remote_open(remote, options->config))
+        return false;
+    if (!find_account(&verdict, remote->config, options->user, &account))
+        return remote_refuse(remote, &verdict);
+    /* The configuration has seen to it that there is exactly one of each. */
+    remote->tenant = config_exchange_tenant(remote->config, account);
+    subject = account->subjects.items[0];
+    if (options->output != NULL && !handover_prepare(&verdict, &handover, options->output, JWT_MAX_LEN))
+        return remote_refuse(remote, &verdict);
+    if (!remote_use_api_key(remote, options->api_key_file))
+        return false;
+    return (exchange(&verdict, remote, subject, &token)
+            && (options->output != NULL ? handover_write(&verdict, &handover, (struct slice){ token.bytes, token.len })
+                                        : print_token(&verdict, (struct slice){ token.bytes, token.len })))
+        || remote_refuse(remote, &verdict);
+}
+
+int command_exchange(int argc, char **argv)
+{
+    CLEANUP(remote_close) struct remote remote = { .command = "exchange" };
+    struct exchange_options options;
+
+    if (!parse_options(argc, argv, &options))
+        return STATUS_USAGE;
+    return run(&remote, &options) ? STATUS_OK : remote.status;
+}

@@ -1,0 +1,94 @@
+#include "handover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "secret.h"
+#include "trusted_file.h"
+
+#define ROOM_SUFFIX ".latchkey-room"
+
+static bool refuse(struct verdict *verdict, const char *path, const char *why)
+{
+    return verdict_reject(verdict, REASON_SYSTEM_ERROR, "%s: %s", path, why);
+}
+
+static bool make_absolute(struct verdict *verdict, const char *path, char absolute[PATH_MAX])
+{
+    char directory[PATH_MAX] = "";
+    int len;
+
+    if (path[0] != '/' && getcwd(directory, sizeof directory) == NULL)
+        return refuse(verdict, path, strerror(errno));
+    len = snprintf(absolute, PATH_MAX, "%s%s%s", directory, path[0] != '/' ? "/" : "", path);
+    return (len > 0 && len < PATH_MAX) || refuse(verdict, path, "the path is too long");
+}
+
+/* To put a file in the place of /dev/stdout, of a directory or of somebody's link is never what was meant. */
+static bool check_place(struct verdict *verdict, const char *path)
+{
+    struct stat status;
+
+    if (lstat(path, &status) != 0)
+        return errno == ENOENT || refuse(verdict, path, strerror(errno));
+    return S_ISREG(status.st_mode) || refuse(verdict, path, "is there, and no regular file");
+}
+
+static bool hold_room(struct verdict *verdict, struct handover *handover, size_t size)
+{
+    CLEANUP(secret_clear) struct secret filler = { calloc(1, size), size };
+    char error[TRUSTED_FILE_ERROR_MAX];
+    int len = snprintf(handover->room, sizeof handover->room, "%s" ROOM_SUFFIX, handover->path);
+
+    if (filler.bytes == NULL) {
+        filler.len = 0;
+        handover->room[0] = '\0';
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "room for a secret");
+    }
+    if (len > 0 && (size_t)len < sizeof handover->room
+        && trusted_file_replace(handover->room, TRUSTED_SECRET, (struct slice){ filler.bytes, size }, error))
+        return true;
+    handover->room[0] = '\0';
+    return refuse(verdict, handover->path, (size_t)len < sizeof handover->room ? error : "the path is too long");
+}
+
+bool handover_prepare(struct verdict *verdict, struct handover *handover, const char *path, size_t max)
+{
+    return make_absolute(verdict, path, handover->path) && check_place(verdict, handover->path)
+        && hold_room(verdict, handover, max + 1);
+}
+
+void handover_end(struct handover *handover)
+{
+    if (handover->room[0] != '\0')
+        unlink(handover->room);
+    handover->room[0] = '\0';
+}
+
+bool handover_write(struct verdict *verdict, struct handover *handover, struct slice secret)
+{
+    CLEANUP(secret_clear) struct secret line = { malloc(secret.len + 1), secret.len + 1 };
+    char error[TRUSTED_FILE_ERROR_MAX];
+
+    if (line.bytes == NULL) {
+        line.len = 0;
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", handover->path);
+    }
+    memcpy(line.bytes, secret.bytes, secret.len);
+    line.bytes[secret.len] = '\n';
+    handover_end(handover);
+    return trusted_file_replace(handover->path, TRUSTED_SECRET, (struct slice){ line.bytes, line.len }, error)
+        || refuse(verdict, handover->path, error);
+}
+
+void handover_mask(struct slice secret, char masked[HANDOVER_MASKED_MAX])
+{
+    const int shown = secret.len >= 2 * HANDOVER_SHOWN + HANDOVER_HIDDEN_MIN ? HANDOVER_SHOWN : 0;
+
+    snprintf(masked, HANDOVER_MASKED_MAX, "%.*s...%.*s", shown, secret.bytes, shown, secret.bytes + secret.len - shown);
+}

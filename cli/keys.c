@@ -1,0 +1,271 @@
+/*
+ * latchkey keys: fetch the key sets from where the tenants publish them, and show what is in them. The JSON member
+ * names are an interface.
+ */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "key_refresh.h"
+#include "remote.h"
+
+#define UNNAMED "-" /* what stands in a column that a key leaves empty */
+
+/* The tenant that was named, or every one. */
+static bool is_meant(const struct remote *remote, const struct tenant *tenant)
+{
+    return remote->tenant == NULL || remote->tenant == tenant;
+}
+
+/* One tenant's refresh. */
+struct fetch {
+    const struct tenant *tenant;
+    struct key_source source;
+    enum key_refresh_result result;
+    struct verdict verdict;
+    bool is_done;
+};
+
+static void fetched(void *context, enum key_refresh_result result, const struct verdict *verdict)
+{
+    struct fetch *fetch = context;
+
+    fetch->result = result;
+    fetch->verdict = *verdict;
+    fetch->is_done = true;
+}
+
+static bool all_are_done(const struct fetch *fetches, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count && fetches[i].is_done; i++)
+        ;
+    return i == count;
+}
+
+/* A tenant that publishes no key set is passed over, unless it is the one that was named. */
+static bool is_wanted(const struct remote *remote, const struct tenant *tenant)
+{
+    return is_meant(remote, tenant)
+        && (remote->tenant != NULL || (tenant->keys_path != NULL && tenant->discovery != NULL));
+}
+
+/* All at the same time: a tenant that does not answer holds up nobody but itself. Returns how many there are. */
+static size_t fetch_all(struct remote *remote, struct fetch fetches[CONFIG_TENANTS_MAX])
+{
+    const struct config *config = remote->config;
+    const int timeout_ms = remote_timeout_ms(remote);
+    size_t count = 0, i;
+
+    for (i = 0; i < config->tenant_count; i++) {
+        struct fetch *fetch = &fetches[count];
+
+        if (!is_wanted(remote, &config->tenants[i]))
+            continue;
+        count++;
+        *fetch = (struct fetch){ .tenant = &config->tenants[i], .verdict = VERDICT_INIT };
+        fetch->is_done = !key_refresh_start(&fetch->verdict, remote->http, config, fetch->tenant, &fetch->source,
+                                            timeout_ms, fetched, fetch);
+    }
+    while (!all_are_done(fetches, count) && http_run(remote->http, NULL, 0, timeout_ms))
+        ;
+    http_free(&remote->http); /* whoever still waits, because waiting failed, is told */
+    return count;
+}
+
+static bool tell(struct remote *remote, const struct fetch *fetch)
+{
+    static const char *const results[] = {
+        [KEY_REFRESH_UNCHANGED] = "unchanged",
+        [KEY_REFRESH_REPLACED] = "replaced",
+    };
+
+    if (fetch->result != KEY_REFRESH_FAILED) {
+        printf("%s: %s\n", fetch->tenant->id, results[fetch->result]);
+        return true;
+    }
+    fprintf(stderr, "latchkey keys fetch: tenant %s keeps the key set that it has:\n", fetch->tenant->id);
+    return remote_refuse(remote, &fetch->verdict);
+}
+
+static bool fetch(struct remote *remote)
+{
+    struct fetch fetches[CONFIG_TENANTS_MAX];
+    const size_t count = fetch_all(remote, fetches);
+    bool ok = count > 0;
+    size_t i;
+
+    if (count == 0)
+        remote->status = usage_error(remote->command, "no tenant of %s publishes a key set", remote->config->path);
+    for (i = 0; i < count; i++)
+        ok = tell(remote, &fetches[i]) && ok;
+    return ok;
+}
+
+int command_keys_fetch(int argc, char **argv)
+{
+    static const struct option fetch_options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "tenant", required_argument, NULL, 't' },
+        { NULL, 0, NULL, 0 },
+    };
+    CLEANUP(remote_close) struct remote remote = { .command = "keys fetch" };
+    const char *config = NULL, *tenant = NULL;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", fetch_options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            config = optarg;
+            break;
+        case 't':
+            tenant = optarg;
+            break;
+        default: /* getopt_long() has said it */
+            return STATUS_USAGE;
+        }
+    }
+    if (optind < argc)
+        return usage_error(remote.command, "wants no arguments");
+    if (remote_open(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant)) && fetch(&remote))
+        return flush_output(remote.command);
+    return remote.status;
+}
+
+/* What a tenant verifies with: its key set, or its secret. */
+static const char *file_of(const struct tenant *tenant)
+{
+    return tenant->keys_path != NULL ? tenant->keys_path : tenant->secret_path;
+}
+
+static void print_tenant(const struct tenant *tenant)
+{
+    size_t i;
+
+    printf("%s (%s)\n", tenant->id, file_of(tenant));
+    for (i = 0; tenant->jwks != NULL && i < jwks_count(tenant->jwks); i++) {
+        struct slice kid = jwks_kid(tenant->jwks, i);
+        const char *alg = jwks_alg(tenant->jwks, i), *note = jwks_note(tenant->jwks, i);
+
+        printf("  %-36.*s %-10s %-6s %s%s\n", SLICE_ARG(kid.len > 0 ? kid : slice_of(UNNAMED)),
+               jwks_type(tenant->jwks, i), alg != NULL ? alg : UNNAMED, note != NULL ? "never used: " : "usable",
+               note != NULL ? note : "");
+    }
+}
+
+static struct json *text_or_null(struct slice text)
+{
+    return text.len > 0 ? json_new_string(text) : json_new_null();
+}
+
+static struct json *key_json(const struct jwks *jwks, size_t index)
+{
+    struct json *key = json_new_object();
+
+    if (!json_add(key, "kid", text_or_null(jwks_kid(jwks, index)))
+        || !json_add(key, "type", json_new_string(slice_of(jwks_type(jwks, index))))
+        || !json_add(key, "alg", text_or_null(slice_of(jwks_alg(jwks, index))))
+        || !json_add(key, "usable", json_new_boolean(jwks_note(jwks, index) == NULL))
+        || !json_add(key, "note", text_or_null(slice_of(jwks_note(jwks, index)))))
+        json_free(&key);
+    return key;
+}
+
+static struct json *keys_json(const struct jwks *jwks)
+{
+    struct json *keys = json_new_array();
+    size_t i;
+
+    for (i = 0; jwks != NULL && i < jwks_count(jwks) && keys != NULL; i++)
+        if (!json_append(keys, key_json(jwks, i)))
+            json_free(&keys);
+    return keys;
+}
+
+static struct json *tenant_json(const struct tenant *tenant)
+{
+    const char *failure = tenant->jwks == NULL ? reason_name(tenant->keys_failure.reason) : NULL;
+    struct json *object = json_new_object();
+
+    if (!json_add(object, "tenant", json_new_string(slice_of(tenant->id)))
+        || !json_add(object, "file", json_new_string(slice_of(file_of(tenant))))
+        || !json_add(object, "failure", text_or_null(slice_of(failure)))
+        || !json_add(object, "keys", keys_json(tenant->jwks)))
+        json_free(&object);
+    return object;
+}
+
+static bool print_json(const struct remote *remote)
+{
+    CLEANUP(json_free) struct json *object = json_new_object();
+    struct json *tenants = json_new_array();
+    const char *text;
+    size_t i;
+
+    for (i = 0; i < remote->config->tenant_count && tenants != NULL; i++)
+        if (is_meant(remote, &remote->config->tenants[i])
+            && !json_append(tenants, tenant_json(&remote->config->tenants[i])))
+            json_free(&tenants);
+    text = json_add(object, "tenants", tenants) ? json_print(object, true) : NULL;
+    return text != NULL && puts(text) >= 0;
+}
+
+static bool list(struct remote *remote, bool json)
+{
+    bool ok = true;
+    size_t i;
+
+    if (json && !print_json(remote)) {
+        remote->status = STATUS_UNAVAILABLE;
+        return false;
+    }
+    for (i = 0; i < remote->config->tenant_count; i++) {
+        const struct tenant *tenant = &remote->config->tenants[i];
+
+        if (!is_meant(remote, tenant))
+            continue;
+        if (!json)
+            print_tenant(tenant);
+        if (tenant->jwks == NULL)
+            ok = remote_refuse(remote, &tenant->keys_failure);
+    }
+    return ok;
+}
+
+int command_keys_list(int argc, char **argv)
+{
+    static const struct option list_options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "tenant", required_argument, NULL, 't' },
+        { "json", no_argument, NULL, 'j' },
+        { NULL, 0, NULL, 0 },
+    };
+    CLEANUP(remote_close) struct remote remote = { .command = "keys list" };
+    const char *config = NULL, *tenant = NULL;
+    bool json = false;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", list_options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            config = optarg;
+            break;
+        case 't':
+            tenant = optarg;
+            break;
+        case 'j':
+            json = true;
+            break;
+        default: /* getopt_long() has said it */
+            return STATUS_USAGE;
+        }
+    }
+    if (optind < argc)
+        return usage_error(remote.command, "wants no arguments");
+    if (remote_load(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant))
+        && list(&remote, json))
+        return flush_output(remote.command);
+    return remote.status;
+}

@@ -1,0 +1,212 @@
+/*
+ * latchkey users: the people of a tenant, page by page.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "people.h"
+#include "remote.h"
+
+#define PAGE_MAX          1000000
+#define PAGE_SIZE_MAX     1000
+#define PAGE_SIZE_DEFAULT 100
+
+struct users_options {
+    struct remote_options remote;
+    unsigned page;
+    unsigned page_size;
+    bool all;
+    bool json;
+};
+
+/* 1 … max. */
+static bool parse_count(const char *name, const char *text, unsigned max, unsigned *ret)
+{
+    char *end;
+    unsigned long value;
+
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && value >= 1 && value <= max) {
+        *ret = (unsigned)value;
+        return true;
+    }
+    usage_error("users", "--%s wants a number from 1 to %u, not \"%s\"", name, max, text);
+    return false;
+}
+
+static bool parse_options(int argc, char **argv, struct users_options *options)
+{
+    static const struct option known[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "tenant", required_argument, NULL, 't' },
+        { "api-key-file", required_argument, NULL, 'k' },
+        { "token-file", required_argument, NULL, 'b' },
+        { "page", required_argument, NULL, 'p' },
+        { "page-size", required_argument, NULL, 's' },
+        { "all", no_argument, NULL, 'a' },
+        { "json", no_argument, NULL, 'j' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *options = (struct users_options){ .page = 1, .page_size = PAGE_SIZE_DEFAULT };
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->remote.config = optarg;
+            break;
+        case 't':
+            options->remote.tenant = optarg;
+            break;
+        case 'k':
+            options->remote.api_key_file = optarg;
+            break;
+        case 'b':
+            options->remote.token_file = optarg;
+            break;
+        case 'p':
+            if (!parse_count("page", optarg, PAGE_MAX, &options->page))
+                return false;
+            break;
+        case 's':
+            if (!parse_count("page-size", optarg, PAGE_SIZE_MAX, &options->page_size))
+                return false;
+            break;
+        case 'a':
+            options->all = true;
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        default: /* getopt_long() has said it */
+            return false;
+        }
+    }
+    if (optind < argc)
+        usage_error("users", "the credential comes from a file or on standard input, never as an argument");
+    return optind == argc;
+}
+
+/* A page as it arrived. Zero-initialise; end it with page_clear(). */
+struct page {
+    struct json *json;
+    const struct json *users; /* lent by json */
+    int64_t total;            /* of all pages */
+};
+
+static void page_clear(struct page *page)
+{
+    json_free(&page->json);
+}
+
+static bool read_page(struct verdict *verdict, const struct http_reply *reply, struct page *ret_page)
+{
+    double total;
+
+    if (!tenant_reply_read(verdict, reply, &ret_page->json))
+        return false;
+    ret_page->users = json_member(ret_page->json, "data");
+    if (json_type_of(ret_page->users) != JSON_ARRAY || !json_number(json_member(ret_page->json, "totalRecords"), &total)
+        || !(total >= 0 && total <= INT32_MAX))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is no page of users");
+    ret_page->total = (int64_t)total;
+    return true;
+}
+
+static bool get_page(struct remote *remote, unsigned number, unsigned size, struct page *ret_page)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
+    struct verdict verdict = VERDICT_INIT;
+
+    if (!tenant_users_request(&verdict, remote->tenant, &remote->credential, number, size, remote_timeout_ms(remote),
+                              &request))
+        return remote_refuse(remote, &verdict);
+    request.http.body_max = JSON_TEXT_MAX; /* no login waits for it, and a page may be large */
+    return (remote_perform(remote, &request, &reply) && read_page(&verdict, &reply, ret_page))
+        || remote_refuse(remote, &verdict);
+}
+
+/* An element of the array that list() writes, since all users together may be more than one text of json.h holds. */
+static bool print_json(const struct json *user, bool is_first)
+{
+    CLEANUP(json_free) struct json *object = person_json(user);
+    const char *text = object != NULL ? json_print(object, false) : NULL;
+
+    return text != NULL && printf("%s%s", is_first ? "" : ",\n", text) > 0;
+}
+
+static void print_text(const struct person *person)
+{
+    printf("%-36s  %-8s  %-10s  %-32s  %s\n", person->id, person->is_enabled ? "enabled" : "disabled", person->type,
+           person->email, person->name);
+}
+
+static bool print_page(struct remote *remote, const struct users_options *options, const struct page *page,
+                       size_t printed)
+{
+    struct verdict verdict = VERDICT_INIT;
+    struct person person;
+    size_t i;
+
+    for (i = 0; i < json_length(page->users); i++) {
+        const struct json *user = json_at(page->users, i);
+
+        if (!person_read(user, &person)) {
+            verdict_reject(&verdict, REASON_TENANT_UNAVAILABLE, "the page holds what is no user");
+            return remote_refuse(remote, &verdict);
+        }
+        if (!options->json)
+            print_text(&person);
+        else if (!print_json(user, printed + i == 0)) {
+            verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "the answer");
+            return remote_refuse(remote, &verdict);
+        }
+    }
+    return true;
+}
+
+/* The pages that are wanted. A page without anybody is the last one, whatever the total says. */
+static bool list(struct remote *remote, const struct users_options *options)
+{
+    unsigned number = options->all ? 1 : options->page;
+    size_t printed = 0, got;
+    int64_t total;
+
+    if (options->json)
+        printf("{\"users\":[\n");
+    do {
+        CLEANUP(page_clear) struct page page = { .json = NULL };
+
+        if (!get_page(remote, number, options->page_size, &page) || !print_page(remote, options, &page, printed))
+            return false;
+        got = json_length(page.users);
+        total = page.total;
+        printed += got;
+        number++;
+    } while (options->all && got > 0 && (int64_t)printed < total);
+    if (options->json)
+        printf("\n],\"totalRecords\":%" PRId64 "}\n", total);
+    else if (!options->all && (int64_t)(number - 1) * options->page_size < total)
+        fprintf(stderr, "latchkey users: %zu of %" PRId64 "; --page %u goes on, --all shows all\n", printed, total,
+                number);
+    return true;
+}
+
+int command_users(int argc, char **argv)
+{
+    CLEANUP(remote_close) struct remote remote = { .command = "users" };
+    struct users_options options;
+
+    if (!parse_options(argc, argv, &options))
+        return STATUS_USAGE;
+    if (remote_begin(&remote, &options.remote) && list(&remote, &options))
+        return flush_output("users");
+    return remote.status;
+}

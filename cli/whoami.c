@@ -1,0 +1,125 @@
+/*
+ * latchkey whoami: whose a token is, as the tenant service says.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "people.h"
+#include "remote.h"
+
+struct whoami_options {
+    const char *config;
+    const char *tenant;
+    const char *token_file;
+    bool json;
+};
+
+static bool parse_options(int argc, char **argv, struct whoami_options *options)
+{
+    static const struct option known[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "tenant", required_argument, NULL, 't' },
+        { "token-file", required_argument, NULL, 'b' },
+        { "json", no_argument, NULL, 'j' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *options = (struct whoami_options){ .token_file = getenv("LATCHKEY_TOKEN_FILE") };
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 't':
+            options->tenant = optarg;
+            break;
+        case 'b':
+            options->token_file = optarg;
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        default: /* getopt_long() has said it */
+            return false;
+        }
+    }
+    if (optind < argc)
+        usage_error("whoami", "the token comes from a file or on standard input, never as an argument");
+    return optind == argc;
+}
+
+static bool ask(struct verdict *verdict, const struct remote *remote, struct json **ret_user)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
+
+    return tenant_user_request(verdict, remote->tenant, &remote->credential, slice_of("me"), remote_timeout_ms(remote),
+                               &request)
+        && remote_perform(remote, &request, &reply) && tenant_reply_read(verdict, &reply, ret_user);
+}
+
+static bool print_json(const struct remote *remote, const struct json *user)
+{
+    CLEANUP(json_free) struct json *object = person_json(user);
+    const char *text;
+
+    if (!json_add(object, "tenant", json_new_string(slice_of(remote->tenant->id))))
+        return false;
+    text = json_print(object, true);
+    return text != NULL && puts(text) >= 0;
+}
+
+static void print_text(const struct remote *remote, const struct person *person)
+{
+    const struct {
+        const char *what, *value;
+    } lines[] = {
+        { "user", person->id },
+        { "e-mail", person->email },
+        { "name", person->name },
+        { "tenant", remote->tenant->id },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (lines[i].value[0] != '\0')
+            printf("%-7s %s\n", lines[i].what, lines[i].value);
+}
+
+static bool tell(struct remote *remote, bool json)
+{
+    CLEANUP(json_free) struct json *user = NULL;
+    struct verdict verdict = VERDICT_INIT;
+    struct person person;
+
+    if (!ask(&verdict, remote, &user))
+        return remote_refuse(remote, &verdict);
+    if (!person_read(user, &person)) {
+        verdict_reject(&verdict, REASON_TENANT_UNAVAILABLE, "the reply names no user");
+        return remote_refuse(remote, &verdict);
+    }
+    if (!json)
+        print_text(remote, &person);
+    else if (!print_json(remote, user)) {
+        verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "the answer");
+        return remote_refuse(remote, &verdict);
+    }
+    return true;
+}
+
+int command_whoami(int argc, char **argv)
+{
+    CLEANUP(remote_close) struct remote remote = { .command = "whoami" };
+    struct whoami_options options;
+
+    if (!parse_options(argc, argv, &options))
+        return STATUS_USAGE;
+    if (remote_open(&remote, options.config) && remote_choose_tenant(&remote, options.tenant)
+        && remote_use_token(&remote, options.token_file) && tell(&remote, options.json))
+        return flush_output("whoami");
+    return remote.status;
+}
