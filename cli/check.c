@@ -22,9 +22,10 @@
 #include "trusted_file.h"
 
 #define PAM_DIRECTORY_DEFAULT "/etc/pam.d"
-#define LEEWAY_LARGE          60   /* s: more than clocks drift that are kept at all */
-#define SYSTEM_UID_MAX        999  /* login.defs(5), SYS_UID_MAX */
-#define PATTERN_MAX           1024 /* bytes of a map's pattern */
+#define LEEWAY_LARGE          60         /* s: more than clocks drift that are kept at all */
+#define SYSTEM_UID_MAX        999        /* login.defs(5), SYS_UID_MAX */
+#define PATTERN_MAX           1024       /* bytes of a map's pattern */
+#define CA_FILE_MAX           (1U << 20) /* bytes */
 
 void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status)
 {
@@ -76,13 +77,6 @@ void check_directories_above(struct findings *findings, const char *path)
     check_each_directory(findings, real);
 }
 
-/* One configuration under the lint. */
-struct lint {
-    struct findings *findings;
-    const struct config *config;
-    struct slice text; /* of the configuration: where a block or an option stands */
-};
-
 /* The first word of a line, and what follows it. */
 static struct slice first_word(struct slice line, struct slice *ret_rest)
 {
@@ -110,7 +104,7 @@ static bool begins_with_title(struct slice rest, const char *title)
 
 static bool is_block(struct slice word)
 {
-    static const char *const blocks[] = { "tenant", "user", "map", "group", "service" };
+    static const char *const blocks[] = { "tenant", "user", "map", "group", "service", "broker" };
     size_t i;
 
     for (i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
@@ -119,11 +113,7 @@ static bool is_block(struct slice word)
     return false;
 }
 
-/*
- * The line of a block, or of an option in it when that stands on a line of its own; 0 when the text is laid out in a
- * way that a look at the beginnings of its lines does not find.
- */
-static size_t find_line(const struct lint *lint, const char *block, const char *title, const char *option)
+size_t lint_find_line(const struct lint *lint, const char *block, const char *title, const char *option)
 {
     struct slice rest = lint->text, line, after;
     size_t number = 0, found = 0;
@@ -146,10 +136,6 @@ static size_t find_line(const struct lint *lint, const char *block, const char *
     }
     return found;
 }
-
-#define FOUND(lint, severity, block, title, option, ...)                                                            \
-    findings_add((lint)->findings, (severity), (lint)->config->path, find_line((lint), (block), (title), (option)), \
-                 __VA_ARGS__)
 
 static void check_waived(const struct lint *lint, const struct tenant *tenant)
 {
@@ -245,11 +231,31 @@ static void check_key_set(const struct lint *lint, const struct tenant *tenant)
                      "tenant \"%s\": no key fits any of the algorithms that the tenant allows", tenant->id);
 }
 
+/* Whose certificates the tenant service may show: for API keys and for new key sets. */
+static void check_authorities(const struct lint *lint, const struct tenant *tenant)
+{
+    static const char certificate[] = "-----BEGIN CERTIFICATE-----";
+    CLEANUP(secret_clear) struct secret content = { NULL, 0 };
+    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_stamp stamp;
+
+    if (tenant->ca_file == NULL)
+        return;
+    check_directories_above(lint->findings, tenant->ca_file);
+    if (!trusted_file_read(tenant->ca_file, TRUSTED_PUBLIC, NULL, CA_FILE_MAX, &content, &stamp, error))
+        findings_add(lint->findings, SEVERITY_ERROR, tenant->ca_file, 0,
+                     "tenant \"%s\": the tenant service cannot be asked: %s", tenant->id, error);
+    else if (memmem(content.bytes, content.len, certificate, sizeof certificate - 1) == NULL)
+        findings_add(lint->findings, SEVERITY_ERROR, tenant->ca_file, 0,
+                     "tenant \"%s\": the tenant service cannot be asked: there is no certificate in PEM", tenant->id);
+}
+
 static void check_tenant(const struct lint *lint, const struct tenant *tenant)
 {
     const char *file = tenant->secret_path != NULL ? tenant->secret_path : tenant->keys_path;
 
     check_waived(lint, tenant);
+    check_authorities(lint, tenant);
     check_directories_above(lint->findings, file);
     if (tenant->jwks == NULL)
         FOUND(lint, SEVERITY_ERROR, "tenant", tenant->id, tenant->secret_path != NULL ? "hmac_secret_file" : "keys",
@@ -500,9 +506,6 @@ static bool anybody_is_in(const struct identity_rules *rules, const struct strin
 
 static void check_rules_of_service(const struct lint *lint, const struct service_rules *service)
 {
-    if ((service->credentials & CREDENTIALS_API_KEY) != 0)
-        FOUND(lint, SEVERITY_NOTE, "service", service->name, "credentials",
-              "service \"%s\": API keys are refused by this version", service->name);
     if (service->require_group.count > 0 && !anybody_is_in(&lint->config->identity, &service->require_group))
         FOUND(lint, SEVERITY_ERROR, "service", service->name, "require_group",
               "service \"%s\": no value maps to any of the groups that it requires: every login is refused",
@@ -546,7 +549,7 @@ static void check_tenants_of_blocks(const struct lint *lint)
 
 static void (*const config_checks[])(const struct lint *lint) = {
     check_tenants, check_revocation_list,   check_users,    check_maps,
-    check_groups,  check_tenants_of_blocks, check_services,
+    check_groups,  check_tenants_of_blocks, check_services, check_broker,
 };
 
 /* "FILE:LINE: what is wrong", as config.h promises it, in its parts. */

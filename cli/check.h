@@ -7,10 +7,33 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "config.h"
 #include "findings.h"
+#include "slice.h"
+
+/* One configuration under the lint. */
+struct lint {
+    struct findings *findings;
+    const struct config *config;
+    struct slice text; /* of the configuration: where a block or an option stands */
+};
+
+/*
+ * The line of a block, or of an option in it when that stands on a line of its own; 0 when the text is laid out in a
+ * way that a look at the beginnings of its lines does not find.
+ */
+size_t lint_find_line(const struct lint *lint, const char *block, const char *title, const char *option);
+
+#define FOUND(lint, severity, block, title, option, ...)             \
+    findings_add((lint)->findings, (severity), (lint)->config->path, \
+                 lint_find_line((lint), (block), (title), (option)), __VA_ARGS__)
 
 /* A configuration and everything that it names. False when it does not load, which is an error among the findings. */
 bool check_configuration(struct findings *findings, const char *path);
+
+/* API keys: who may use them, and whether there is anybody who exchanges them; and how latchkeyd is, when it answers.
+ */
+void check_broker(const struct lint *lint);
 
 /*
  * The stacks of a directory like /etc/pam.d that name pam_latchkey.so, and the configurations that they name; `config`

@@ -19,7 +19,7 @@ static const struct command {
       "verify [--config FILE] [--service SERVICE] [--user USER] [--at UNIX_TIME] [--json] < credential",
       "say whether a credential is accepted, and why or why not, check by check" },
     { "check", NULL, "latchkey check", command_check, "check [--config FILE] [--pam-directory DIRECTORY] [--json]",
-      "look for mistakes in the configuration, its files and the PAM stacks" },
+      "look for mistakes in the configuration, its files and the PAM stacks, and see how latchkeyd is" },
     { "askpass", NULL, "latchkey askpass", command_askpass, "askpass [--token-file FILE] PROMPT",
       "answer a prompt of ssh or sudo with the part of a token that it asks for" },
     { "keys", "fetch", "latchkey keys fetch", command_keys_fetch, "keys fetch [--config FILE] [--tenant ID]",

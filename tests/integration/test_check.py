@@ -6,7 +6,9 @@ import base64
 import json
 import os
 import pwd
+import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import jwt as pyjwt
@@ -317,7 +319,12 @@ GROUP = 'group "daemon" { claim = {"501b38ea-16af-4cd2-9f20-35675d2c001e"} }\n'
     ("warning", 8, "claim is empty", 'user "daemon" { sub = {"x"} }\ngroup "daemon" {\n  claim = {}\n}\n'),
     ("error", 8, "no value maps to any of the groups",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {} }\nservice "sshd" { require_group = {"daemon"} }\n'),
-    ("note", 7, "API keys are refused", 'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
+    ("note", 7, 'user "daemon": api_key is set, and no service',
+     'user "daemon" {\n  api_key = true  sub = {"x"}\n}\nservice "sshd" { credentials = {"jwt"} }\n'),
+    ("warning", 7, 'service "sshd": API keys open nothing',
+     'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
+    ("warning", 7, 'service "*": API keys open nothing',
+     'user "daemon" { sub = {"x"} }\nservice "*" { credentials = {"api_key"} }\n'),
     ("note", 7, "gives sessions no groups",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {"g"} session = true }\n'),
     ("note", None, "must vouch", 'map { claim = "email" pattern = "^(u[a-z]+)@example\\\\.com$" }\n'),
@@ -393,6 +400,65 @@ def test_a_block_that_names_no_tenant_of_several_is_a_warning(site, kind):
     assert not [f for f in site.check()[0] if "names no tenant" in f[3]]
     site.configure(blocks=block.format("").replace(OTHER, TENANT))
     assert not [f for f in site.check()[0] if "names no tenant" in f[3]]
+
+
+# --- API keys and latchkeyd, where none listens (test_commands.py has one that does) ---
+
+API_KEYS = 'user "daemon" {{ sub = {{"x"}} api_key = true }}\nservice "sshd" {{ credentials = {{"api_key"}} }}\n{}'
+
+
+def broker(site, **options):
+    options = {"socket": '{"%s"}' % (site.root / "broker.sock")} | options
+    return "broker {\n" + "".join(f"  {name} = {value}\n" for name, value in options.items()) + '  user = "daemon"\n}\n'
+
+
+def test_api_keys_that_nobody_exchanges_are_a_warning(site):
+    for program, words in (("", "no program to start"), (site.keys, f"{site.keys} cannot be started"),
+                           (site.root / "nowhere", "cannot be started")):
+        site.configure(blocks=API_KEYS.format(broker(site, program=f'"{program}"')))
+        site.expect("warning", "latchkey.conf", 10 if program else 8, words)
+    site.configure(blocks=API_KEYS.format(broker(site, program='"/bin/true"')))
+    assert site.check() == ([], 0)
+
+
+def test_nobody_to_exchange_api_keys_is_no_matter_where_none_is_taken(site):
+    site.configure(blocks=site.blocks + broker(site, program='""'))
+    assert site.check() == ([], 0)
+
+
+def test_a_socket_on_which_nobody_listens_is_a_warning(site):
+    with tempfile.TemporaryDirectory() as directory:  # pytest's path is too long for a socket's
+        path = f"{directory}/left-over"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left_over:
+            left_over.bind(path)
+        site.configure(blocks=site.blocks + broker(site, socket='{"%s"}' % path))
+        site.expect("warning", "left-over", None, f"no latchkeyd answers: nobody listens on {path}")
+
+
+def test_a_user_of_latchkeyd_that_is_missing_is_a_note_where_one_is_configured(site):
+    site.configure(blocks=site.blocks + broker(site).replace('"daemon"', '"no-such-user"'))
+    site.expect("note", "latchkey.conf", 9, 'user "no-such-user", as whom latchkeyd runs, does not exist')
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("text, mode, words", [
+    (None, 0, "cannot be opened"),
+    (CERTIFICATE, 0o666, "writable by group or others"),
+    ("", 0o644, "no certificate in PEM"),
+    ("MIIB", 0o644, "no certificate in PEM"),
+])
+def test_authorities_that_cannot_be_used_are_an_error(site, text, mode, words):
+    authorities = site.root / "ca.pem"
+    site.configure(f'  ca_file = "{authorities}"\n')
+    site.write(authorities, CERTIFICATE)
+    assert site.check() == ([], 0)
+    if text is None:
+        authorities.unlink()
+    else:
+        site.write(authorities, text, mode)
+    site.expect("error", "ca.pem", None, words)
 
 
 # --- pam.d ---

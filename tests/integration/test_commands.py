@@ -15,7 +15,8 @@ import jwt as pyjwt
 import pytest
 
 import tokens
-from host import BUILD, run, wait_until
+from broker import SOCKET, Daemon
+from host import BUILD, COMMAND, PRIVATE, run, wait_until
 from tenant import Tenant
 from terminal import Terminal
 
@@ -756,6 +757,53 @@ def test_users_ends_where_there_is_nobody_whatever_the_total_says(latchkey):
 def test_users_believes_no_strange_page(latchkey, body):
     latchkey.tenant.fault("users", "body", text=body)
     latchkey.expect(3, "tenant_unavailable", "users", input=latchkey.tenant.api_key)
+
+
+# --- check, where latchkeyd answers ---
+
+def check(host, *words, user=None):
+    as_user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if user else []
+    done = run(*as_user, COMMAND, "check", "--json", "--pam-directory", PRIVATE / "home", *words, check=False)
+    return [(found["severity"], found["message"]) for found in json.loads(done.stdout)["findings"]
+            if found["file"] == str(SOCKET)]
+
+
+def test_check_shows_how_latchkeyd_is(site, daemon):
+    wait_until(lambda: daemon.status()["tenants"][0]["keys_looked_at"] is not None, "the key set was looked at")
+    found = check(site.host)
+    assert [severity for severity, _ in found] == ["note", "note"], found
+    assert re.match(r"latchkeyd [0-9.]+ has served for \d+ s: asked 0 exchanges, 0 refreshes, 0 signatures; turned away "
+                    r"0 by allow, 0 by rate, 0 as broken; cache: 0 entries, 0 hits, 0 misses$", found[0][1])
+    assert re.match(rf'tenant "{tokens.TENANT}": breaker closed; the key set was looked at \d+ s ago: '
+                    r"(replaced|unchanged)$", found[1][1]), found
+
+
+def test_check_warns_of_an_open_breaker_and_of_a_key_set_that_is_not_refreshed(site, tenant):
+    for endpoint in ("exchange", "discovery"):
+        tenant.fault(endpoint, "status", status=500)
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        for _ in range(5):
+            site.host.verify(tenant.api_key, "--user", "svc-backup")
+        wait_until(lambda: daemon.status()["tenants"][0]["keys_failure"] is not None, "the refresh failed")
+        warnings = [message for severity, message in check(site.host) if severity == "warning"]
+    assert len(warnings) == 2
+    assert "its service failed 5 times in a row, so API keys are refused for a while" in warnings[0]
+    assert "the key set could not be refreshed: status 500" in warnings[1]
+
+
+def test_check_warns_of_a_configuration_that_latchkeyd_cannot_use(site, daemon):
+    good = site.host.write("latchkey.conf", (site.host.etc / "latchkey.conf").read_text())
+    assert not [found for found in check(site.host) if found[0] == "warning"]
+    good.chmod(0o600)  # root reads it still
+    [warning] = [message for severity, message in check(site.host) if severity == "warning"]
+    assert "goes on with an older configuration" in warning and "Permission denied" in warning
+
+
+def test_check_by_somebody_whom_latchkeyd_does_not_serve_is_a_note(site, daemon):
+    for _ in range(20):  # it is sent away before, while or after it asks
+        [found] = check(site.host, user="alice")
+        assert found[0] == "note" and "latchkeyd does not serve uid 2001" in found[1], found
 
 
 # --- usage ---
