@@ -1,5 +1,6 @@
 #include "once.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -41,10 +42,10 @@ static bool receive_question(struct secret *ret_text)
     struct pollfd asking = { .fd = STDIN_FILENO, .events = POLLIN };
     ssize_t got;
 
-    if (text.bytes == NULL || poll(&asking, 1, -1) != 1) {
-        free(text.bytes);
+    if (text.bytes == NULL)
         return false;
-    }
+    while (poll(&asking, 1, -1) != 1 && errno == EINTR)
+        ;
     got = recv(STDIN_FILENO, text.bytes, text.len, MSG_TRUNC);
     if (got > BROKER_MESSAGE_MAX) /* cut: what is left might still read as a question */
         got = -1;
@@ -67,8 +68,8 @@ static bool is_wanted(void)
 
 static void answer_question(const struct config *config, struct slice text)
 {
+    CLEANUP(exchange_free) struct exchange *exchange = NULL; /* ends after http, which tells it what was abandoned */
     CLEANUP(http_free) struct http *http = NULL;
-    CLEANUP(exchange_free) struct exchange *exchange = NULL;
     CLEANUP(json_free) struct json *json = NULL;
     struct broker_question question;
     const char *error;

@@ -153,7 +153,8 @@ static void tell_tenant(const struct lint *lint, const char *socket, const struc
     if (slice_equal_string(breaker, "open"))
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
                      "tenant \"%.*s\": its service failed %" PRId64
-                     " times in a row, so API keys are refused for a while without asking it",
+                     " times in a row, or asked to be spared: API keys are"
+                     " refused for a while without asking it",
                      SLICE_ARG(id), number_of(tenant, "failures"));
     if (failure.len > 0)
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,

@@ -790,7 +790,7 @@ def test_check_warns_of_an_open_breaker_and_of_a_key_set_that_is_not_refreshed(s
         wait_until(lambda: daemon.status()["tenants"][0]["keys_failure"] is not None, "the refresh failed")
         warnings = [message for severity, message in check(site.host) if severity == "warning"]
     assert len(warnings) == 2
-    assert "its service failed 5 times in a row, so API keys are refused for a while" in warnings[0]
+    assert "its service failed 5 times in a row, or asked to be spared" in warnings[0]
     assert "the key set could not be refreshed: " in warnings[1] and "status 500" in warnings[1]
 
 
