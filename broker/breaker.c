@@ -15,7 +15,7 @@ void breaker_forget(struct breaker *breaker)
     breaker->is_probing = false;
 }
 
-void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, int64_t now_ms)
+void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, bool is_closed_for_all, int64_t now_ms)
 {
     int64_t pause_ms = BREAKER_OPEN_MS;
 
@@ -25,9 +25,9 @@ void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, int64_t 
     }
     breaker->is_probing = false;
     breaker->failures++;
-    if (retry_after >= 0) /* it says itself that it wants to be left alone */
+    if (retry_after > 0) /* it says itself how long it wants to be left alone */
         pause_ms = (int64_t)retry_after * 1000 < BREAKER_MAX_MS ? (int64_t)retry_after * 1000 : BREAKER_MAX_MS;
-    if (retry_after < 0 && breaker->failures < BREAKER_FAILURES)
+    if (breaker->failures < BREAKER_FAILURES && !(is_closed_for_all && retry_after > 0))
         return;
     breaker->is_open = true;
     if (breaker->try_from_ms < now_ms + pause_ms)

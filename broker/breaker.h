@@ -23,8 +23,9 @@ struct breaker {
 /* Whether a question may pass now. If it may, breaker_tell() is due with its outcome. */
 bool breaker_passes(struct breaker *breaker, int64_t now_ms);
 
-/* What became of a question. retry_after: s that the service asks to be spared; -1: it said nothing. */
-void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, int64_t now_ms);
+/* What became of a question. retry_after: s that the service asks to be spared, once the breaker is open, or at once
+ * when it is closed for everybody (503); 0 and less: it said nothing. */
+void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, bool is_closed_for_all, int64_t now_ms);
 
 /* A question that passed was not asked after all. */
 void breaker_forget(struct breaker *breaker);

@@ -103,6 +103,14 @@ static void entry_clear(struct entry *entry)
     *entry = (struct entry){ .until_ms = 0 };
 }
 
+void cache_drop(struct cache *cache, const struct cache_key *key)
+{
+    struct entry *entry = find(cache, key);
+
+    if (entry != NULL)
+        entry_clear(entry);
+}
+
 void cache_put(struct cache *cache, const struct cache_key *key, struct slice token, int64_t until_ms)
 {
     struct entry *entry = find(cache, key), *place = places(cache, key);

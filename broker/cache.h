@@ -31,6 +31,9 @@ bool cache_key_of(const struct cache *cache, struct slice tenant, struct slice s
 /* The token, lent until the next call; false when there is none that lives. Counts hits and misses. */
 bool cache_find(struct cache *cache, const struct cache_key *key, int64_t now_ms, struct slice *ret_token);
 
+/* Wipe what is kept for a key, if anything is. */
+void cache_drop(struct cache *cache, const struct cache_key *key);
+
 /* Keep a copy until then; what would live shortest makes room. Without memory nothing is kept. */
 void cache_put(struct cache *cache, const struct cache_key *key, struct slice token, int64_t until_ms);
 

@@ -94,20 +94,42 @@ static void answer_token(exchange_done *done, void *context, struct slice token)
     done(context, &answer);
 }
 
+/* A token that is good now, by the keys, the revocation list and the clock of this moment, and the account's. */
+static bool is_good(const struct config *config, const char *tenant_id, const char *subject, struct slice token,
+                    struct verified_token *ret_token)
+{
+    struct verdict verdict = VERDICT_INIT;
+
+    return verify_claims(&verdict, config, token, time(NULL), ret_token)
+        && strcmp(ret_token->tenant->id, tenant_id) == 0 && strcmp(ret_token->subject, subject) == 0;
+}
+
+/* A token that is kept longer than a service lets it be old would shut the account out of that service. */
+static double shortest_max_age(const struct config *config, double lifetime)
+{
+    const struct service_rules *rules = &config->default_service;
+    size_t i;
+
+    for (i = 0; i <= config->service_count; i++) {
+        if ((rules->credentials & CREDENTIALS_API_KEY) != 0 && rules->max_age > 0 && (double)rules->max_age < lifetime)
+            lifetime = (double)rules->max_age;
+        rules = i < config->service_count ? &config->services[i] : NULL;
+    }
+    return lifetime;
+}
+
 /* Only what verifies is kept, and no longer than it lives. */
 static void keep(struct job *job, struct slice token)
 {
-    const int64_t now = time(NULL);
-    struct verdict verdict = VERDICT_INIT;
     struct verified_token verified;
     double lifetime;
 
-    if (!job->is_cacheable || !verify_claims(&verdict, job->config, token, now, &verified)
-        || strcmp(verified.tenant->id, job->tenant_id) != 0 || strcmp(verified.subject, job->subject) != 0)
+    if (!job->is_cacheable || !is_good(job->config, job->tenant_id, job->subject, token, &verified))
         return;
-    lifetime = verified.expires - (double)now; /* the leeway is for clocks that differ, not for us */
+    lifetime = verified.expires - (double)time(NULL); /* the leeway is for clocks that differ, not for us */
     if (lifetime > (double)job->config->broker.api_key_cache)
         lifetime = (double)job->config->broker.api_key_cache;
+    lifetime = shortest_max_age(job->config, lifetime);
     if (lifetime > 0)
         cache_put(job->exchange->cache, &job->key, token, clock_ms() + (int64_t)(lifetime * 1000));
 }
@@ -124,14 +146,23 @@ static bool is_up(const struct http_reply *reply)
     return reply->arrived && reply->status < 500 && reply->status != 429;
 }
 
+/* A request that waited for a connection in vain says nothing about the service. 429 may be about the one who typed,
+ * who must not be able to shut the others out by it: it counts, but does not open the breaker alone. */
+static void tell_breaker(struct breaker *breaker, const struct http_reply *reply)
+{
+    if (!reply->arrived && !reply->has_begun)
+        breaker_forget(breaker);
+    else
+        breaker_tell(breaker, is_up(reply), reply->retry_after, reply->status == 503, clock_ms());
+}
+
 static void arrived(void *context, struct http_reply *reply)
 {
     struct job *job = context;
     CLEANUP(secret_clear) struct secret token = { NULL, 0 };
     struct verdict verdict = VERDICT_INIT;
 
-    breaker_tell(breaker_of(job->exchange, job->tenant_id), is_up(reply), is_up(reply) ? -1 : reply->retry_after,
-                 clock_ms());
+    tell_breaker(breaker_of(job->exchange, job->tenant_id), reply);
     if (tenant_exchange_read(&verdict, reply, &token)) {
         keep(job, (struct slice){ token.bytes, token.len });
         answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
@@ -204,9 +235,14 @@ void exchange_ask(struct exchange *exchange, const struct config *config, const 
         job->is_cacheable =
             cache_key_of(exchange->cache, question->tenant, question->subject, question->secret, &job->key);
     if (job != NULL && job->is_cacheable && cache_find(exchange->cache, &job->key, clock_ms(), &token)) {
-        answer_token(done, context, token);
-        job_free(job);
-        return;
+        struct verified_token verified;
+
+        if (is_good(config, job->tenant_id, job->subject, token, &verified)) {
+            answer_token(done, context, token);
+            job_free(job);
+            return;
+        }
+        cache_drop(exchange->cache, &job->key); /* revoked, its key gone, or the clock set: the service has a new one */
     }
     if (job != NULL && start(&verdict, job, tenant, question, timeout_ms))
         return;

@@ -38,3 +38,12 @@ void log_answer(const char *asked, uid_t uid, int64_t ms, const struct verdict *
     verdict_log_line(verdict, &nobody, line);
     log_event(level, "asked=%s uid=%ju ms=%" PRId64 " %s", asked, (uintmax_t)uid, ms, line);
 }
+
+void log_trouble(const char *text, const struct verdict *verdict)
+{
+    const struct attempt nobody = { NULL, NULL, NULL };
+    char line[LOG_LINE_MAX];
+
+    verdict_log_line(verdict, &nobody, line);
+    log_event(LOG_OF_ERROR, "%s: %s", text, line);
+}

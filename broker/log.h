@@ -17,6 +17,9 @@ void log_open(void);
 /* At most LOG_LINE_MAX - 1 bytes. Values that came from elsewhere must be printable: verdict_fact() makes them so. */
 __attribute__((format(printf, 2, 3))) void log_event(enum log_level level, const char *format, ...);
 
+/* "TEXT: verdict=… reason=… tenant=… detail=…": a trouble that has a verdict, quoted as everywhere. */
+void log_trouble(const char *text, const struct verdict *verdict);
+
 /* "asked=exchange uid=0 ms=12 verdict=…": the line of verdict.h for a question that was answered. */
 void log_answer(const char *asked, uid_t uid, int64_t ms, const struct verdict *verdict);
 

@@ -155,11 +155,12 @@ static struct bucket *bucket_of(struct peers *peers, uid_t uid)
 
 bool peers_count(struct peers *peers, uid_t uid, int64_t now_ms)
 {
+    const double reserve = uid != 0 ? (double)(peers->rate * BURST_S) / 4 : 0;
     struct bucket *of_uid = bucket_of(peers, uid);
 
     refill(of_uid, peers->peer_rate, now_ms);
     refill(&peers->all, peers->rate, now_ms);
-    if (of_uid->left < 1 || peers->all.left < 1)
+    if (of_uid->left < 1 || peers->all.left < 1 + reserve)
         return false;
     of_uid->left -= 1;
     peers->all.left -= 1;

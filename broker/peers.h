@@ -24,7 +24,8 @@ bool peers_configure(struct peers *peers, const struct broker *broker, void (*un
  * uid or by any of its groups. *ret_uid is set in either case; false also when the kernel does not say. */
 bool peers_allow(const struct peers *peers, int socket, uid_t *ret_uid);
 
-/* Count an exchange of a uid. False when it, or all together, had too many in the last second. */
+/* Count a question of a uid. False when it, or all together, ask too often: the rates are those of buckets that hold
+ * two seconds' worth. A part of the common one is kept for root, so that others cannot shut sshd and sudo out. */
 bool peers_count(struct peers *peers, uid_t uid, int64_t now_ms);
 
 #endif

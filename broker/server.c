@@ -31,7 +31,8 @@
 #define CONNECTIONS_MAX   32   /* to tenant services */
 #define DESCRIPTORS       4096
 #define LAST_ANSWERS_MS   10000
-#define LOG_PAUSE_MS      1000 /* between two lines of the same trouble */
+#define ACCEPT_PAUSE_MS   100   /* when descriptors are short */
+#define LOG_PAUSE_MS      10000 /* between two lines of the same trouble */
 #define SWEEP_MS          1000
 
 struct client {
@@ -66,13 +67,14 @@ struct server {
     int64_t swept_ms;
     int64_t started_ms;
     uint64_t asked[BROKER_STATUS + 1];
-    int64_t peer_logged_ms, full_logged_ms;
+    int64_t peer_logged_ms, full_logged_ms, broken_logged_ms; /* 0: never */
+    int64_t accept_from_ms;                                   /* after a shortage of descriptors */
     uint64_t refused_peers, refused_rate, refused_broken;
 };
 
 static bool is_full(const struct server *server)
 {
-    return server->client_count >= CLIENTS_MAX || server->is_ending;
+    return server->client_count >= CLIENTS_MAX || server->is_ending || clock_ms() < server->accept_from_ms;
 }
 
 /* Whether a peer that is not root has all the places that it, or all such peers together, may have. */
@@ -96,7 +98,8 @@ static void send_away(struct client *client, const struct broker_answer *answer,
     client->is_done = true;
     if (!broker_answer_write(answer, status, &text))
         log_event(LOG_OF_ERROR, "memory is short: a question goes without an answer");
-    else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE)
+    else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE
+             && errno != ECONNRESET)
         log_event(LOG_OF_ERROR, "an answer could not be sent: %s", strerror(errno));
 }
 
@@ -197,13 +200,21 @@ static void log_unknown_name(const char *name)
     log_event(LOG_OF_NOTICE, "the option allow names %s, who does not exist on this host", name);
 }
 
+static void log_trouble_of_tenant(const char *tenant_id, const struct verdict *verdict)
+{
+    struct verdict trouble = *verdict;
+
+    trouble.credential = "none";
+    verdict_fact(trouble.tenant, sizeof trouble.tenant, slice_of(tenant_id));
+    log_trouble("the key set stays as it is", &trouble);
+}
+
 static void log_refresh(const char *tenant_id, enum key_refresh_result result, const struct verdict *verdict)
 {
     if (result == KEY_REFRESH_REPLACED)
         log_event(LOG_OF_NOTICE, "the key set of tenant %s was replaced", tenant_id);
     if (result == KEY_REFRESH_FAILED)
-        log_event(LOG_OF_ERROR, "the key set of tenant %s stays as it is: reason=%s detail=\"%s\"", tenant_id,
-                  reason_name(verdict->reason), verdict->evidence);
+        log_trouble_of_tenant(tenant_id, verdict);
 }
 
 /*
@@ -217,8 +228,7 @@ static void look_at_config(struct server *server)
 
     if (!config_acquire(&verdict, server->path, &newest)) {
         if (strcmp(server->config_fault, verdict.evidence) != 0)
-            log_event(LOG_OF_ERROR, "the configuration stays as it was: reason=%s detail=\"%s\"",
-                      reason_name(verdict.reason), verdict.evidence);
+            log_trouble("the configuration stays as it was", &verdict);
         memcpy(server->config_fault, verdict.evidence, sizeof server->config_fault);
         return;
     }
@@ -234,10 +244,20 @@ static void look_at_config(struct server *server)
         log_event(LOG_OF_ERROR, "memory is short: the option allow stays as it was");
 }
 
+/* Whoever it is must not fill the log: a line now and then; the status has the numbers. */
+static bool may_log(int64_t *last_ms)
+{
+    if (*last_ms != 0 && clock_ms() - *last_ms < LOG_PAUSE_MS)
+        return false;
+    *last_ms = clock_ms();
+    return true;
+}
+
 static void refuse_broken(struct client *client, const char *error)
 {
     client->server->refused_broken++;
-    log_event(LOG_OF_NOTICE, "a broken question of uid %ju: %s", (uintmax_t)client->uid, error);
+    if (may_log(&client->server->broken_logged_ms))
+        log_event(LOG_OF_NOTICE, "a broken question of uid %ju: %s", (uintmax_t)client->uid, error);
     refuse(client, REASON_BROKER_UNAVAILABLE, error);
 }
 
@@ -305,25 +325,30 @@ static void add_client(struct server *server, int fd)
         char detail[64];
 
         server->refused_peers++;
-        if (clock_ms() - server->peer_logged_ms >= LOG_PAUSE_MS) { /* whoever it is must not fill the log */
+        if (may_log(&server->peer_logged_ms))
             log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
-            server->peer_logged_ms = clock_ms();
-        }
         snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju", (uintmax_t)client->uid);
         refuse(client, REASON_BROKER_UNAVAILABLE, detail);
     } else if (has_too_many(server, client->uid)) {
         server->refused_rate++;
-        log_event(LOG_OF_NOTICE, "uid %ju has too many questions at once", (uintmax_t)client->uid);
+        if (may_log(&server->full_logged_ms))
+            log_event(LOG_OF_NOTICE, "uid %ju has too many questions at once", (uintmax_t)client->uid);
         refuse(client, REASON_BROKER_UNAVAILABLE, "too many questions at once");
     }
 }
 
 static void accept_clients(struct server *server, int listener)
 {
-    int fd;
+    int fd = 0;
 
     while (!is_full(server) && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
         add_client(server, fd);
+    /* The listener stays readable; without a pause the loop would spin. */
+    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        server->accept_from_ms = clock_ms() + ACCEPT_PAUSE_MS;
+        if (may_log(&server->full_logged_ms))
+            log_event(LOG_OF_ERROR, "no connection can be taken: %s", strerror(errno));
+    }
 }
 
 static void end(struct server *server)
@@ -351,6 +376,15 @@ static void read_signals(struct server *server)
     }
 }
 
+/* A question that nobody read would reset the connection, and take the answer with it. */
+static void drain(int fd)
+{
+    char byte;
+
+    while (recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_TRUNC) > 0)
+        ;
+}
+
 /* Those who are done with, and those who ask nothing. */
 static void sweep_clients(struct server *server)
 {
@@ -366,6 +400,7 @@ static void sweep_clients(struct server *server)
         }
         *place = client->next;
         server->client_count--;
+        drain(client->fd);
         close(client->fd);
         free(client);
     }
@@ -396,6 +431,8 @@ static bool serve_round(struct server *server)
     wake_ms = earlier(wake_ms, server->swept_ms + (server->config->broker.api_key_cache > 0 ? SWEEP_MS : INT32_MAX));
     if (server->is_ending)
         wake_ms = earlier(wake_ms, server->end_ms);
+    if (server->accept_from_ms > now)
+        wake_ms = earlier(wake_ms, server->accept_from_ms);
     if (!http_run(server->http, waiting, count, wake_ms > now ? (int)(wake_ms - now) : 0))
         return false;
     if (waiting[0].revents != 0)

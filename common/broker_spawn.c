@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -96,13 +97,34 @@ bool broker_spawn(struct verdict *verdict, const char *program, const char *conf
     return true;
 }
 
+/*
+ * Stopped, by whoever may, with somebody's API key in it. By a descriptor: the host may reap it at any moment, and then
+ * the pid may be somebody else's; while it is still to be reaped the descriptor is our child's.
+ */
+static void kill_child(pid_t pid)
+{
+    int fd = pidfd_open(pid, 0);
+
+    if (fd < 0)
+        return;
+    if (waitpid(pid, NULL, WNOHANG) == 0 && pidfd_send_signal(fd, SIGKILL, NULL, 0) == 0)
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    close(fd);
+}
+
 void broker_spawn_end(struct broker_child *child)
 {
     struct timespec pause = { .tv_nsec = REAP_PAUSE_NS };
+    pid_t reaped;
 
     close(child->socket);
-    /* ECHILD: the host ignores its children, or took ours. A child that somebody stopped is left to the host's end. */
-    for (; waitpid(child->pid, NULL, WNOHANG) == 0 && pause.tv_nsec <= REAP_PAUSE_MAX_NS; pause.tv_nsec *= 2)
+    /* ECHILD: the host ignores its children, or took ours. */
+    while ((reaped = waitpid(child->pid, NULL, WNOHANG)) == 0 && pause.tv_nsec <= REAP_PAUSE_MAX_NS) {
         nanosleep(&pause, NULL);
+        pause.tv_nsec *= 2;
+    }
+    if (reaped == 0)
+        kill_child(child->pid);
     child->socket = -1;
 }

@@ -23,7 +23,8 @@ struct broker_child {
 bool broker_spawn(struct verdict *verdict, const char *program, const char *config_path,
                   struct broker_child *ret_child);
 
-/* Close the socket, which ends the child, and take its exit status off the host's hands; waits for it at most a moment.
+/* Close the socket, which ends the child, and take its exit status off the host's hands; waits for it a moment, and
+ * then kills it.
  */
 void broker_spawn_end(struct broker_child *child);
 

@@ -109,6 +109,7 @@ static bool find_key(struct verdict *verdict, struct verification *v)
 {
     if (is_elsewhere(v)) {
         v->kid = jwt_header(v->jwt)->kid;
+        verdict_fact(verdict->kid, sizeof verdict->kid, v->kid);
         verdict_detail(verdict, "the secret, which latchkeyd reads");
         return true;
     }

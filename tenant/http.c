@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include <curl/curl.h>
 
@@ -135,6 +136,38 @@ static size_t take_body(char *bytes, size_t size, size_t len, void *context)
     return len;
 }
 
+/* libcurl looks for an address, opens a socket, or sends the request on a connection that is open: it has begun. */
+static int begin_lookup(void *resolver, void *reserved, void *context)
+{
+    struct transfer *transfer = context;
+
+    (void)resolver;
+    (void)reserved;
+    transfer->reply.has_begun = true;
+    return 0;
+}
+
+static curl_socket_t begin_connect(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *transfer = context;
+
+    (void)purpose;
+    transfer->reply.has_begun = true;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static int begin_request(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+    struct transfer *transfer = context;
+
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    transfer->reply.has_begun = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 static void keep_header(CURL *easy, const char *name, char value[HTTP_HEADER_MAX])
 {
     struct curl_header *header;
@@ -256,6 +289,12 @@ static bool set_callbacks(struct transfer *transfer)
 {
     return curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK
         && curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_RESOLVER_START_FUNCTION, begin_lookup) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_RESOLVER_START_DATA, transfer) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, begin_connect) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, begin_request) == CURLE_OK
+        && curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK
         && curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK
         && curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
 }

@@ -44,6 +44,7 @@ struct http_request {
 
 struct http_reply {
     bool arrived;               /* whole and in time, whatever its status */
+    bool has_begun;             /* it was more than waiting for a connection to be free */
     char error[HTTP_ERROR_MAX]; /* why it did not arrive */
     int status;
     char content_type[HTTP_HEADER_MAX]; /* empty: none; so are the others */

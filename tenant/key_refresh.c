@@ -16,6 +16,7 @@ struct key_refresh {
     const struct tenant *tenant; /* lent by config */
     struct key_source *source;
     char jwks_uri[HTTP_URL_MAX];
+    bool has_validator; /* only then "not modified" means anything */
     int64_t deadline_ms;
     struct verdict verdict;
     key_refresh_done *done;
@@ -79,7 +80,7 @@ static void keys_arrived(void *context, struct http_reply *reply)
     enum key_refresh_result result;
     struct slice text;
 
-    if (reply->arrived && reply->status == 304) {
+    if (reply->arrived && reply->status == 304 && refresh->has_validator) {
         finish(refresh, KEY_REFRESH_UNCHANGED);
         return;
     }
@@ -120,6 +121,7 @@ static void metadata_arrived(void *context, struct http_reply *reply)
         finish(refresh, KEY_REFRESH_FAILED);
         return;
     }
+    refresh->has_validator = request.http.etag != NULL || request.http.last_modified != NULL;
     if (http_start(refresh->http, &request.http, keys_arrived, refresh))
         return;
     verdict_reject(&refresh->verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");

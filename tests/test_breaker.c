@@ -4,9 +4,10 @@
 
 #define T0 1000000
 
-enum step_kind { PASSES, IS_HELD, TELL_UP, TELL_DOWN, IS_OPEN, IS_CLOSED };
+/* TELL_SPARE: down, and closed for everybody, as 503 says. */
+enum step_kind { PASSES, IS_HELD, TELL_UP, TELL_DOWN, TELL_SPARE, IS_OPEN, IS_CLOSED };
 
-/* A story: what is asked or told, when, and with TELL_DOWN what Retry-After says. */
+/* A story: what is asked or told, when, and with TELL_DOWN and TELL_SPARE what Retry-After says. */
 struct step {
     enum step_kind kind;
     int64_t at_ms;
@@ -52,19 +53,26 @@ static const struct {
       { FAIL_4(T0), FAIL(T0), { TELL_UP, T0 + 10000, -1 }, FAIL_4(T0 + 10000), { IS_CLOSED, T0 + 10000, 0 } } },
     { "Retry-After opens it at once, for as long as it says",
       { { PASSES, T0, 0 },
-        { TELL_DOWN, T0, 3 },
+        { TELL_SPARE, T0, 3 },
         { IS_OPEN, T0, 0 },
         { IS_HELD, T0 + 2999, 0 },
         { PASSES, T0 + 3000, 0 } } },
     { "Retry-After of more than ten seconds",
-      { { TELL_DOWN, T0, 59 }, { IS_HELD, T0 + 58999, 0 }, { PASSES, T0 + 59000, 0 } } },
+      { { TELL_SPARE, T0, 59 }, { IS_HELD, T0 + 58999, 0 }, { PASSES, T0 + 59000, 0 } } },
     { "but of no more than a minute",
-      { { TELL_DOWN, T0, 86400 }, { IS_HELD, T0 + 59999, 0 }, { PASSES, T0 + 60000, 0 } } },
-    { "Retry-After of the largest number", { { TELL_DOWN, T0, INT32_MAX }, { PASSES, T0 + 60000, 0 } } },
-    { "Retry-After of nothing lets one question try at once",
-      { { TELL_DOWN, T0, 0 }, { IS_OPEN, T0, 0 }, { PASSES, T0, 0 }, { IS_HELD, T0, 0 } } },
+      { { TELL_SPARE, T0, 86400 }, { IS_HELD, T0 + 59999, 0 }, { PASSES, T0 + 60000, 0 } } },
+    { "Retry-After of the largest number", { { TELL_SPARE, T0, INT32_MAX }, { PASSES, T0 + 60000, 0 } } },
+    { "Retry-After of nothing says nothing", { { TELL_SPARE, T0, 0 }, { IS_CLOSED, T0, 0 }, { PASSES, T0, 0 } } },
+    { "Retry-After of an answer to one caller opens nothing alone",
+      { { TELL_DOWN, T0, 30 }, { IS_CLOSED, T0, 0 }, { PASSES, T0, 0 } } },
+    { "but says for how long, when it is the fifth",
+      { FAIL_4(T0),
+        { TELL_DOWN, T0, 30 },
+        { IS_OPEN, T0, 0 },
+        { IS_HELD, T0 + 29999, 0 },
+        { PASSES, T0 + 30000, 0 } } },
     { "a shorter time does not replace a longer one",
-      { { TELL_DOWN, T0, 30 }, { TELL_DOWN, T0 + 1000, 1 }, { IS_HELD, T0 + 29999, 0 }, { PASSES, T0 + 30000, 0 } } },
+      { { TELL_SPARE, T0, 30 }, { TELL_SPARE, T0 + 1000, 1 }, { IS_HELD, T0 + 29999, 0 }, { PASSES, T0 + 30000, 0 } } },
     { "a late failure of a question from before prolongs it",
       { FAIL_4(T0), FAIL(T0), { TELL_DOWN, T0 + 4000, -1 }, { IS_HELD, T0 + 13999, 0 }, { PASSES, T0 + 14000, 0 } } },
     { "a late success of a question from before closes it",
@@ -79,10 +87,11 @@ static bool holds(struct breaker *breaker, const struct step *step)
     case IS_HELD:
         return !breaker_passes(breaker, step->at_ms);
     case TELL_UP:
-        breaker_tell(breaker, true, step->retry_after, step->at_ms);
+        breaker_tell(breaker, true, step->retry_after, false, step->at_ms);
         return true;
     case TELL_DOWN:
-        breaker_tell(breaker, false, step->retry_after, step->at_ms);
+    case TELL_SPARE:
+        breaker_tell(breaker, false, step->retry_after, step->kind == TELL_SPARE, step->at_ms);
         return true;
     case IS_OPEN:
         return breaker->is_open;

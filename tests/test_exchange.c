@@ -72,10 +72,13 @@ static bool ask(const struct config *by, const char *tenant, const char *subject
     return sent.requests > requests;
 }
 
-/* The reply of the tenant service to what was sent last. */
+#define NOT_BEGUN (-1) /* as status: the request waited for a connection in vain */
+
+/* The reply of the tenant service to what was sent last; status 0: none in time. */
 static void reply(int status, int retry_after, const char *body)
 {
-    struct http_reply got = { .arrived = status != 0,
+    struct http_reply got = { .arrived = status > 0,
+                              .has_begun = status >= 0,
                               .error = "Connection timed out",
                               .status = status,
                               .content_type = "application/json",
@@ -177,11 +180,12 @@ static void rule_27_a_service_that_is_down_is_left_alone(void **state)
         unsigned times; /* until it is not asked any more; 0: it always is */
     } cases[] = {
         { "nothing in time", 0, -1, "", 5 },
+        { "no connection free in time", NOT_BEGUN, -1, "", 0 },
         { "500", 500, -1, "{}", 5 },
         { "503", 503, -1, "{}", 5 },
         { "429", 429, -1, "{}", 5 },
         { "503 with Retry-After", 503, 60, "{}", 1 },
-        { "429 with Retry-After", 429, 60, "{}", 1 },
+        { "429 with Retry-After", 429, 60, "{}", 5 },
         { "401 is an answer", 401, -1, "{}", 0 },
         { "403 with Retry-After is an answer", 403, 60, "{}", 0 },
         { "404 is an answer", 404, -1, "{}", 0 },

@@ -15,7 +15,7 @@
 static char *allowed[] = { (char[]){ "bin" }, (char[]){ "@mail" }, (char[]){ "no-such-user" },
                            (char[]){ "@no-such-group" } };
 static struct broker broker = {
-    .user = (char[]){ "daemon" }, .allow = { allowed, COUNT(allowed) }, .peer_rate = 10, .rate = 15
+    .user = (char[]){ "daemon" }, .allow = { allowed, COUNT(allowed) }, .peer_rate = 10, .rate = 20
 };
 
 static uid_t uid_of(const char *name)
@@ -182,7 +182,7 @@ static unsigned passing(struct peers *peers, uid_t uid, int64_t now_ms, unsigned
     return passed;
 }
 
-/* peer_rate 10, rate 15; a burst is what comes in two seconds */
+/* peer_rate 10, rate 20, a quarter of it for root alone; a burst is what comes in two seconds */
 static const struct {
     const char *name;
     struct {
@@ -199,6 +199,8 @@ static const struct {
     { "a burst is full again after two seconds", { { 1, T0, 20, 20 }, { 1, T0 + 2000, 100, 20 } } },
     { "one uid does not use up what another has", { { 1, T0, 100, 20 }, { 2, T0, 10, 10 } } },
     { "but all together have a rate, too", { { 1, T0, 100, 20 }, { 2, T0, 100, 10 }, { 3, T0, 100, 0 } } },
+    { "of which others leave a quarter to root",
+      { { 1, T0, 100, 20 }, { 2, T0, 100, 10 }, { 3, T0, 100, 0 }, { 0, T0, 100, 10 } } },
     { "which is also counted for root", { { 0, T0, 100, 20 }, { 1, T0, 100, 10 }, { 0, T0, 1, 0 } } },
     { "who is refused for all does not pay for itself",
       { { 1, T0, 20, 20 }, { 2, T0, 10, 10 }, { 3, T0, 50, 0 }, { 3, T0 + 2000, 100, 20 } } },

@@ -146,7 +146,7 @@ def test_a_wrong_key_does_not_open_the_breaker(site, daemon):
 
 
 def test_retry_after_is_heeded(site, daemon):
-    site.tenant.fault("exchange", "status", status=429, retry_after=2, count=1)
+    site.tenant.fault("exchange", "status", status=503, retry_after=2, count=1)
     assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
     before = site.tenant.requests("exchange")
     assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
@@ -482,3 +482,85 @@ def test_a_name_server_that_does_not_answer_holds_up_its_own_question_alone(site
             resolv.unlink()
             if before is not None:
                 resolv.write_bytes(before)
+
+
+def test_a_slow_tenant_holds_up_no_other_tenant(site, tmp_path):
+    with Tenant(tmp_path, "--alg", "ES256") as other:
+        ca = site.host.write("other-ca.pem", other.ca.read_bytes())
+        text = site.configure(more=f'tenant "{other.tenant}" {{ url = "{other.url}"  ca_file = "{ca}" }}').read_text()
+        site.host.write("latchkey.conf", text.replace("api_key = true", f'api_key = true tenant = {{"{tokens.TENANT}"}}'))
+        site.give_keys_to_daemon()
+        site.tenant.fault("exchange", "never")
+        question = exchange_question(site, key=other.api_key) | {"tenant": other.tenant}
+        with Daemon(site.host) as daemon, ThreadPoolExecutor(100) as pool:
+            slow = [pool.submit(ask, exchange_question(site)) for _ in range(100)]
+            wait_until(lambda: daemon.status()["asked"]["exchange"] >= 100, "all have asked")
+            seconds, answer = timed(ask, question)
+            assert answer["answer"] == "ok" and seconds < 1
+            assert {future.result()["answer"] for future in slow} == {"tenant_unavailable"}
+
+
+def test_rule_26_a_cached_token_is_judged_anew(site):
+    site.configure(broker_options="api_key_cache = 600")
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        first = ask(exchange_question(site))["token"]
+        assert ask(exchange_question(site))["token"] == first and daemon.status()["cache"]["hits"] == 1
+        time.sleep(1.1)
+        site.host.revoke(f"issued-before {int(time.time())}")
+        second = ask(exchange_question(site))["token"]
+        assert second != first
+        site.host.revoke()
+        site.tenant.rotate(drop=True)
+        site.fetch_keys()
+        run("chown", USER, site.keys)
+        assert ask(exchange_question(site))["token"] != second
+        assert site.host.verify(site.tenant.api_key, "--user", "svc-backup")["reason"] == "ok"
+
+
+def test_a_cached_token_is_never_too_old_for_a_service(site):
+    site.configure(broker_options="api_key_cache = 600", tenant_options="leeway = 0",
+                   more='service "sudo" { max_age = 2 }')
+    site.give_keys_to_daemon()
+    with Daemon(site.host):
+        for _ in range(5):
+            assert site.host.verify(site.tenant.api_key, "--user", "svc-backup", "--service", "sudo")["reason"] == "ok"
+            time.sleep(0.9)
+
+
+def test_rule_34_a_tenant_service_writes_no_line_of_its_own(site, daemon):
+    site.tenant.fault("discovery", "content-type", text='x";verdict=accept;reason=ok')
+    ask({"ask": "refresh", "tenant": site.tenant.tenant})
+    lines = [line for line in daemon.lines() if "the key set stays as it is" in line]
+    assert lines and all('\\"' in line and not re.search(r'[^\\]";verdict', line) for line in lines)
+
+
+def test_a_secret_of_roots_is_not_kept_when_root_is_given_up(site):
+    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
+    site.configure(more=f"""
+        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
+                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
+    site.give_keys_to_daemon()
+    token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
+    with Daemon(site.host):
+        assert ask({"ask": "signature", "tenant": "hmac", "token": token})["answer"] == "jwks_unavailable"
+    done = run(PROGRAM, "--check", "--config", site.host.etc / "latchkey.conf", check=False)
+    assert done.returncode == 2 and "hmac_secret_file" in done.stdout
+    run("chown", USER, secret)
+    with Daemon(site.host):
+        assert ask({"ask": "signature", "tenant": "hmac", "token": token})["answer"] == "ok"
+
+
+@pytest.mark.parametrize("uids", ["0,2001,2001", "2001,0,0"])  # an exec takes the saved uid from the effective one
+def test_a_latchkeyd_that_could_become_root_again_does_not_stay_so(site, uids):
+    start = ("import os, sys\nfrom socket import *\n"
+             "here, there = socketpair(AF_UNIX, SOCK_SEQPACKET)\n"
+             "if os.fork() == 0:\n    os.dup2(there.fileno(), 0)\n    os.setresuid(*map(int, sys.argv[1].split(',')))\n"
+             "    os.execv(sys.argv[2], [sys.argv[2], '--once', '--config', sys.argv[3]])\n"
+             "import time\ntime.sleep(1)\n"
+             "for pid in os.listdir('/proc'):\n"
+             "    try:\n        if pid.isdigit() and os.readlink(f'/proc/{pid}/exe') == sys.argv[2]:\n"
+             "            print([line for line in open(f'/proc/{pid}/status') if line.startswith(('Uid', 'CapPrm'))])\n"
+             "    except OSError: pass\n")
+    done = run("/usr/bin/python3", "-c", start, uids, PROGRAM, site.host.etc / "latchkey.conf")
+    assert r"Uid:\t2101\t2101\t2101\t2101" in done.stdout and r"CapPrm:\t0000000000000000" in done.stdout, done.stdout
