@@ -33,6 +33,7 @@
 #define LAST_ANSWERS_MS   10000
 #define ACCEPT_PAUSE_MS   100   /* when descriptors are short */
 #define LOG_PAUSE_MS      10000 /* between two lines of the same trouble */
+#define DRAIN_TRIES       16
 #define SWEEP_MS          1000
 
 struct client {
@@ -376,13 +377,16 @@ static void read_signals(struct server *server)
     }
 }
 
-/* A question that nobody read would reset the connection, and take the answer with it. */
+/* A question that nobody read would reset the connection, and take the answer with it. Who sends on and on has had it.
+ */
 static void drain(int fd)
 {
-    char byte;
+    char unread[4096];
+    int tries;
 
-    while (recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_TRUNC) > 0)
+    for (tries = 0; tries < DRAIN_TRIES && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; tries++)
         ;
+    secret_wipe(unread, sizeof unread);
 }
 
 /* Those who are done with, and those who ask nothing. */

@@ -184,8 +184,9 @@ static void print_process(const char *when)
     size_t i;
 
     while (fgets(line, sizeof line, status) != NULL)
-        if (strncmp(line, "Sig", 3) == 0 || strncmp(line, "Umask", 5) == 0 || strncmp(line, "Threads", 7) == 0
-            || strncmp(line, "Uid", 3) == 0 || strncmp(line, "Gid", 3) == 0)
+        /* Not SigQ, which counts for all processes of the user. */
+        if ((strncmp(line, "Sig", 3) == 0 && line[3] != 'Q') || strncmp(line, "Umask", 5) == 0
+            || strncmp(line, "Threads", 7) == 0 || strncmp(line, "Uid", 3) == 0 || strncmp(line, "Gid", 3) == 0)
             printf("%s_process=%s", when, line);
     fclose(status);
     printf("%s_process=%s\n", when, setlocale(LC_ALL, NULL));
