@@ -105,7 +105,8 @@ static void add(struct keysets *keysets, const struct tenant *tenant, int64_t no
     keysets->sets[keysets->count++] = set;
 }
 
-void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms)
+/* Those that are configured no more; one that is under way is kept until it ends. */
+static void forget_gone(struct keysets *keysets, const struct config *config)
 {
     size_t i, kept = 0;
 
@@ -118,6 +119,13 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
             free(set);
     }
     keysets->count = kept;
+}
+
+void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms)
+{
+    size_t i;
+
+    forget_gone(keysets, config);
     for (i = 0; i < config->tenant_count && keysets->count < CONFIG_TENANTS_MAX; i++)
         if (has_keyset(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
             add(keysets, &config->tenants[i], now_ms);
@@ -179,6 +187,7 @@ int keysets_run(struct keysets *keysets, const struct config *config, int64_t no
     int64_t next_ms = now_ms + IDLE_MS;
     size_t i;
 
+    forget_gone(keysets, config);
     for (i = 0; i < keysets->count; i++) {
         struct keyset *set = keysets->sets[i];
 

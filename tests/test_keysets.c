@@ -468,6 +468,7 @@ static void a_tenant_that_is_gone_is_forgotten(void **state)
     const struct config *none = config_of("tenant \"p\" { issuer = \"https://op.example\" keys = \"~/keys\" }\n");
     struct keyset_status status;
     struct asker asker;
+    unsigned before;
 
     (void)state;
     ROW("at once, when nobody looks for it");
@@ -488,6 +489,22 @@ static void a_tenant_that_is_gone_is_forgotten(void **state)
     end_last(KEY_REFRESH_REPLACED);
     assert_int_equal(asker.answers, 1);
     assert_int_equal(asker.reason, REASON_OK);
+    ROW("and then nobody looks, nor complains that it is gone");
+    before = logged.count;
+    assert_int_equal(begun_at(none, clock_ms() + DAY_MS), 0);
+    assert_int_equal(logged.count, before);
+    assert_false(keysets_status(keysets, 0, &status));
+    keysets_ask(keysets, none, slice_of("t-1"), clock_ms(), keep_answer, &asker);
+    assert_int_equal(asker.reason, REASON_TENANT_UNKNOWN);
+    ROW("one that comes back while it is under way is the same");
+    keysets_configure(keysets, only_t_1, clock_ms());
+    assert_int_equal(begun_at(only_t_1, clock_ms() + 2000), 1);
+    keysets_configure(keysets, none, clock_ms());
+    assert_int_equal(begun_at(none, clock_ms() + 2000), 0);
+    keysets_configure(keysets, only_t_1, clock_ms());
+    assert_int_equal(begun_at(only_t_1, clock_ms() + 2000), 0);
+    end_last(KEY_REFRESH_REPLACED);
+    assert_due_in(only_t_1, 200);
     config_release(&none);
 }
 
