@@ -121,6 +121,16 @@ static void forget_gone(struct keysets *keysets, const struct config *config)
     keysets->count = kept;
 }
 
+/* A shorter one must not wait for the end of the longer one. */
+static void set_interval(struct keyset *set, int64_t interval_ms, int64_t now_ms)
+{
+    if (interval_ms < set->interval_ms && set->due_ms - now_ms > interval_ms)
+        set->due_ms = now_ms + with_jitter(interval_ms);
+    if (set->retry_ms > interval_ms)
+        set->retry_ms = interval_ms;
+    set->interval_ms = interval_ms;
+}
+
 void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms)
 {
     size_t i;
@@ -130,7 +140,7 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
         if (has_keyset(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
             add(keysets, &config->tenants[i], now_ms);
     for (i = 0; i < keysets->count; i++)
-        keysets->sets[i]->interval_ms = config->broker.refresh * 1000;
+        set_interval(keysets->sets[i], config->broker.refresh * 1000, now_ms);
 }
 
 static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)

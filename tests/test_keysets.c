@@ -508,6 +508,41 @@ static void a_tenant_that_is_gone_is_forgotten(void **state)
     config_release(&none);
 }
 
+static void a_new_interval_holds_at_once(void **state)
+{
+    const struct config *seldom = config_of(ONLY_T_1 "broker { refresh = 604800 }\n"),
+                        *often = config_of(ONLY_T_1 "broker { refresh = 60 }\n");
+    size_t i;
+
+    (void)state;
+    ROW("a shorter one, though the last look was long ago");
+    begin_after_first_look(seldom);
+    assert_int_equal(begun_at(seldom, clock_ms() + DAY_MS), 0);
+    keysets_configure(keysets, often, clock_ms());
+    assert_due_in(often, 60);
+    end_last(KEY_REFRESH_UNCHANGED);
+    ROW("it is not put off by each new configuration");
+    for (i = 0; i < 10; i++)
+        keysets_configure(keysets, often, clock_ms() + 50000);
+    assert_due_in(often, 60);
+    ROW("a longer one, from the next look on");
+    end_last(KEY_REFRESH_UNCHANGED);
+    keysets_configure(keysets, seldom, clock_ms());
+    assert_due_in(seldom, 60);
+    end_last(KEY_REFRESH_UNCHANGED);
+    assert_due_in(seldom, 604800);
+    ROW("no pause after a failure is longer than it");
+    for (i = 0; i < 8; i++) {
+        end_last(KEY_REFRESH_FAILED);
+        assert_int_equal(begun_at(seldom, clock_ms() + 2 * DAY_MS), 1);
+    }
+    keysets_configure(keysets, often, clock_ms());
+    end_last(KEY_REFRESH_FAILED);
+    assert_due_in(often, 60);
+    config_release(&seldom);
+    config_release(&often);
+}
+
 static void the_status_tells_of_the_last_look(void **state)
 {
     struct keyset_status status;
@@ -580,6 +615,7 @@ int main(void)
         cmocka_unit_test(a_tenant_without_a_key_set_of_its_own_is_not_looked_for),
         cmocka_unit_test(what_is_known_of_tenants_that_stay_is_kept),
         cmocka_unit_test(a_tenant_that_is_gone_is_forgotten),
+        cmocka_unit_test(a_new_interval_holds_at_once),
         cmocka_unit_test(the_status_tells_of_the_last_look),
     };
 
