@@ -90,6 +90,7 @@ static void keys_arrived(void *context, struct http_reply *reply)
     }
     result = store(refresh, text);
     if (result != KEY_REFRESH_FAILED) {
+        memcpy(source->jwks_uri, refresh->jwks_uri, sizeof source->jwks_uri);
         memcpy(source->etag, reply->etag, sizeof source->etag);
         memcpy(source->last_modified, reply->last_modified, sizeof source->last_modified);
         source->stamp = trusted_file_stamp(refresh->tenant->keys_path);
@@ -97,12 +98,17 @@ static void keys_arrived(void *context, struct http_reply *reply)
     finish(refresh, result);
 }
 
-/* "Not modified" helps only while the file is still the one that the validators came with. */
+/* "Not modified" helps only while address and file are still those that the validators came with: a set that has moved
+ * may be older than the last one, and another one all the same. */
 static const char *validator(const struct key_refresh *refresh, const char *value)
 {
+    const struct key_source *source = refresh->source;
     struct file_stamp now = trusted_file_stamp(refresh->tenant->keys_path);
 
-    return value[0] != '\0' && file_stamp_equal(&now, &refresh->source->stamp) ? value : NULL;
+    return value[0] != '\0' && strcmp(refresh->jwks_uri, source->jwks_uri) == 0
+            && file_stamp_equal(&now, &source->stamp)
+        ? value
+        : NULL;
 }
 
 static void metadata_arrived(void *context, struct http_reply *reply)

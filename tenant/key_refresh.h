@@ -14,9 +14,10 @@
 
 /* What one refresh leaves for the next one, so that an unchanged set is not sent again. Zero-initialise. */
 struct key_source {
+    char jwks_uri[HTTP_URL_MAX];
     char etag[HTTP_HEADER_MAX];
     char last_modified[HTTP_HEADER_MAX];
-    struct file_stamp stamp; /* of the file that they belong to */
+    struct file_stamp stamp; /* of the file that they belong to, as they do to the address */
 };
 
 enum key_refresh_result { KEY_REFRESH_FAILED, KEY_REFRESH_UNCHANGED, KEY_REFRESH_REPLACED };

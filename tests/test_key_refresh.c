@@ -234,6 +234,7 @@ static void validators_are_sent_while_the_file_is_the_one_that_they_came_with(vo
         { "the same bytes in another file", "\"v1\"", YESTERDAY, rewrite_the_same, GOOD, false },
         { "another mode", "\"v1\"", YESTERDAY, chmod_it, GOOD, false },
         { "the file is gone", "\"v1\"", YESTERDAY, delete_it, GOOD, false },
+        { "the key set has moved", "\"v1\"", YESTERDAY, nothing, MOVED, false },
     };
     size_t i;
 
