@@ -352,8 +352,13 @@ static void accept_clients(struct server *server, int listener)
     }
 }
 
+/* Whoever has connected already is served: a restart must not refuse a login. */
 static void end(struct server *server)
 {
+    size_t i;
+
+    for (i = 0; i < server->listeners->count; i++)
+        accept_clients(server, server->listeners->fds[i]);
     server->is_ending = true;
     server->end_ms = clock_ms() + LAST_ANSWERS_MS;
     listeners_close(server->listeners);

@@ -341,6 +341,22 @@ def test_sigterm_answers_what_is_under_way(site, daemon):
         assert asked.result()["answer"] == "ok"
 
 
+def test_sigterm_answers_those_whom_it_has_not_seen_yet(site, daemon):
+    """As at a restart under load: they have connected and asked, and it is told to end before it takes them on."""
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    time.sleep(0.2)  # and it waits for the next question
+    os.kill(daemon.pid, signal.SIGSTOP)
+    wait_until(lambda: re.search(r"^State:\tT", Path(f"/proc/{daemon.pid}/status").read_text(), re.M), "it stands still")
+    os.kill(daemon.pid, signal.SIGTERM)
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connect()) for _ in range(20)]
+        for each in waiting:
+            each.send(json.dumps(exchange_question(site)).encode())
+        os.kill(daemon.pid, signal.SIGCONT)
+        assert {json.loads(each.recv(1 << 17))["answer"] for each in waiting} == {"ok"}
+    assert daemon.stop() == 0
+
+
 def test_sighup_reads_the_configuration(site, daemon):
     site.configure(broker_options="api_key_cache = 77")
     daemon.reload()
