@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
 
 #include "cleanup.h"
 
@@ -253,10 +254,27 @@ static const struct {
     { CURLOPT_USERAGENT, "latchkey/" LATCHKEY_VERSION },
 };
 
+/* A connection that is kept would keep the last thing that was read, too. */
+static CURLcode forget_what_was_read(CURL *easy, void *ssl_context, void *context)
+{
+    (void)easy, (void)context;
+    SSL_CTX_set_options(ssl_context, SSL_OP_CLEANSE_PLAINTEXT);
+    return CURLE_OK;
+}
+
+static bool is_of_openssl(void)
+{
+    const char *name = curl_version_info(CURLVERSION_NOW)->ssl_version;
+
+    return name != NULL && strncmp(name, "OpenSSL/", strlen("OpenSSL/")) == 0;
+}
+
 static bool set_limits(CURL *easy)
 {
     size_t i;
 
+    if (is_of_openssl() && curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, forget_what_was_read) != CURLE_OK)
+        return false;
     for (i = 0; i < sizeof limits / sizeof limits[0]; i++)
         if (curl_easy_setopt(easy, limits[i].option, limits[i].value) != CURLE_OK)
             return false;
