@@ -1,4 +1,5 @@
 """latchkeyd for tests, and a host on which a service account may log in with an API key of a real tenant service."""
+import contextlib
 import json
 import os
 import signal
@@ -68,6 +69,13 @@ class Site:
         run("chown", USER, self.keys.parent)
 
 
+def children_of(parent):
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "stat").read_text().rpartition(")")[2].split()[1] == str(parent):
+                yield int(entry.name)
+
+
 class Daemon:
     """A latchkeyd that stays. `under` is a command that starts it, such as strace."""
 
@@ -93,13 +101,11 @@ class Daemon:
 
     @property
     def pid(self):
-        """Its own, also under strace, which starts it as a child."""
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and os.readlink(entry / "exe") == str(PROGRAM):
-                    return int(entry.name)
-            except OSError:
-                pass
+        """Its own, also under strace, which starts it as a child. Others may run tests of theirs beside us."""
+        for pid in (self.process.pid, *children_of(self.process.pid)):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/exe") == str(PROGRAM):
+                    return pid
         raise AssertionError("latchkeyd is gone")
 
     def stop(self, number=signal.SIGTERM):
@@ -156,6 +162,17 @@ def ask(question, path=SOCKET, timeout=10):
 
 def exchange_question(site, key=None, subject=tokens.BACKUP):
     return {"ask": "exchange", "tenant": site.tenant.tenant, "subject": subject, "api_key": key or site.tenant.api_key}
+
+
+PAM_SUCCESS, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL = 0, 7, 9
+
+
+def log_in(site, credential=None, user="svc-backup", service="pamtester", under=()):
+    """PAM's code, in a host process of its own. The credential is the tenant's API key unless another is given."""
+    calls = "authenticate" if under else "authenticate,account"  # pam_unix shows an account to root alone
+    done = site.host.pamhost("-u", user, "-c", calls, service=service, answers=[credential or site.tenant.api_key],
+                             under=under)
+    return int(done.authenticate[0])
 
 
 def timed(function, *arguments, **options):
