@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 import tokens
-from broker import PROGRAM, SOCKET, USER, Daemon, Site, ask, connect, exchange_question, timed
+from broker import (PAM_SUCCESS, PROGRAM, SOCKET, USER, Daemon, Site, ask, connect, exchange_question, log_in, timed)
 from host import PRIVATE, run, wait_until
 from tenant import Tenant
+
+
+AS_BOB = ["setpriv", "--reuid", "bob", "--regid", "bob", "--init-groups"]
 
 
 def as_user(user, question):
@@ -106,6 +109,41 @@ def test_those_who_say_nothing_hold_nobody_up(site, daemon):
         assert daemon.status()["clients"] == 1  # the one that asks
 
 
+# So many connections that say nothing; then, at a line of standard input, how many were sent away and what was said.
+SILENT_CROWD = """
+import json, select, socket, sys, time
+begin, crowd = time.monotonic(), []
+for _ in range(int(sys.argv[2])):
+    crowd.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    crowd[-1].connect(sys.argv[1])
+print("connected", flush=True)
+sys.stdin.readline()
+answers = [each.recv(1 << 16) for each in select.select(crowd, [], [], 0)[0]]
+print(json.dumps({"seconds": time.monotonic() - begin, "refused": [answer.decode() for answer in answers if answer]}))
+"""
+
+
+def test_a_crowd_of_one_user_takes_no_place_of_roots(site):
+    site.configure(broker_options='allow = {"bob"}')
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        for _ in range(5):
+            crowd = subprocess.Popen([*AS_BOB, "/usr/bin/python3", "-c", SILENT_CROWD, str(SOCKET), "300"],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert crowd.stdout.readline() == "connected\n"
+            seconds, answer = timed(ask, exchange_question(site))  # which is taken after all of them
+            refused = daemon.status()["refused"]["rate"]
+            report = json.loads(crowd.communicate("now\n", timeout=20)[0])
+            assert answer["answer"] == "ok" and seconds < 2
+            assert all("too many questions at once" in text for text in report["refused"])
+            if report["seconds"] < 1.5:  # nobody was sent away because of silence
+                break
+        # It has 256 places.
+        assert len(report["refused"]) == 44 and refused >= 44, report
+        wait_until(lambda: daemon.status()["clients"] == 1, "they are gone")
+        assert as_user("bob", exchange_question(site))["answer"] == "ok"
+
+
 def test_a_slow_tenant_holds_up_no_other_question(site, daemon):
     site.tenant.fault("exchange", "never", count=20)
     with ThreadPoolExecutor(20) as pool:
@@ -171,16 +209,19 @@ def test_rule_26_what_is_cached_lives_no_longer_than_configured(site):
 
 
 def test_rule_26_what_is_cached_lives_no_longer_than_the_token(host, tmp_path):
-    with Tenant(tmp_path, "--tenant", tokens.TENANT, "--exchange-lifetime", 2) as tenant:
+    with Tenant(tmp_path, "--tenant", tokens.TENANT, "--exchange-lifetime", 5) as tenant:
         site = Site(host, tenant)
         site.configure(broker_options="api_key_cache = 600", tenant_options="leeway = 0")
         site.fetch_keys()
         site.give_keys_to_daemon()
-        with Daemon(host):
-            ask(exchange_question(site))
-            time.sleep(2.1)
+        with Daemon(host) as daemon:
+            token = ask(exchange_question(site))["token"]
             before = tenant.requests("exchange")
-            ask(exchange_question(site))
+            assert ask(exchange_question(site))["token"] == token
+            assert tenant.requests("exchange") == before
+            assert daemon.status()["cache"]["hits"] == 1 and daemon.status()["cache"]["entries"] == 1
+            time.sleep(max(0, tokens.payload(token)["exp"] - time.time()) + 0.05)
+            assert ask(exchange_question(site))["token"] != token
             assert tenant.requests("exchange") == before + 1
 
 
@@ -291,17 +332,27 @@ def test_rule_21_a_full_or_read_only_disk_keeps_the_last_good_set(host, tenant, 
                 (small_disk / "filler").write_bytes(b"x" * (1 << 20))
         else:
             run("mount", "-o", "remount,ro", small_disk)
+        old = tenant.token(tokens.ALICE)
         tenant.rotate()
+        new = tenant.token(tokens.ALICE)
         answer = ask({"ask": "refresh", "tenant": tenant.tenant})
         assert answer["answer"] == "system_error", answer
         assert site.keys.read_bytes() == good
         assert {file.name for file in small_disk.iterdir()} <= {site.keys.name, "filler"}
-        # Who has a token of the old key still logs in; and the new one does when there is room again.
-        if trouble == "full":
-            (small_disk / "filler").unlink()
-        else:
-            run("mount", "-o", "remount,rw", small_disk)
-        wait_until(lambda: daemon.status()["tenants"][0]["keys"] == "failed", "it knows")
+        assert daemon.status()["tenants"][0]["keys"] == "failed"
+        # Who has a token of the old key logs in, who has one of the new key does not yet.
+        assert log_in(site, old, user="alice") == PAM_SUCCESS
+        assert log_in(site, new, user="alice") != PAM_SUCCESS
+        assert site.host.reasons() == ["ok", "key_unknown"]
+    if trouble == "full":
+        (small_disk / "filler").unlink()
+    else:
+        run("mount", "-o", "remount,rw", small_disk)
+    # With room again, another latchkeyd: the one that failed would look in half a minute.
+    with Daemon(host):
+        assert log_in(site, new, user="alice") == PAM_SUCCESS
+        assert log_in(site, old, user="alice") == PAM_SUCCESS  # the tenant publishes its key until the next rotation
+    assert site.keys.read_bytes() != good
 
 
 # A secret that not everybody may read
@@ -329,6 +380,26 @@ def test_an_hmac_tenants_token_is_verified_for_a_host_that_may_not_read_the_secr
         assert verify(token, "svc-backup") == "user_mismatch"
 
 
+def test_an_hmac_tenants_token_opens_a_host_process_that_may_not_read_the_secret(site):
+    """Such as a screen lock: PAM's code, in a process of bob's."""
+    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
+    run("chown", USER, secret)
+    site.configure(broker_options='allow = {"bob"}', more=f"""
+        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
+                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
+    token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
+    forged = token[:-6] + ("AAAAAA" if not token.endswith("AAAAAA") else "BBBBBA")
+    assert log_in(site, token, user="alice", under=AS_BOB) != PAM_SUCCESS
+    site.give_keys_to_daemon()
+    with Daemon(site.host) as daemon:
+        assert log_in(site, token, user="alice", under=AS_BOB) == PAM_SUCCESS
+        assert log_in(site, forged, user="alice", under=AS_BOB) != PAM_SUCCESS
+        assert log_in(site, token, user="svc-backup", under=AS_BOB) != PAM_SUCCESS
+        assert daemon.status()["asked"]["signature"] == 3
+        assert sum("asked=signature" in line and "uid=2002" in line for line in daemon.lines()) == 3
+    assert site.host.reasons() == ["jwks_unavailable", "ok", "signature_invalid", "user_mismatch"]
+
+
 # Its life
 
 
@@ -344,7 +415,6 @@ def test_sigterm_answers_what_is_under_way(site, daemon):
 def test_sigterm_answers_those_whom_it_has_not_seen_yet(site, daemon):
     """As at a restart under load: they have connected and asked, and it is told to end before it takes them on."""
     wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    time.sleep(0.2)  # and it waits for the next question
     os.kill(daemon.pid, signal.SIGSTOP)
     wait_until(lambda: re.search(r"^State:\tT", Path(f"/proc/{daemon.pid}/status").read_text(), re.M), "it stands still")
     os.kill(daemon.pid, signal.SIGTERM)
@@ -577,8 +647,10 @@ def test_a_latchkeyd_that_could_become_root_again_does_not_stay_so(site, uids):
              "if os.fork() == 0:\n    os.dup2(there.fileno(), 0)\n    os.setresuid(*map(int, sys.argv[1].split(',')))\n"
              "    os.execv(sys.argv[2], [sys.argv[2], '--once', '--config', sys.argv[3]])\n"
              "import time\ntime.sleep(1)\n"
+             "mine = os.readlink('/proc/self/ns/mnt')\n"
              "for pid in os.listdir('/proc'):\n"
-             "    try:\n        if pid.isdigit() and os.readlink(f'/proc/{pid}/exe') == sys.argv[2]:\n"
+             "    try:\n        if (pid.isdigit() and os.readlink(f'/proc/{pid}/exe') == sys.argv[2]\n"
+             "                and os.readlink(f'/proc/{pid}/ns/mnt') == mine):\n"
              "            print([line for line in open(f'/proc/{pid}/status') if line.startswith(('Uid', 'CapPrm'))])\n"
              "    except OSError: pass\n")
     done = run("/usr/bin/python3", "-c", start, uids, PROGRAM, site.host.etc / "latchkey.conf")

@@ -17,6 +17,7 @@ BOB = "8c1d5a0e-6a54-4a63-9b1c-0a6f5f0a7d11"
 BACKUP = "0d6c6f2b-93bb-4f0e-a0cb-6f5a54f6a001"
 ADMIN = "c0ffee00-1111-4222-8333-444455556666"
 OPS = "501b38ea-16af-4cd2-9f20-35675d2c001e"
+SVC = "7b1f4f0a-8f0e-4b53-8f0d-6b7c1f0a0002"  # the one group of svc-backup
 
 OIDC_ISSUER = "https://id.example.org"
 HMAC_ISSUER = "https://hmac.example.org"
@@ -25,6 +26,12 @@ HMAC_SECRET = b"0123456789abcdef0123456789abcdef-hmac"
 
 def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def payload(token):
+    """The claims of a token, nothing of it verified."""
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 def number(value, length=None):
