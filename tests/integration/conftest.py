@@ -49,3 +49,16 @@ def daemon(site):
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         yield daemon
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How long each fault of the tenant service held up who logged in."""
+    rows = [value for reports in terminalreporter.stats.values() for report in reports
+            for name, value in getattr(report, "user_properties", ()) if name == "fault" and report.when == "call"]
+    if not rows:
+        return
+    width = max(len(row[0]) for row in rows)
+    terminalreporter.write_sep("=", "faults of the tenant service")
+    terminalreporter.write_line(f"{'fault':{width}}  {'way':7}  {'reason':18}  seconds")
+    for what, way, reason, seconds in sorted(rows):
+        terminalreporter.write_line(f"{what:{width}}  {way:7}  {reason:18}  {seconds:7.2f}")
