@@ -196,6 +196,8 @@ static const struct tenant *find_tenant(struct verdict *verdict, const struct co
 
     if (tenant == NULL)
         verdict_reject(verdict, REASON_TENANT_UNKNOWN, "latchkeyd's configuration has no such tenant");
+    else if (question->url.len > 0 && (tenant->url == NULL || !slice_equal_string(question->url, tenant->url)))
+        verdict_reject(verdict, REASON_TENANT_UNKNOWN, "latchkeyd's configuration has another url for it");
     else if (!config_is_api_key(tenant, question->secret))
         verdict_reject(verdict, REASON_CREDENTIAL_REFUSED, "not in the form of an API key");
     else

@@ -47,7 +47,7 @@ static int serve(const char *path)
 
     if (!config_acquire(&verdict, path, &config))
         return fail(verdict.evidence);
-    if (!listeners_open(&config->broker.sockets, &listeners, error))
+    if (!listeners_open(&config->broker, &listeners, error))
         return fail(error);
     if (!privileges_drop(config->broker.user, NULL, error)) {
         listeners_close(&listeners);

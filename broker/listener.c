@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,14 +42,22 @@ static long count_handed_over(void)
     return strtol(count, NULL, 10);
 }
 
-static bool is_listening_unix_socket(int fd)
+static bool is_listening_unix_socket(int fd, int *ret_type)
 {
-    int domain = 0, type = 0, listens = 0;
+    int domain = 0, listens = 0;
     socklen_t len = sizeof(int);
 
     return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX
-        && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET
+        && getsockopt(fd, SOL_SOCKET, SO_TYPE, ret_type, &len) == 0
+        && (*ret_type == SOCK_SEQPACKET || *ret_type == SOCK_STREAM)
         && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
+}
+
+/* Each protocol has its type of socket, so that there is nothing to tell. */
+static void add(struct listeners *listeners, int fd, int type)
+{
+    listeners->fds[listeners->count] = fd;
+    listeners->is_saslauthd[listeners->count++] = type == SOCK_STREAM;
 }
 
 static bool take_over(long count, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
@@ -58,13 +67,13 @@ static bool take_over(long count, struct listeners *listeners, char error[LISTEN
     if (count < 0 || count > LISTENERS_MAX)
         return fail(error, "LISTEN_FDS hands over %ld sockets, of at most %d", count, LISTENERS_MAX);
     for (i = 0; i < count; i++) {
-        int fd = FIRST_HANDED_OVER + (int)i;
+        int fd = FIRST_HANDED_OVER + (int)i, type = 0;
 
-        if (!is_listening_unix_socket(fd))
-            return fail(error, "descriptor %d is no listening unix socket of ListenSequentialPacket=", fd);
+        if (!is_listening_unix_socket(fd, &type))
+            return fail(error, "descriptor %d is no unix socket of ListenSequentialPacket= or ListenStream=", fd);
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
             return fail(error, "descriptor %d: %s", fd, strerror(errno));
-        listeners->fds[listeners->count++] = fd;
+        add(listeners, fd, type);
     }
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
@@ -109,42 +118,69 @@ static bool remove_stale(const struct sockaddr_un *address, char error[LISTENER_
     return unlink(address->sun_path) == 0 || fail(error, "%s: %s", address->sun_path, strerror(errno));
 }
 
-static bool open_own(const char *path, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+/* A socket of our own: its type, who may connect, and whose it is beside root's. */
+struct making {
+    int type;
+    unsigned mode;
+    gid_t group; /* (gid_t)-1: as it comes */
+};
+
+static bool open_own(const char *path, const struct making *making, struct listeners *listeners,
+                     char error[LISTENER_ERROR_MAX])
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     mode_t mask;
     bool ok;
     int fd;
 
-    if (listeners->count == LISTENERS_MAX)
-        return fail(error, "more than %d sockets", LISTENERS_MAX);
     memcpy(address.sun_path, path, strlen(path)); /* fits: the configuration measured it */
     if (!make_directory(path, error) || !remove_stale(&address, error))
         return false;
-    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, making->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail(error, "%s: %s", path, strerror(errno));
-    listeners->fds[listeners->count++] = fd;
-    /* Not chmod(), which would follow a link that somebody put in the socket's place. */
-    mask = umask(0111);
-    ok = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, BACKLOG) == 0;
+    add(listeners, fd, making->type);
+    /* Neither chmod() nor chown(), which would follow a link that somebody put in the socket's place. */
+    mask = umask(0777 & ~making->mode);
+    ok = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0
+        && (making->group == (gid_t)-1 || lchown(path, (uid_t)-1, making->group) == 0) && listen(fd, BACKLOG) == 0;
     if (!ok)
         fail(error, "%s: %s", path, strerror(errno));
     umask(mask);
     return ok;
 }
 
-bool listeners_open(const struct string_list *paths, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX])
+static bool open_list(const struct string_list *paths, const struct making *making, struct listeners *listeners,
+                      char error[LISTENER_ERROR_MAX])
+{
+    size_t i;
+
+    for (i = 0; i < paths->count; i++)
+        if (!open_own(paths->items[i], making, listeners, error))
+            return false;
+    return true;
+}
+
+static bool open_all(const struct broker *broker, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+{
+    const struct group *group = broker->saslauthd_group != NULL ? getgrnam(broker->saslauthd_group) : NULL;
+    const struct making ours = { SOCK_SEQPACKET, 0666, (gid_t)-1 };
+    const struct making saslauthd = { SOCK_STREAM, broker->saslauthd_mode, group != NULL ? group->gr_gid : (gid_t)-1 };
+
+    if (broker->sockets.count + broker->saslauthd_sockets.count == 0)
+        return fail(error, "the configuration names no socket to serve on");
+    if (broker->saslauthd_group != NULL && group == NULL)
+        return fail(error, "saslauthd_group: %s does not exist on this host", broker->saslauthd_group);
+    return open_list(&broker->sockets, &ours, listeners, error)
+        && open_list(&broker->saslauthd_sockets, &saslauthd, listeners, error);
+}
+
+bool listeners_open(const struct broker *broker, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX])
 {
     struct listeners listeners = { .count = 0 };
     long handed_over = count_handed_over();
-    bool ok = handed_over == 0 || take_over(handed_over, &listeners, error);
-    size_t i;
+    bool ok = handed_over != 0 ? take_over(handed_over, &listeners, error) : open_all(broker, &listeners, error);
 
-    if (handed_over == 0 && paths->count == 0)
-        return fail(error, "the configuration names no socket to serve on");
-    for (i = 0; ok && handed_over == 0 && i < paths->count; i++)
-        ok = open_own(paths->items[i], &listeners, error);
     if (ok)
         *ret_listeners = listeners;
     else

@@ -9,22 +9,24 @@
 
 #include "config.h"
 
-#define LISTENERS_MAX      CONFIG_SOCKETS_MAX
+#define LISTENERS_MAX      (2 * CONFIG_SOCKETS_MAX)
 #define LISTENER_ERROR_MAX 256
 
 struct listeners {
-    int fds[LISTENERS_MAX]; /* SOCK_SEQPACKET, non-blocking, close-on-exec */
+    int fds[LISTENERS_MAX];           /* non-blocking, close-on-exec */
+    bool is_saslauthd[LISTENERS_MAX]; /* a SOCK_STREAM of saslauthd's protocol; else a SOCK_SEQPACKET of ours */
     size_t count;
 };
 
 /*
  * With LISTEN_PID and LISTEN_FDS in the environment (sd_listen_fds(3)) the sockets from descriptor 3 on, each looked
- * at; else each path of the configuration: its directory is made when it is missing, a socket that nobody listens on
- * any more is replaced, and everybody may connect, since the kernel tells who it is. Ask before privileges are given
+ * at; else each path of the configuration: its directory is made when it is missing, and a socket that nobody listens
+ * on any more is replaced. Everybody may connect to ours, since the kernel tells who it is; of saslauthd's the
+ * configuration says mode and group. Ask before privileges are given
  * up, and before there are threads.
  * False with a sentence; nothing is open then.
  */
-bool listeners_open(const struct string_list *paths, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX]);
+bool listeners_open(const struct broker *broker, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX]);
 void listeners_close(struct listeners *listeners);
 
 #endif

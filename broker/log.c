@@ -27,16 +27,28 @@ void log_event(enum log_level level, const char *format, ...)
     syslog(priorities[level], "%s", line);
 }
 
+static enum log_level level_of(const struct verdict *verdict)
+{
+    if (reason_exit_status(verdict->reason) > 1) /* as pam_latchkey does: somebody must look after it */
+        return LOG_OF_ERROR;
+    return verdict->reason == REASON_OK ? LOG_OF_INFO : LOG_OF_NOTICE;
+}
+
 void log_answer(const char *asked, uid_t uid, int64_t ms, const struct verdict *verdict)
 {
-    const struct attempt nobody = { NULL, NULL, NULL }; /* latchkeyd knows of no login, only of a key */
-    enum log_level level = verdict->reason == REASON_OK ? LOG_OF_INFO : LOG_OF_NOTICE;
+    const struct attempt nobody = { NULL, NULL, NULL }; /* latchkeyd knows of no login, only of a question */
     char line[LOG_LINE_MAX];
 
-    if (reason_exit_status(verdict->reason) > 1) /* as pam_latchkey does: somebody must look after it */
-        level = LOG_OF_ERROR;
     verdict_log_line(verdict, &nobody, line);
-    log_event(level, "asked=%s uid=%ju ms=%" PRId64 " %s", asked, (uintmax_t)uid, ms, line);
+    log_event(level_of(verdict), "asked=%s uid=%ju ms=%" PRId64 " %s", asked, (uintmax_t)uid, ms, line);
+}
+
+void log_attempt(const struct verdict *verdict, const struct attempt *attempt)
+{
+    char line[LOG_LINE_MAX];
+
+    verdict_log_line(verdict, attempt, line);
+    log_event(level_of(verdict), "latchkey: %s", line);
 }
 
 void log_trouble(const char *text, const struct verdict *verdict)

@@ -17,6 +17,9 @@ void log_open(void);
 /* At most LOG_LINE_MAX - 1 bytes. Values that came from elsewhere must be printable: verdict_fact() makes them so. */
 __attribute__((format(printf, 2, 3))) void log_event(enum log_level level, const char *format, ...);
 
+/* "latchkey: verdict=…": the line of verdict.h for an attempt of which latchkeyd itself is the door. */
+void log_attempt(const struct verdict *verdict, const struct attempt *attempt);
+
 /* "TEXT: verdict=… reason=… tenant=… detail=…": a trouble that has a verdict, quoted as everywhere. */
 void log_trouble(const char *text, const struct verdict *verdict);
 

@@ -22,7 +22,7 @@ static void send_answer(void *context, const struct broker_answer *answer)
     bool *is_answered = context;
 
     *is_answered = true;
-    if (!broker_answer_write(answer, NULL, &text) || send(STDIN_FILENO, text.bytes, text.len, MSG_NOSIGNAL) < 0)
+    if (!broker_answer_write(answer, NULL, NULL, &text) || send(STDIN_FILENO, text.bytes, text.len, MSG_NOSIGNAL) < 0)
         log_event(LOG_OF_ERROR, "the answer could not be sent");
 }
 

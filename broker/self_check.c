@@ -1,5 +1,6 @@
 #include "self_check.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -74,6 +75,14 @@ static void check_tenant(const struct tenant *tenant, const struct passwd *user)
             user->pw_name, directory);
 }
 
+static void check_group(const struct config *config)
+{
+    const char *group = config->broker.saslauthd_group;
+
+    if (group != NULL && getgrnam(group) == NULL)
+        say("broker: saslauthd_group: %s does not exist on this host", group);
+}
+
 static void check_user(const struct config *config, const struct passwd *user)
 {
     if (user == NULL)
@@ -96,6 +105,7 @@ int self_check(const char *config_path)
     }
     user = getpwnam(config->broker.user);
     check_user(config, user);
+    check_group(config);
     for (i = 0; i < config->tenant_count; i++)
         check_tenant(&config->tenants[i], user);
     if (peers == NULL || !peers_configure(peers, &config->broker, say_unknown_name))

@@ -89,8 +89,10 @@ struct json *status_json(const struct status_facts *facts)
         || !json_add(status, "pid", json_new_integer(getpid())) || !json_add(status, "uid", json_new_integer(geteuid()))
         || !json_add(status, "uptime", json_new_integer(facts->uptime_s))
         || !json_add(status, "clients", json_new_integer((int64_t)facts->clients))
-        || !json_add(status, "asked", asked_json(facts)) || !json_add(status, "refused", refused_json(facts))
-        || !json_add(status, "cache", cache_json(facts)) || !json_add(status, "tenants", tenants_json(facts))
+        || !json_add(status, "asked", asked_json(facts))
+        || !json_add(status, "passwords", json_new_integer((int64_t)facts->passwords))
+        || !json_add(status, "refused", refused_json(facts)) || !json_add(status, "cache", cache_json(facts))
+        || !json_add(status, "tenants", tenants_json(facts))
         || !json_add(status, "configuration_fault", text_or_null(facts->config_fault)))
         json_free(&status);
     return status;

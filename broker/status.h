@@ -6,6 +6,7 @@
  *      "uptime": 3600,                                        s
  *      "clients": 1,                                          connections that are open
  *      "asked": {"exchange": 7, "refresh": 0, …},             questions since the start, by broker_ask_name()
+ *      "passwords": 0,                                        requests of saslauthd's protocol
  *      "refused": {"peer": 0, "rate": 0, "broken": 0},        connections of others; too many; not understood
  *      "cache": {"seconds": 0, "entries": 0, "hits": 0, "misses": 0},
  *      "tenants": [{"id": "…",
@@ -35,6 +36,7 @@ struct status_facts {
     int64_t uptime_s;
     size_t clients;
     const uint64_t *asked; /* by enum broker_ask */
+    uint64_t passwords;
     uint64_t refused_peers, refused_rate, refused_broken;
 };
 

@@ -35,7 +35,7 @@ struct audit {
 };
 
 /* What a PAM answer of Latchkey's reason table looks like in pam.conf(5): PAM_AUTH_ERR is auth_err. */
-#define X(id, name, pam, exit, told, sentence) #pam,
+#define X(id, name, pam, sasl, status, exit, told, sentence) #pam,
 static const char *const answers[] = { REASONS(X) };
 #undef X
 #define ANSWER_COUNT (sizeof answers / sizeof answers[0])

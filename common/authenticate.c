@@ -1,9 +1,12 @@
 #include "authenticate.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "broker_client.h"
 #include "cleanup.h"
+#include "clock.h"
+#include "delegate.h"
 #include "jwks.h"
 #include "jwt.h"
 
@@ -61,9 +64,15 @@ enum credential_kind credential_kind(const struct config *config, struct slice c
     }
 }
 
-bool credential_holds_token(struct slice text)
+/* Of a credential of which nothing more is to come: how much of a JWT it is makes no difference. */
+static enum credential_kind kind_of_whole(const struct config *config, struct slice credential)
 {
-    return jwt_stands_in(text);
+    return jwt_begins(credential) ? CREDENTIAL_JWT : credential_kind(config, credential);
+}
+
+const char *credential_user_for_log(const char *user)
+{
+    return user != NULL && jwt_stands_in(slice_of(user)) ? "(a token)" : user;
 }
 
 static bool check_revocation_list(struct verdict *verdict, const struct config *config)
@@ -162,30 +171,21 @@ static const struct config *refreshed(struct verdict *refusal, const struct conf
     return newer;
 }
 
-/* Once, and once more with a newer key set when the token's key was not in the old one. */
-static bool verify(struct verdict *verdict, const struct config *config, const char *service,
-                   const struct verify_request *request, struct slice token, struct login *ret_login)
+bool authenticate_name(struct verdict *verdict, const struct service_rules *service, const char *name,
+                       struct slice *ret_name)
 {
-    const struct verdict before = *verdict;
-    const size_t checks_before = verdict->explanation != NULL ? verdict->explanation->count : 0;
-    CLEANUP(config_release) const struct config *newer = NULL;
-    struct verify_request again = *request;
+    const char *at = strrchr(name, '@');
+    size_t i;
 
-    if (verify_token(verdict, config, request, token, ret_login))
+    *ret_name = slice_of(name);
+    if (at == NULL)
         return true;
-    newer = verdict->reason == REASON_KEY_UNKNOWN ? refreshed(verdict, config, verdict->tenant) : NULL;
-    if (newer == NULL)
-        return false;
-    again.service = config_service(newer, service);
-    if (request->exchange_tenant != NULL) {
-        again.exchange_tenant = config_tenant(newer, slice_of(request->exchange_tenant->id));
-        if (again.exchange_tenant == NULL)
-            return false;
-    }
-    *verdict = before;
-    if (verdict->explanation != NULL)
-        verdict->explanation->count = checks_before;
-    return verify_token(verdict, newer, &again, token, ret_login);
+    for (i = 0; i < service->realms.count; i++)
+        if (slice_equal_nocase(slice_of(at + 1), service->realms.items[i])) {
+            ret_name->len = (size_t)(at - name);
+            return true;
+        }
+    return verdict_reject(verdict, REASON_REALM_UNKNOWN, "%s", at + 1);
 }
 
 /*
@@ -204,10 +204,52 @@ static bool find_exchange(struct verdict *verdict, const struct config *config, 
     if (block == NULL || !block->api_key)
         return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED,
                               "not the beginning of a JWT, and the account takes no API keys");
+    request->user = block->name;
     request->exchange_tenant = config_exchange_tenant(config, block);
     request->exchange_subject = block->subjects.items[0]; /* the configuration has seen to both */
     return config_is_api_key(request->exchange_tenant, credential)
         || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "neither a JWT nor in the form of an API key");
+}
+
+/* Hosts drop blanks around a name, as libsasl does: "root " would be somebody whom the rules do not know, and then
+ * root. */
+static bool has_blanks_around(struct slice name)
+{
+    return name.len > 0 && (name.bytes[0] == ' ' || name.bytes[name.len - 1] == ' ');
+}
+
+/* Whom the authzid means; if it could be an account's name it is also a hint which of several is meant. */
+static bool read_authzid(struct verdict *verdict, const struct service_rules *service, const char *authzid,
+                         struct auth_plan *plan)
+{
+    if (authzid == NULL)
+        return true;
+    if (!authenticate_name(verdict, service, authzid, &plan->verify.authzid))
+        return false;
+    if (plan->verify.authzid.len == 0 || plan->verify.authzid.len > SUBJECT_MAX)
+        return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it has %zu bytes", plan->verify.authzid.len);
+    if (has_blanks_around(plan->verify.authzid))
+        return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it begins or ends with a blank");
+    if (identity_is_valid_name(plan->verify.authzid))
+        snprintf(plan->hint, sizeof plan->hint, "%.*s", SLICE_ARG(plan->verify.authzid));
+    return true;
+}
+
+bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                       struct slice credential, struct auth_plan *ret_plan)
+{
+    const struct service_rules *service = config_service(config, request->service);
+    const enum credential_kind kind = kind_of_whole(config, credential);
+    const char *user = request->user;
+
+    *ret_plan = (struct auth_plan){ .verify = { .service = service, .user = request->user, .now = request->now } };
+    if (!verdict_check(verdict, CHECK_CONFIGURATION) || !check_revocation_list(verdict, config)
+        || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, kind)
+        || !read_authzid(verdict, service, request->authzid, ret_plan))
+        return false;
+    if (user == NULL && ret_plan->hint[0] != '\0')
+        user = ret_plan->verify.hint = ret_plan->hint;
+    return kind != CREDENTIAL_OTHER || find_exchange(verdict, config, user, credential, &ret_plan->verify);
 }
 
 /* An API key becomes a JWT of the account's subject, which is then judged like any other. */
@@ -218,9 +260,11 @@ static bool exchange(struct verdict *verdict, const struct config *config, const
         .ask = BROKER_EXCHANGE,
         .tenant = slice_of(request->exchange_tenant->id),
         .subject = slice_of(request->exchange_subject),
+        .url = slice_of(request->exchange_tenant->url),
         .secret = api_key,
     };
 
+    verdict_check(verdict, CHECK_EXCHANGE);
     verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(request->exchange_tenant->id));
     verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(request->exchange_subject));
     if (!broker_ask(verdict, config, &question, ret_reply))
@@ -229,26 +273,67 @@ static bool exchange(struct verdict *verdict, const struct config *config, const
     return true;
 }
 
+/* Once, and once more with a newer key set when the token's key was not in the old one. */
+static bool judge_token(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                        const struct auth_plan *plan, struct slice token, struct login *ret_login)
+{
+    const struct verdict before = *verdict;
+    const size_t checks_before = verdict->explanation != NULL ? verdict->explanation->count : 0;
+    CLEANUP(config_release) const struct config *newer = NULL;
+    struct auth_plan again = *plan;
+
+    if (verify_token(verdict, config, &plan->verify, token, ret_login))
+        return true;
+    newer = verdict->reason == REASON_KEY_UNKNOWN ? refreshed(verdict, config, verdict->tenant) : NULL;
+    if (newer == NULL)
+        return false;
+    again.verify.service = config_service(newer, request->service);
+    if (plan->verify.exchange_tenant != NULL) {
+        again.verify.exchange_tenant = config_tenant(newer, slice_of(plan->verify.exchange_tenant->id));
+        if (again.verify.exchange_tenant == NULL)
+            return false;
+    }
+    *verdict = before;
+    if (verdict->explanation != NULL)
+        verdict->explanation->count = checks_before;
+    return verify_token(verdict, newer, &again.verify, token, ret_login);
+}
+
+/* The configuration is out of sight: whoever can see it decides. */
+static bool delegate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                     struct slice credential, struct login *ret_login)
+{
+    const struct broker_question question = {
+        .ask = BROKER_AUTHENTICATE,
+        .service = slice_of(request->service),
+        .user = slice_of(request->user),
+        .authzid = slice_of(request->authzid),
+        .secret = credential,
+    };
+
+    verdict_check(verdict, CHECK_CONFIGURATION);
+    return delegate_authenticate(verdict, config, &question, ret_login);
+}
+
 bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                   struct slice credential, struct login *ret_login)
 {
-    const struct service_rules *service = config_service(config, request->service);
-    const enum credential_kind kind = credential_kind(config, credential);
-    struct verify_request verification = {
-        .service = service, .user = request->user, .now = request->now, .elsewhere = ask_signature
-    };
     CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    const int64_t begun_ms = clock_ms();
+    struct auth_plan plan;
 
-    if (!verdict_check(verdict, CHECK_CONFIGURATION) || !check_revocation_list(verdict, config)
-        || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, kind))
+    if (config_is_out_of_sight(config))
+        return delegate(verdict, config, request, credential, ret_login);
+    if (!authenticate_plan(verdict, config, request, credential, &plan))
         return false;
-    if (kind == CREDENTIAL_OTHER) {
-        if (!find_exchange(verdict, config, request->user, credential, &verification)
-            || !verdict_check(verdict, CHECK_EXCHANGE) || !exchange(verdict, config, &verification, credential, &reply))
+    plan.verify.elsewhere = ask_signature;
+    if (plan.verify.exchange_subject != NULL) {
+        if (!exchange(verdict, config, &plan.verify, credential, &reply))
             return false;
         credential = reply.answer.token;
+        plan.verify.now += (clock_ms() - begun_ms) / 1000; /* the token was made in the meantime */
     }
-    return verify(verdict, config, request->service, &verification, credential, ret_login);
+    return judge_token(verdict, config, request, &plan, credential, ret_login);
 }
 
 /* For the log line, whatever becomes of the login. */

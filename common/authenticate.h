@@ -31,9 +31,8 @@ struct slice credential_trim(struct slice text);
  */
 bool credential_is_masked(struct slice credential);
 
-/* Whether a token, or the beginning of one, stands anywhere in the text: such a text is no user name that a log may
- * show. */
-bool credential_holds_token(struct slice text);
+/* A user's name for the log: people paste into the wrong field, and then it is "(a token)". NULL stays NULL. */
+const char *credential_user_for_log(const char *user);
 
 /* What has arrived so far. Verifies nothing. */
 enum credential_kind credential_kind(const struct config *config, struct slice credential);
@@ -41,14 +40,36 @@ enum credential_kind credential_kind(const struct config *config, struct slice c
 struct auth_request {
     const char *service; /* picks the service rules; NULL: those of "*" */
     const char *user;    /* the account that is asked for; NULL: the mapping names it */
-    int64_t now;         /* s since 1970 */
+    /* Whom the user wants to act as (SASL), perhaps with a realm behind an @; NULL: itself. With `user` NULL it also
+     * tells which of a subject's accounts is meant, and whose an API key is. */
+    const char *authzid;
+    int64_t now; /* s since 1970 */
 };
+
+/*
+ * A name that a client sent → one of this host: a realm that the service lists is dropped. *ret_name lends from `name`.
+ * False with REALM_UNKNOWN.
+ */
+bool authenticate_name(struct verdict *verdict, const struct service_rules *service, const char *name,
+                       struct slice *ret_name);
+
+/*
+ * The first part of authenticate(), for latchkeyd, which must not wait in the middle of it: what is to be verified by
+ * verify_token(), and whether the credential must be exchanged before (verify.exchange_subject is not NULL then). The
+ * strings are lent by the request, the configuration and the plan itself, which therefore stays where it is.
+ */
+struct auth_plan {
+    struct verify_request verify;
+    char hint[USER_MAX + 1];
+};
+bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                       struct slice credential, struct auth_plan *ret_plan);
 
 /* Whether any credential at all could be judged now: false with the reason that will refuse every one. */
 bool authenticate_is_possible(struct verdict *verdict, const struct config *config, const char *service);
 
-/* Decide about a credential. *ret_login is complete on success, and means nothing otherwise. False with any reason of
- * reason.h. */
+/* Decide about a credential. Where the configuration is out of sight (config.h), latchkeyd decides. *ret_login is
+ * complete on success, and means nothing otherwise. False with any reason of reason.h. */
 bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                   struct slice credential, struct login *ret_login);
 

@@ -148,11 +148,10 @@ static bool converse(struct verdict *verdict, int socket, const struct broker_qu
     if (!broker_answer_read(question->ask, (struct slice){ reply.text.bytes, reply.text.len }, &reply.json,
                             &reply.answer, &error))
         return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the answer of latchkeyd: %s", error);
-    if (reply.answer.reason != REASON_OK)
-        return verdict_reject(verdict, reply.answer.reason, "%s", reply.answer.detail);
     *ret_reply = reply;
     reply = (struct broker_reply){ .json = NULL };
-    return true;
+    return ret_reply->answer.reason == REASON_OK
+        || verdict_reject(verdict, ret_reply->answer.reason, "%s", ret_reply->answer.detail);
 }
 
 static bool ask_child(struct verdict *verdict, const struct config *config, const struct broker_question *question,

@@ -26,7 +26,7 @@ void broker_reply_clear(struct broker_reply *reply); /* wipes; accepts a zero-in
  * is started for it; nothing else is, since a JWT needs no latchkeyd. The answer is waited for no longer than
  * the configuration's timeout, from the call on.
  * Only who listens as root, as us, or as the configuration's user of latchkeyd is told a key.
- * *ret_reply is set on success only, and then answer.reason is REASON_OK.
+ * *ret_reply is set when an answer came, a refusal too; the caller initialises it, and clears it in any case.
  * False with the reason of the answer, or BROKER_UNAVAILABLE, OUT_OF_MEMORY, SYSTEM_ERROR.
  */
 bool broker_ask(struct verdict *verdict, const struct config *config, const struct broker_question *question,

@@ -5,23 +5,50 @@
 
 #include "cleanup.h"
 
-/* What a question of each kind must bring. */
+#define URL_MAX 1024 /* bytes, as of any string of a configuration */
+
+/* The texts of a question, by the bits that say which of them a kind of question has. */
+enum { TENANT = 1, SUBJECT = 2, SERVICE = 4, USER = 8, AUTHZID = 16, URL = 32 };
+
+static const struct text_row {
+    unsigned bit;
+    const char *name;
+    size_t offset; /* of a struct slice in struct broker_question */
+    size_t max;    /* bytes */
+    const char *fault;
+} texts[] = {
+    { TENANT, "tenant", offsetof(struct broker_question, tenant), FACT_MAX - 1, "no tenant, or none that could be" },
+    { SUBJECT, "subject", offsetof(struct broker_question, subject), SUBJECT_MAX, "no subject, or none that could be" },
+    { URL, "url", offsetof(struct broker_question, url), URL_MAX, "no url that could be one" },
+    { SERVICE, "service", offsetof(struct broker_question, service), SUBJECT_MAX, "no service that could be one" },
+    { USER, "user", offsetof(struct broker_question, user), SUBJECT_MAX, "no user that could be one" },
+    { AUTHZID, "authzid", offsetof(struct broker_question, authzid), SUBJECT_MAX, "no authzid that could be one" },
+};
+#define TEXT_COUNT (sizeof texts / sizeof texts[0])
+
+/* What a question of each kind must bring, and what it may bring. */
 static const struct ask_row {
     const char *name;
-    bool has_tenant;
-    bool has_subject;
+    unsigned must;
+    unsigned may;
     const char *secret; /* the member that holds it; NULL: none */
 } asks[] = {
-    [BROKER_EXCHANGE] = { "exchange", true, true, "api_key" },
-    [BROKER_REFRESH] = { "refresh", true, false, NULL },
-    [BROKER_SIGNATURE] = { "signature", true, false, "token" },
-    [BROKER_STATUS] = { "status", false, false, NULL },
+    [BROKER_EXCHANGE] = { "exchange", TENANT | SUBJECT, URL, "api_key" },
+    [BROKER_REFRESH] = { "refresh", TENANT, 0, NULL },
+    [BROKER_SIGNATURE] = { "signature", TENANT, 0, "token" },
+    [BROKER_AUTHENTICATE] = { "authenticate", 0, SERVICE | USER | AUTHZID, "credential" },
+    [BROKER_STATUS] = { "status", 0, 0, NULL },
 };
 #define ASK_COUNT (sizeof asks / sizeof asks[0])
 
 const char *broker_ask_name(enum broker_ask ask)
 {
     return asks[ask].name;
+}
+
+static struct slice *text_of(const struct broker_question *question, const struct text_row *row)
+{
+    return (struct slice *)((char *)question + row->offset);
 }
 
 /* 1 … max bytes without control bytes. */
@@ -45,11 +72,15 @@ static bool is_plain(struct slice value)
 static const char *find_fault(const struct broker_question *question)
 {
     const struct ask_row *row = &asks[question->ask];
+    size_t i;
 
-    if (row->has_tenant && !is_text(question->tenant, FACT_MAX - 1))
-        return "no tenant, or none that could be";
-    if (row->has_subject && !is_text(question->subject, SUBJECT_MAX))
-        return "no subject, or none that could be";
+    for (i = 0; i < TEXT_COUNT; i++) {
+        struct slice text = *text_of(question, &texts[i]);
+        bool is_needed = (row->must & texts[i].bit) != 0 || ((row->may & texts[i].bit) != 0 && text.len > 0);
+
+        if (is_needed && !is_text(text, texts[i].max))
+            return texts[i].fault;
+    }
     if (row->secret != NULL && !is_plain(question->secret))
         return "no credential, or none that could be";
     return NULL;
@@ -90,15 +121,28 @@ static bool splice(struct json *object, const char *name, const char *quote, str
     return true;
 }
 
+static bool add_texts(const struct broker_question *question, struct json *object)
+{
+    const struct ask_row *row = &asks[question->ask];
+    size_t i;
+
+    for (i = 0; i < TEXT_COUNT; i++) {
+        struct slice text = *text_of(question, &texts[i]);
+
+        if (((row->must | row->may) & texts[i].bit) != 0 && text.len > 0
+            && !json_add(object, texts[i].name, json_new_string(text)))
+            return false;
+    }
+    return true;
+}
+
 bool broker_question_write(const struct broker_question *question, struct secret *ret_text)
 {
     const struct ask_row *row = &asks[question->ask];
     CLEANUP(json_free) struct json *object = json_new_object();
 
     return object != NULL && find_fault(question) == NULL
-        && json_add(object, "ask", json_new_string(slice_of(row->name)))
-        && (!row->has_tenant || json_add(object, "tenant", json_new_string(question->tenant)))
-        && (!row->has_subject || json_add(object, "subject", json_new_string(question->subject)))
+        && json_add(object, "ask", json_new_string(slice_of(row->name))) && add_texts(question, object)
         && splice(object, row->secret, "\"", question->secret, ret_text);
 }
 
@@ -139,12 +183,26 @@ static bool parse_object(struct slice text, struct json **ret_json, const char *
     return false;
 }
 
+/* What may be left out must not be taken for left out because it is a number, or empty: without the user's name a
+ * question for one account would be one for any. */
+static const char *find_odd_text(const struct ask_row *row, const struct json *json)
+{
+    size_t i;
+
+    for (i = 0; i < TEXT_COUNT; i++)
+        if ((row->may & texts[i].bit) != 0 && json_member(json, texts[i].name) != NULL
+            && text_member(json, texts[i].name).len == 0)
+            return texts[i].fault;
+    return NULL;
+}
+
 bool broker_question_read(struct slice text, struct json **ret_json, struct broker_question *ret_question,
                           const char **ret_error)
 {
     CLEANUP(json_free) struct json *json = NULL;
     struct broker_question question = { .ask = BROKER_STATUS };
     const struct ask_row *row;
+    size_t i;
 
     if (!parse_object(text, &json, ret_error))
         return false;
@@ -153,13 +211,14 @@ bool broker_question_read(struct slice text, struct json **ret_json, struct brok
         return false;
     }
     row = &asks[question.ask];
-    if (row->has_tenant)
-        question.tenant = text_member(json, "tenant");
-    if (row->has_subject)
-        question.subject = text_member(json, "subject");
+    for (i = 0; i < TEXT_COUNT; i++)
+        if (((row->must | row->may) & texts[i].bit) != 0)
+            *text_of(&question, &texts[i]) = text_member(json, texts[i].name);
     if (row->secret != NULL)
         question.secret = text_member(json, row->secret);
-    *ret_error = find_fault(&question);
+    *ret_error = find_odd_text(row, json);
+    if (*ret_error == NULL)
+        *ret_error = find_fault(&question);
     if (*ret_error != NULL)
         return false;
     *ret_question = question;
@@ -168,21 +227,21 @@ bool broker_question_read(struct slice text, struct json **ret_json, struct brok
     return true;
 }
 
-bool broker_answer_write(const struct broker_answer *answer, struct json *status, struct secret *ret_text)
+bool broker_answer_write(const struct broker_answer *answer, const char *name, struct json *more,
+                         struct secret *ret_text)
 {
     CLEANUP(json_free) struct json *object = json_new_object();
+    struct slice text;
 
     if (object == NULL || !json_add(object, "answer", json_new_string(slice_of(reason_name(answer->reason)))))
         return false;
-    if (answer->reason != REASON_OK)
-        return json_add(object, "detail", json_new_string(slice_of(answer->detail)))
-            && splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
-    if (status != NULL) {
-        struct slice text = slice_of(json_print(status, false));
-
-        return text.len > 0 && splice(object, "status", "", text, ret_text);
+    if (answer->reason != REASON_OK && !json_add(object, "detail", json_new_string(slice_of(answer->detail))))
+        return false;
+    if (more != NULL) {
+        text = slice_of(json_print(more, false));
+        return text.len > 0 && splice(object, name, "", text, ret_text);
     }
-    if (answer->token.len > 0)
+    if (answer->reason == REASON_OK && answer->token.len > 0)
         return is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
     return splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
 }
@@ -194,6 +253,8 @@ static const char *find_lack(enum broker_ask ask, const struct broker_answer *an
         return "no token in the answer";
     if (ask == BROKER_STATUS && json_type_of(answer->status) != JSON_OBJECT)
         return "no status in the answer";
+    if (ask == BROKER_AUTHENTICATE && json_type_of(answer->login) != JSON_OBJECT)
+        return "no login in the answer";
     return NULL;
 }
 
@@ -214,6 +275,8 @@ bool broker_answer_read(enum broker_ask ask, struct slice text, struct json **re
         *ret_error = "no known answer";
         return false;
     }
+    if (ask == BROKER_AUTHENTICATE)
+        answer.login = json_member(json, "login");
     if (answer.reason == REASON_OK) {
         if (ask == BROKER_EXCHANGE)
             answer.token = text_member(json, "token");

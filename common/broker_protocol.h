@@ -2,9 +2,10 @@
  * What the core asks latchkeyd, and what latchkeyd answers: one JSON object each, on a unix SOCK_SEQPACKET socket. A
  * connection carries one question and one answer.
  *
- *     {"ask":"exchange","tenant":ID,"subject":SUB,"api_key":KEY}   → {"answer":"ok","token":JWT}
+ *     {"ask":"exchange","tenant":ID,"subject":SUB,"url":URL,"api_key":KEY} → {"answer":"ok","token":JWT}
  *     {"ask":"refresh","tenant":ID}                                → {"answer":"ok"}
  *     {"ask":"signature","tenant":ID,"token":JWT}                  → {"answer":"ok"}
+ *     {"ask":"authenticate","service":S,"user":U,"authzid":A,"credential":C} → {"answer":"ok","login":{…}}
  *     {"ask":"status"}                                             → {"answer":"ok","status":{…}}
  *
  * Any other answer is the name of a reason (reason.h), with a "detail" for the log. Unknown members are ignored. Keys
@@ -23,7 +24,7 @@
 
 #define BROKER_MESSAGE_MAX 65536 /* bytes */
 
-enum broker_ask { BROKER_EXCHANGE, BROKER_REFRESH, BROKER_SIGNATURE, BROKER_STATUS };
+enum broker_ask { BROKER_EXCHANGE, BROKER_REFRESH, BROKER_SIGNATURE, BROKER_AUTHENTICATE, BROKER_STATUS };
 
 /* "exchange", …; static. */
 const char *broker_ask_name(enum broker_ask ask);
@@ -32,8 +33,14 @@ struct broker_question {
     enum broker_ask ask;
     struct slice tenant;  /* 1 … FACT_MAX - 1 bytes; empty for BROKER_STATUS */
     struct slice subject; /* 1 … SUBJECT_MAX bytes; BROKER_EXCHANGE only */
-    struct slice
-        secret; /* the API key, or the token of BROKER_SIGNATURE: printable ASCII without blanks, `"` and `\` */
+    /* Of BROKER_EXCHANGE: the url that the asker's configuration has for the tenant; empty: not said. A latchkeyd whose
+     * configuration names another one must not send the key there. */
+    struct slice url;
+    /* Of BROKER_AUTHENTICATE, as in struct auth_request; empty: none. */
+    struct slice service;
+    struct slice user;
+    struct slice authzid;
+    struct slice secret; /* the API key, token or credential: printable ASCII without blanks, `"` and `\` */
 };
 
 /* The text of a question. False when memory is short, when a value is not as above, or when the text would be longer
@@ -50,10 +57,13 @@ struct broker_answer {
     char detail[EVIDENCE_MAX]; /* of a refusal; printable */
     struct slice token;        /* of an exchange; printable ASCII without blanks, `"` and `\` */
     const struct json *status; /* of BROKER_STATUS; an object */
+    const struct json *login; /* of BROKER_AUTHENTICATE, as far as it got (delegate.h); an object, or NULL if refused */
 };
 
-/* As for questions. The status to be written is `status`, not answer->status; NULL: none. It stays the caller's. */
-bool broker_answer_write(const struct broker_answer *answer, struct json *status, struct secret *ret_text);
+/* As for questions. What else is to be written ("status", "login") is `more`, not what stands in the answer; NULL:
+ * nothing. It stays the caller's. */
+bool broker_answer_write(const struct broker_answer *answer, const char *name, struct json *more,
+                         struct secret *ret_text);
 
 /*
  * The slices and the status are lent by *ret_json. An answer of an unknown name, or a success without what was asked

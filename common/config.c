@@ -31,8 +31,9 @@ struct snapshot {
     struct config config;   /* first: a const struct config * is a snapshot's */
     struct verdict failure; /* REASON_UNDECIDED: the configuration is good */
     atomic_uint references;
-    time_t begun;    /* before the first file was looked at; s since 1970 */
-    bool is_settled; /* reading it again would give the same */
+    struct file_stamp root; /* of the process when it was read */
+    time_t begun;           /* before the first file was looked at; s since 1970 */
+    bool is_settled;        /* reading it again would give the same */
     struct watched_file *files;
     size_t file_count;
 };
@@ -231,6 +232,7 @@ static struct snapshot *snapshot_read(const char *path)
     snapshot->failure = no_failure;
     snapshot->is_settled = true;
     snapshot->begun = time(NULL);
+    snapshot->root = trusted_file_stamp("/");
     read_config(snapshot, path);
     /* Memory may be back at the next login: this failure is no property of the files, and is not kept. */
     if (snapshot->failure.reason == REASON_OUT_OF_MEMORY) {
@@ -240,10 +242,22 @@ static struct snapshot *snapshot_read(const char *path)
     return snapshot;
 }
 
+/* A host that has entered a chroot since, as Postfix does, sees none of the files, unless somebody put them there. */
+static bool is_out_of_sight(const struct snapshot *snapshot)
+{
+    struct file_stamp root = trusted_file_stamp("/");
+
+    return snapshot->failure.reason == REASON_UNDECIDED
+        && (root.device != snapshot->root.device || root.inode != snapshot->root.inode)
+        && is_absent(snapshot->config.path);
+}
+
 static bool is_current(const struct snapshot *snapshot)
 {
     size_t i;
 
+    if (is_out_of_sight(snapshot))
+        return true;
     if (!snapshot->is_settled)
         return false;
     for (i = 0; i < snapshot->file_count; i++) {
@@ -426,4 +440,9 @@ bool config_is_api_key(const struct tenant *tenant, struct slice credential)
         if (credential.bytes[i] == '\0' || strchr(tenant->api_key_characters, credential.bytes[i]) == NULL)
             return false;
     return true;
+}
+
+bool config_is_out_of_sight(const struct config *config)
+{
+    return is_out_of_sight((const struct snapshot *)config); /* its first member */
 }

@@ -55,20 +55,25 @@ struct service_rules {
     unsigned credentials;             /* of enum credential_set */
     struct string_list require_group; /* one of them; empty: none required */
     int64_t max_age;                  /* s; 0: no limit */
+    struct string_list realms;        /* what may stand behind the @ of a user's name, and is dropped; any case */
+    struct string_list allow_authzid; /* who may act as somebody else: "cyrus" as anybody but root, "a:b" a as b */
 };
 
 /* latchkeyd(8): where it is, whom it serves, and how patient it is. */
 struct broker {
     struct string_list sockets; /* at most CONFIG_SOCKETS_MAX absolute paths: latchkeyd listens on all, who asks takes
                                    the first that answers */
-    char *program;              /* started for one question where no socket answers; NULL: never */
-    char *user;                 /* whom latchkeyd runs as; may own key sets and secrets */
-    struct string_list allow;   /* who may ask: names of users, and of groups behind an @; root and `user` always */
-    int64_t timeout;            /* s, 1 … 60: connect, TLS and reply of the tenant service together */
-    int64_t api_key_cache;      /* s; 0: nothing is cached */
-    int64_t peer_rate;          /* exchanges per second of one uid */
-    int64_t rate;               /* exchanges per second of all */
-    int64_t refresh;            /* s between two looks for a new key set */
+    struct string_list saslauthd_sockets; /* where latchkeyd speaks saslauthd's protocol; empty: nowhere */
+    unsigned saslauthd_mode;              /* of these sockets: who may write to one may try passwords */
+    char *saslauthd_group;                /* whose they are beside root's; NULL: root's */
+    char *program;                        /* started for one question where no socket answers; NULL: never */
+    char *user;                           /* whom latchkeyd runs as; may own key sets and secrets */
+    struct string_list allow; /* who may ask: names of users, and of groups behind an @; root and `user` always */
+    int64_t timeout;          /* s, 1 … 60: connect, TLS and reply of the tenant service together */
+    int64_t api_key_cache;    /* s; 0: nothing is cached */
+    int64_t peer_rate;        /* exchanges per second of one uid */
+    int64_t rate;             /* exchanges per second of all */
+    int64_t refresh;          /* s between two looks for a new key set */
 };
 
 struct config {
@@ -101,6 +106,10 @@ void config_forget(void);
 
 /* Hold a snapshot that somebody else holds already: the same, with one more config_release() due. */
 const struct config *config_hold(const struct config *config);
+
+/* Whether the configuration's files can no longer be seen: the process has changed its root since it was read. What is
+ * in force is then what was read before; latchkeyd knows better. */
+bool config_is_out_of_sight(const struct config *config);
 
 /* By its id; NULL when it is not configured. Lent. */
 const struct tenant *config_tenant(const struct config *config, struct slice id);

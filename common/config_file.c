@@ -23,6 +23,7 @@
 #define API_KEY_MAX        512 /* bytes */
 
 static const struct broker broker_defaults = {
+    .saslauthd_mode = 0660,
     .timeout = 5,
     .peer_rate = 200,
     .rate = 400,
@@ -71,7 +72,12 @@ enum option_type { TYPE_STRING, TYPE_LIST };
     X("service", "credentials",      TYPE_LIST) \
     X("service", "require_group",    TYPE_LIST) \
     X("service", "max_age",          TYPE_STRING) \
+    X("service", "realm",            TYPE_LIST) \
+    X("service", "allow_authzid",    TYPE_LIST) \
     X("broker",  "socket",           TYPE_LIST) \
+    X("broker",  "saslauthd_socket", TYPE_LIST) \
+    X("broker",  "saslauthd_mode",   TYPE_STRING) \
+    X("broker",  "saslauthd_group",  TYPE_STRING) \
     X("broker",  "program",          TYPE_STRING) \
     X("broker",  "user",             TYPE_STRING) \
     X("broker",  "allow",            TYPE_LIST) \
@@ -1015,6 +1021,28 @@ static bool copy_list(const struct block *block, const struct string_list *from,
     return true;
 }
 
+/* The block's own list, or else the one of "*". */
+static bool inherit_list(const struct block *block, const char *option, const struct string_list *base,
+                         struct string_list *ret)
+{
+    return is_set(block, option) ? get_list(block, option, ret) : copy_list(block, base, ret);
+}
+
+/* "cyrus", or "cyrus:fred". */
+static bool check_authzids(const struct block *block, const struct string_list *entries)
+{
+    size_t i;
+
+    for (i = 0; i < entries->count; i++) {
+        struct slice entry = slice_of(entries->items[i]), user = entry, authzid = { "x", 1 };
+
+        slice_cut(entry, ':', &user, &authzid);
+        if (!identity_is_valid_name(user) || authzid.len == 0)
+            return fail(block, "allow_authzid", "\"%.80s\" is neither a user nor USER:AUTHZID", entries->items[i]);
+    }
+    return true;
+}
+
 /* What the block leaves out comes from `base`. */
 static bool read_service(const struct block *block, const struct service_rules *base, struct service_rules *service)
 {
@@ -1031,9 +1059,10 @@ static bool read_service(const struct block *block, const struct service_rules *
     service->max_age = base->max_age;
     return read_credentials(block, &service->credentials)
         && get_integer(block, "max_age", 1, MAX_AGE_MAX, &service->max_age)
-        && (is_set(block, "require_group") ? get_list(block, "require_group", &service->require_group)
-                                           : copy_list(block, &base->require_group, &service->require_group))
-        && check_groups(block, &service->require_group);
+        && inherit_list(block, "require_group", &base->require_group, &service->require_group)
+        && check_groups(block, &service->require_group) && inherit_list(block, "realm", &base->realms, &service->realms)
+        && inherit_list(block, "allow_authzid", &base->allow_authzid, &service->allow_authzid)
+        && check_authzids(block, &service->allow_authzid);
 }
 
 static struct block block_at(struct parse *parse, const char *name, unsigned ordinal)
@@ -1134,17 +1163,17 @@ static bool read_services(struct parse *parse)
 }
 
 /* A path that fits into a socket's address (unix(7)). */
-static bool check_sockets(const struct block *block, const struct string_list *sockets)
+static bool check_sockets(const struct block *block, const char *option, const struct string_list *sockets)
 {
     size_t i;
 
     if (sockets->count > CONFIG_SOCKETS_MAX)
-        return fail(block, "socket", "more than %d sockets", CONFIG_SOCKETS_MAX);
+        return fail(block, option, "more than %d sockets", CONFIG_SOCKETS_MAX);
     for (i = 0; i < sockets->count; i++)
-        if (!check_path(block, "socket", sockets->items[i]))
+        if (!check_path(block, option, sockets->items[i]))
             return false;
         else if (strlen(sockets->items[i]) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-            return fail(block, "socket", "\"%.40s...\" is too long for a socket", sockets->items[i]);
+            return fail(block, option, "\"%.40s...\" is too long for a socket", sockets->items[i]);
     return true;
 }
 
@@ -1159,9 +1188,32 @@ static bool check_allowed(const struct block *block, const struct string_list *n
     return true;
 }
 
+/* Octal digits, as chmod(1) has them; nobody's permission to execute a socket means anything. */
+static bool read_saslauthd_mode(const struct block *block, unsigned *ret)
+{
+    CLEANUP(free_string) char *text = NULL;
+    unsigned mode = 0;
+    size_t i;
+
+    if (!get_string(block, "saslauthd_mode", &text))
+        return false;
+    if (text == NULL)
+        return true;
+    for (i = 0; i < 4 && text[i] >= '0' && text[i] <= '7'; i++)
+        mode = mode * 8 + (unsigned)(text[i] - '0');
+    if (i < 3 || text[i] != '\0' || (mode & ~0666U) != 0)
+        return fail(block, "saslauthd_mode", "\"%.40s\" is no mode of a socket, such as 0660", text);
+    *ret = mode;
+    return true;
+}
+
 static bool read_broker_block(const struct block *block, struct broker *broker)
 {
-    return get_list(block, "socket", &broker->sockets) && check_sockets(block, &broker->sockets)
+    return get_list(block, "socket", &broker->sockets) && check_sockets(block, "socket", &broker->sockets)
+        && get_list(block, "saslauthd_socket", &broker->saslauthd_sockets)
+        && check_sockets(block, "saslauthd_socket", &broker->saslauthd_sockets)
+        && read_saslauthd_mode(block, &broker->saslauthd_mode)
+        && get_name(block, "saslauthd_group", &broker->saslauthd_group, NULL)
         && get_string(block, "program", &broker->program)
         && (broker->program == NULL || broker->program[0] == '\0' || check_path(block, "program", broker->program))
         && get_name(block, "user", &broker->user, NULL) && get_list(block, "allow", &broker->allow)
@@ -1287,6 +1339,8 @@ static void service_clear(struct service_rules *service)
 {
     free(service->name);
     list_clear(&service->require_group);
+    list_clear(&service->realms);
+    list_clear(&service->allow_authzid);
 }
 
 static void identity_clear(struct identity_rules *rules)
@@ -1326,6 +1380,8 @@ void config_file_clear(struct config *config)
     service_clear(&config->default_service);
     identity_clear(&config->identity);
     list_clear(&config->broker.sockets);
+    list_clear(&config->broker.saslauthd_sockets);
+    free(config->broker.saslauthd_group);
     list_clear(&config->broker.allow);
     free(config->broker.program);
     free(config->broker.user);

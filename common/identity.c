@@ -87,9 +87,9 @@ static const struct user_block *find_block(const struct identity_rules *rules, c
 }
 
 static bool map_by_block(struct verdict *verdict, const struct user_block *block, size_t count, const char *wanted,
-                         struct identity *identity)
+                         const char *hint, struct identity *identity)
 {
-    if (wanted == NULL && count > 1)
+    if (wanted == NULL && count > 1 && (hint == NULL || strcmp(block->name, hint) != 0))
         return verdict_reject(verdict, REASON_USER_AMBIGUOUS, "%zu user blocks list the subject", count);
     identity->user_is_explicit = true;
     return set_user(verdict, identity, slice_of(block->name), wanted);
@@ -187,12 +187,13 @@ static void map_groups(const struct identity_rules *rules, const struct claims *
 }
 
 bool identity_map(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
-                  const struct claims_policy *policy, const char *wanted, struct identity *ret_identity)
+                  const struct claims_policy *policy, const char *wanted, const char *hint,
+                  struct identity *ret_identity)
 {
     size_t count;
-    const struct user_block *block = find_block(rules, policy, claims->subject, wanted, &count);
+    const struct user_block *block = find_block(rules, policy, claims->subject, wanted != NULL ? wanted : hint, &count);
 
-    if (block != NULL ? !map_by_block(verdict, block, count, wanted, ret_identity)
+    if (block != NULL ? !map_by_block(verdict, block, count, wanted, hint, ret_identity)
                       : !map_by_pattern(verdict, rules, claims, policy, wanted, ret_identity))
         return false;
     map_groups(rules, claims, policy, ret_identity);

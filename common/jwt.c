@@ -274,6 +274,11 @@ enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signatu
     return parts.signature.len < signature_text_len(parts.header, rsa_signature_len, context) ? JWT_PART : JWT_WHOLE;
 }
 
+bool jwt_begins(struct slice text)
+{
+    return begins_like_an_object(text);
+}
+
 bool jwt_stands_in(struct slice text)
 {
     size_t begin = 0, end;

@@ -61,6 +61,9 @@ enum jwt_extent { JWT_NOT, JWT_PART, JWT_WHOLE };
 typedef size_t jwt_rsa_signature_len(const void *context, const struct jwt_header *header);
 enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signature_len, const void *context);
 
+/* Whether it begins like a JSON object in base64url: then jwt_extent() is JWT_PART or JWT_WHOLE. Cheaper than that. */
+bool jwt_begins(struct slice text);
+
 /* Whether a token, or the beginning of one, stands anywhere in the text, as behind "Bearer " or in quotes. */
 bool jwt_stands_in(struct slice text);
 

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define X(id, name, pam, exit, told, sentence) { name, exit, sentence },
+#define X(id, name, pam, sasl, status, exit, told, sentence) { name, exit, sentence },
 static const struct {
     const char *name;
     int exit_status;

@@ -5,6 +5,9 @@
  *   PAM     what the PAM module answers; a bare word here, expanded only where <security/pam_modules.h> is
  *           included. PAM_AUTHINFO_UNAVAIL means "Latchkey could not decide", so that a stack can go on to local
  *           passwords; PAM_CRED_INSUFFICIENT means "no credential for Latchkey came", likewise.
+ *   SASL    what the SASL plug-in answers, likewise, for <sasl/sasl.h>.
+ *   status  what an OAUTHBEARER client reads in the error message (RFC 7628 §3.2.2, with the codes of RFC 6750 §3.1);
+ *           NULL: the exchange just fails, since the token may be a good one.
  *   exit    the exit status of `latchkey verify`: 0 accepted, 1 refused, 2 usage or configuration, 3 unavailable.
  *   told    what the person who logs in reads. Everything that is not proven by a signature, and everything about
  *           the mapping, reads "Token not accepted." alike; "" says nothing, since the next module will ask.
@@ -20,63 +23,66 @@
 
 /* clang-format off */
 #define REASONS(X) \
-  /* id                            name                      PAM                    exit told               sentence */ \
-  X(REASON_UNDECIDED,             "undecided",               PAM_SYSTEM_ERR,        1,  TOLD_REFUSED,       "not verified") \
-  X(REASON_OK,                    "ok",                      PAM_SUCCESS,           0,  "",                 "accepted") \
+  /* id                           name                       PAM                    SASL          RFC 7628 status     exit told           sentence */ \
+  X(REASON_UNDECIDED,              "undecided",               PAM_SYSTEM_ERR,        SASL_FAIL,    NULL,                 1, TOLD_REFUSED,       "not verified") \
+  X(REASON_OK,                     "ok",                      PAM_SUCCESS,           SASL_OK,      NULL,                 0, "",                 "accepted") \
   /* the credential as such */ \
-  X(REASON_CREDENTIAL_ABSENT,     "credential_absent",       PAM_CRED_INSUFFICIENT, 1,  "",                 "no credential was given") \
-  X(REASON_CREDENTIAL_NOT_ALLOWED, "credential_not_allowed", PAM_CRED_INSUFFICIENT, 1,  "",                 "this service does not accept this kind of credential") \
-  X(REASON_CONVERSATION_FAILED,   "conversation_failed",     PAM_CONV_ERR,          1,  "",                 "the conversation for the token failed") \
-  X(REASON_TOKEN_TOO_LONG,        "token_too_long",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token is longer than any accepted one") \
-  X(REASON_TOKEN_MALFORMED,       "token_malformed",         PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "not a JWS in compact serialization") \
-  X(REASON_HEADER_UNSUPPORTED,    "header_unsupported",      PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the header demands what is not supported") \
-  X(REASON_TYPE_UNSUPPORTED,      "type_unsupported",        PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "typ names another kind of token") \
-  X(REASON_TENANT_UNKNOWN,        "tenant_unknown",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token claims no configured tenant, or several") \
-  X(REASON_ALGORITHM_UNSUPPORTED, "algorithm_unsupported",   PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "alg is no known signature algorithm") \
-  X(REASON_ALGORITHM_NOT_ALLOWED, "algorithm_not_allowed",   PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the tenant does not allow this alg") \
+  X(REASON_CREDENTIAL_ABSENT,      "credential_absent",       PAM_CRED_INSUFFICIENT, SASL_BADAUTH, "invalid_token",      1, "",                 "no credential was given") \
+  X(REASON_CREDENTIAL_NOT_ALLOWED, "credential_not_allowed",  PAM_CRED_INSUFFICIENT, SASL_BADAUTH, "invalid_token",      1, "",                 "this service does not accept this kind of credential") \
+  X(REASON_MESSAGE_MALFORMED,      "message_malformed",       PAM_CONV_ERR,          SASL_BADPROT, "invalid_request",    1, TOLD_REFUSED,       "not a message of the mechanism") \
+  X(REASON_CONVERSATION_FAILED,    "conversation_failed",     PAM_CONV_ERR,          SASL_BADPROT, NULL,                 1, "",                 "the conversation for the token failed") \
+  X(REASON_TOKEN_TOO_LONG,         "token_too_long",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token is longer than any accepted one") \
+  X(REASON_TOKEN_MALFORMED,        "token_malformed",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "not a JWS in compact serialization") \
+  X(REASON_HEADER_UNSUPPORTED,     "header_unsupported",      PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the header demands what is not supported") \
+  X(REASON_TYPE_UNSUPPORTED,       "type_unsupported",        PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "typ names another kind of token") \
+  X(REASON_TENANT_UNKNOWN,         "tenant_unknown",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token claims no configured tenant, or several") \
+  X(REASON_ALGORITHM_UNSUPPORTED,  "algorithm_unsupported",   PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "alg is no known signature algorithm") \
+  X(REASON_ALGORITHM_NOT_ALLOWED,  "algorithm_not_allowed",   PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the tenant does not allow this alg") \
   /* the key and the signature */ \
-  X(REASON_KEY_UNKNOWN,           "key_unknown",             PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "no key of the key set fits") \
-  X(REASON_KEY_AMBIGUOUS,         "key_ambiguous",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token names no key and several fit") \
-  X(REASON_KEY_UNSUITABLE,        "key_unsuitable",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the key may not verify this algorithm") \
-  X(REASON_SIGNATURE_INVALID,     "signature_invalid",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the signature does not verify") \
+  X(REASON_KEY_UNKNOWN,            "key_unknown",             PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "no key of the key set fits") \
+  X(REASON_KEY_AMBIGUOUS,          "key_ambiguous",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token names no key and several fit") \
+  X(REASON_KEY_UNSUITABLE,         "key_unsuitable",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the key may not verify this algorithm") \
+  X(REASON_SIGNATURE_INVALID,      "signature_invalid",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the signature does not verify") \
   /* the claims of a token with a good signature */ \
-  X(REASON_CLAIM_MISSING,         "claim_missing",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "a required claim is absent") \
-  X(REASON_CLAIM_INVALID,         "claim_invalid",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "a claim has the wrong type or range") \
-  X(REASON_TENANT_MISMATCH,       "tenant_mismatch",         PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the tenant claim names another tenant") \
-  X(REASON_ISSUER_UNTRUSTED,      "issuer_untrusted",        PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "iss is not the tenant's issuer") \
-  X(REASON_AUDIENCE_MISMATCH,     "audience_mismatch",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "aud names none of the configured audiences") \
-  X(REASON_PARTY_UNTRUSTED,       "party_untrusted",         PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "azp is not a configured party") \
-  X(REASON_SCOPE_MISSING,         "scope_missing",           PAM_PERM_DENIED,       1,  TOLD_REFUSED,       "a required scope is absent") \
-  X(REASON_TOKEN_REVOKED,         "token_revoked",           PAM_PERM_DENIED,       1,  TOLD_REFUSED,       "the revocation list shuts it out") \
+  X(REASON_CLAIM_MISSING,          "claim_missing",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "a required claim is absent") \
+  X(REASON_CLAIM_INVALID,          "claim_invalid",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "a claim has the wrong type or range") \
+  X(REASON_TENANT_MISMATCH,        "tenant_mismatch",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the tenant claim names another tenant") \
+  X(REASON_ISSUER_UNTRUSTED,       "issuer_untrusted",        PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "iss is not the tenant's issuer") \
+  X(REASON_AUDIENCE_MISMATCH,      "audience_mismatch",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "aud names none of the configured audiences") \
+  X(REASON_PARTY_UNTRUSTED,        "party_untrusted",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "azp is not a configured party") \
+  X(REASON_SCOPE_MISSING,          "scope_missing",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "a required scope is absent") \
+  X(REASON_TOKEN_REVOKED,          "token_revoked",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "invalid_token",      1, TOLD_REFUSED,       "the revocation list shuts it out") \
   /* the local identity */ \
-  X(REASON_USER_UNMAPPED,         "user_unmapped",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "no user block and no map gives a local user") \
-  X(REASON_USER_AMBIGUOUS,        "user_ambiguous",          PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "several user blocks fit and no user was named") \
-  X(REASON_USER_NAME_INVALID,     "user_name_invalid",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the mapped name is no valid user name") \
-  X(REASON_USER_MISMATCH,         "user_mismatch",           PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the token belongs to another local user") \
-  X(REASON_USER_UNKNOWN,          "user_unknown",            PAM_USER_UNKNOWN,      1,  TOLD_REFUSED,       "the mapped user does not exist on this host") \
-  X(REASON_USER_FORBIDDEN,        "user_forbidden",          PAM_PERM_DENIED,       1,  TOLD_REFUSED,       "uid 0 is opened only by an explicit user block") \
+  X(REASON_USER_UNMAPPED,          "user_unmapped",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "no user block and no map gives a local user") \
+  X(REASON_USER_AMBIGUOUS,         "user_ambiguous",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "several user blocks fit and no user was named") \
+  X(REASON_USER_NAME_INVALID,      "user_name_invalid",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the mapped name is no valid user name") \
+  X(REASON_USER_MISMATCH,          "user_mismatch",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token belongs to another local user") \
+  X(REASON_USER_UNKNOWN,           "user_unknown",            PAM_USER_UNKNOWN,      SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the mapped user does not exist on this host") \
+  X(REASON_USER_FORBIDDEN,         "user_forbidden",          PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "uid 0 is opened only by an explicit user block") \
+  X(REASON_REALM_UNKNOWN,          "realm_unknown",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the service knows no such realm") \
+  X(REASON_AUTHZID_NOT_ALLOWED,    "authzid_not_allowed",     PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "the user may not act as somebody else") \
   /* the time: checked after all else in the token, so that telling it reveals nothing of a token that was never good */ \
-  X(REASON_TOKEN_EXPIRED,         "token_expired",           PAM_AUTH_ERR,          1,  TOLD_EXPIRED,       "exp has passed") \
-  X(REASON_TOKEN_NOT_YET_VALID,   "token_not_yet_valid",     PAM_AUTH_ERR,          1,  "The token is not valid yet.", "nbf is in the future") \
-  X(REASON_TOKEN_FROM_FUTURE,     "token_from_future",       PAM_AUTH_ERR,          1,  "The token is not valid yet.", "iat is in the future") \
-  X(REASON_TOKEN_TOO_OLD,         "token_too_old",           PAM_AUTH_ERR,          1,  "This service wants a more recent token.", "the token is older than the service's max_age") \
-  X(REASON_GROUP_MISSING,         "group_missing",           PAM_PERM_DENIED,       1,  "Your groups do not open this service.", "none of the groups that the service requires") \
+  X(REASON_TOKEN_EXPIRED,          "token_expired",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_EXPIRED,       "exp has passed") \
+  X(REASON_TOKEN_NOT_YET_VALID,    "token_not_yet_valid",     PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, "The token is not valid yet.", "nbf is in the future") \
+  X(REASON_TOKEN_FROM_FUTURE,      "token_from_future",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, "The token is not valid yet.", "iat is in the future") \
+  X(REASON_TOKEN_TOO_OLD,          "token_too_old",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, "This service wants a more recent token.", "the token is older than the service's max_age") \
+  X(REASON_GROUP_MISSING,          "group_missing",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, "Your groups do not open this service.", "none of the groups that the service requires") \
   /* the exchange of an API key */ \
-  X(REASON_CREDENTIAL_REFUSED,    "credential_refused",      PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the tenant service refuses the API key or token") \
-  X(REASON_EXCHANGE_MISMATCH,     "exchange_mismatch",       PAM_AUTH_ERR,          1,  TOLD_REFUSED,       "the API key was exchanged for a token of somebody else") \
+  X(REASON_CREDENTIAL_REFUSED,     "credential_refused",      PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the tenant service refuses the API key or token") \
+  X(REASON_EXCHANGE_MISMATCH,      "exchange_mismatch",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the API key was exchanged for a token of somebody else") \
   /* Latchkey itself: nothing was decided about the credential */ \
-  X(REASON_OPTION_INVALID,        "option_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "an option of the PAM line is wrong") \
-  X(REASON_CONFIG_INVALID,        "config_invalid",          PAM_AUTHINFO_UNAVAIL,  2,  TOLD_REFUSED,       "the configuration is broken") \
-  X(REASON_JWKS_UNAVAILABLE,      "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no key set or secret can be read") \
-  X(REASON_JWKS_INVALID,          "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the key set or the secret is of no use") \
-  X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable", PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the revocation list cannot be used") \
-  X(REASON_BROKER_UNAVAILABLE,    "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "no latchkeyd answers") \
-  X(REASON_TENANT_UNAVAILABLE,    "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  3,  TOLD_REFUSED,       "the tenant service gives no answer that could be used") \
-  X(REASON_OUT_OF_MEMORY,         "out_of_memory",           PAM_BUF_ERR,           3,  TOLD_REFUSED,       "memory is short") \
-  X(REASON_SYSTEM_ERROR,          "system_error",            PAM_SYSTEM_ERR,        3,  TOLD_REFUSED,       "a system call or library call failed")
+  X(REASON_OPTION_INVALID,         "option_invalid",          PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 2, TOLD_REFUSED,       "an option of the PAM line is wrong") \
+  X(REASON_CONFIG_INVALID,         "config_invalid",          PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 2, TOLD_REFUSED,       "the configuration is broken") \
+  X(REASON_JWKS_UNAVAILABLE,       "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "no key set or secret can be read") \
+  X(REASON_JWKS_INVALID,           "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the key set or the secret is of no use") \
+  X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable",  PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the revocation list cannot be used") \
+  X(REASON_BROKER_UNAVAILABLE,     "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "no latchkeyd answers") \
+  X(REASON_TENANT_UNAVAILABLE,     "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the tenant service gives no answer that could be used") \
+  X(REASON_OUT_OF_MEMORY,          "out_of_memory",           PAM_BUF_ERR,           SASL_NOMEM,   NULL,                 3, TOLD_REFUSED,       "memory is short") \
+  X(REASON_SYSTEM_ERROR,           "system_error",            PAM_SYSTEM_ERR,        SASL_FAIL,    NULL,                 3, TOLD_REFUSED,       "a system call or library call failed")
 /* clang-format on */
 
-#define X(id, name, pam, exit, told, sentence) id,
+#define X(id, name, pam, sasl, status, exit, told, sentence) id,
 enum reason { REASONS(X) REASON_COUNT };
 #undef X
 

@@ -12,7 +12,7 @@ static const struct {
 } checks[] = { CHECKS(X) };
 #undef X
 
-#define X(id, name, pam, exit, told, sentence) told,
+#define X(id, name, pam, sasl, status, exit, told, sentence) told,
 static const char *const told_sentences[] = { REASONS(X) };
 #undef X
 

@@ -142,7 +142,7 @@ static bool check_revocation(struct verdict *verdict, struct verification *v)
 
 static bool map_user(struct verdict *verdict, struct verification *v)
 {
-    if (!identity_map(verdict, &v->config->identity, &v->claims, &v->tenant->claims, v->request->user,
+    if (!identity_map(verdict, &v->config->identity, &v->claims, &v->tenant->claims, v->request->user, v->request->hint,
                       &v->login->identity))
         return false;
     verdict_detail(verdict, "%s by %s", v->login->identity.user,
@@ -261,10 +261,38 @@ static bool check_time(struct verdict *verdict, struct verification *v)
     return claims_check_time(verdict, &v->claims, &v->tenant->claims, v->request->now);
 }
 
+/* An entry "user" or "user:authzid" of allow_authzid. Root is somebody whom only an entry with its name gives away. */
+static bool allows(const char *entry, const char *user, struct slice authzid)
+{
+    struct slice who = slice_of(entry), as;
+
+    if (slice_cut(who, ':', &who, &as))
+        return slice_equal_string(who, user) && slice_equal(as, authzid);
+    return slice_equal_string(who, user) && !slice_equal_string(authzid, "root");
+}
+
+/* Whom the user acts as: itself, or somebody whom the service's rules let it be. */
+static bool check_authzid(struct verdict *verdict, const struct verification *v)
+{
+    const struct string_list *allowed = &v->request->service->allow_authzid;
+    const char *user = v->login->identity.user;
+    struct slice authzid = v->request->authzid.len > 0 ? v->request->authzid : slice_of(user);
+    size_t i;
+
+    copy_text(v->login->authzid, authzid);
+    if (slice_equal_string(authzid, user))
+        return true;
+    for (i = 0; i < allowed->count; i++)
+        if (allows(allowed->items[i], user, authzid))
+            return true;
+    return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "%s as %s", user, v->login->authzid);
+}
+
 static bool check_service(struct verdict *verdict, struct verification *v)
 {
     fill_login(v);
-    return verify_service_rules(verdict, v->request->service, v->login, &v->tenant->claims, v->request->now);
+    return verify_service_rules(verdict, v->request->service, v->login, &v->tenant->claims, v->request->now)
+        && check_authzid(verdict, v);
 }
 
 /*

@@ -23,6 +23,7 @@ struct login {
     double issued_at; /* s since 1970 */
     double expires;   /* s since 1970 */
     struct identity identity;
+    char authzid[SUBJECT_MAX + 1]; /* whom the user acts as; the user, unless somebody else was asked for and allowed */
 };
 
 /* Whom to ask about a signature whose key this process may not read: a secret that is root's or latchkeyd's. True when
@@ -33,12 +34,14 @@ typedef bool verify_elsewhere(struct verdict *verdict, const struct config *conf
 struct verify_request {
     const struct service_rules *service;
     const char *user;            /* the account that the host asks for; NULL: the mapping names it */
+    const char *hint;            /* of several accounts of one subject, the one that is meant; NULL: none */
     int64_t now;                 /* s since 1970 */
     bool skip_account;           /* do not ask NSS for the mapped user: for benchmarks and fuzzing */
     verify_elsewhere *elsewhere; /* NULL: nobody */
     /* A token that came for an API key must be this one's, and no other; NULL: whoever's it is. */
     const struct tenant *exchange_tenant;
     const char *exchange_subject;
+    struct slice authzid; /* whom the user wants to act as, without a realm; empty: itself */
 };
 
 /*

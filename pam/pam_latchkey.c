@@ -26,7 +26,7 @@
 /* Says, also in a parent that did not see authenticate() run (sshd's keyboard-interactive), that Latchkey let in. */
 #define LOGIN_VARIABLE "LATCHKEY_SUBJECT"
 
-#define X(id, name, pam, exit, told, sentence) [id] = pam,
+#define X(id, name, pam, sasl, status, exit, told, sentence) [id] = pam,
 static const int pam_code[] = { REASONS(X) };
 #undef X
 
@@ -124,9 +124,7 @@ static void log_verdict(const struct call *call)
     char line[LOG_LINE_MAX];
     int priority = LOG_NOTICE;
 
-    /* People paste into the wrong field. */
-    if (attempt.user != NULL && credential_holds_token((struct slice){ attempt.user, strlen(attempt.user) }))
-        attempt.user = "(a token)";
+    attempt.user = credential_user_for_log(attempt.user);
     if (call->verdict.reason == REASON_OK)
         priority = LOG_INFO;
     else if (reason_exit_status(call->verdict.reason) > 1)

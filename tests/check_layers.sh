@@ -17,7 +17,7 @@ rows=(
     "algorithm base64url json trusted_file"
     "jwt jwks claims identity revocation config/config_file"
     "signature broker_protocol broker_spawn"
-    "verify broker_client"
+    "verify broker_client delegate"
     "authenticate"
 )
 declare -A rank

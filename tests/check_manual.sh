@@ -13,8 +13,8 @@ cat >"$work/names.c" <<'EOF'
 #include <stdio.h>
 #include "config.h"
 #include "options.h"
-#define X(id, name, pam, exit, told, sentence) { name, #pam, exit },
-static const struct { const char *name, *pam; int exit; } reasons[] = { REASONS(X) };
+#define X(id, name, pam, sasl, status, exit, told, sentence) { name, #pam, status, exit },
+static const struct { const char *name, *pam, *status; int exit; } reasons[] = { REASONS(X) };
 #undef X
 int main(void)
 {
@@ -25,6 +25,8 @@ int main(void)
     for (i = 0; i < REASON_COUNT; i++) {
         printf("reason %s %s %d\n", reasons[i].name, reasons[i].pam, reasons[i].exit);
         printf("code %s\n", reasons[i].pam);
+        if (reasons[i].status != NULL)
+            printf("status %s\n", reasons[i].status);
     }
     for (i = 0; i < CHECK_COUNT; i++)
         printf("check %s\n", check_name((enum check)i));

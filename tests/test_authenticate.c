@@ -29,6 +29,7 @@ static const char main_text[] =
     "service \"both\" { credentials = {\"jwt\", \"api_key\"} }\n"
     "service \"keys-only\" { credentials = {\"api_key\"} }\n"
     "service \"sudo\" { require_group = {\"ops\"} max_age = 300 }\n"
+    "service \"proxy\" { allow_authzid = {\"daemon\"} realm = {\"example.com\"} }\n"
     "revocation_list = \"~/revoked\"\n";
 
 /* Each kind of signature, and the key that makes it. */
@@ -505,6 +506,37 @@ static char *exchanged_token(const char *claim, const char *value)
     return valid_token(changes);
 }
 
+static void who_may_act_as_anybody_is_not_root_by_a_blank(void **state)
+{
+    static const struct {
+        const char *name, *authzid;
+        enum reason want;
+    } rows[] = {
+        { "somebody", "alice", REASON_OK },
+        { "a blank within a name", "a b", REASON_OK },
+        { "root", "root", REASON_AUTHZID_NOT_ALLOWED },
+        { "root, and a blank that the host drops", "root ", REASON_AUTHZID_NOT_ALLOWED },
+        { "a blank before it", " root", REASON_AUTHZID_NOT_ALLOWED },
+        { "a blank before a realm that is dropped", "root @example.com", REASON_AUTHZID_NOT_ALLOWED },
+        { "only a blank", " ", REASON_AUTHZID_NOT_ALLOWED },
+        { "oneself and a blank", "daemon ", REASON_AUTHZID_NOT_ALLOWED },
+    };
+    char *token = valid_token(NULL);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        const struct auth_request request = { .service = "proxy", .authzid = rows[i].authzid, .now = NOW };
+
+        ROW(rows[i].name);
+        outcome.verdict = VERDICT_INIT;
+        assert_int_equal(authenticate(&outcome.verdict, config, &request, slice_of(token), &outcome.login),
+                         rows[i].want == REASON_OK);
+        assert_int_equal(outcome.verdict.reason, rows[i].want);
+    }
+    free(token);
+}
+
 static void rule_25_an_api_key_opens_the_account_of_its_subject(void **state)
 {
     char *token = exchanged_token(NULL, NULL);
@@ -513,9 +545,10 @@ static void rule_25_an_api_key_opens_the_account_of_its_subject(void **state)
     broker_double_start(&broker, path_in_directory("broker"));
     answer_token(token);
     assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_OK);
-    assert_string_equal(broker.question,
-                        "{\"ask\":\"exchange\",\"tenant\":\"t-1\",\"subject\":\"sub-bin\","
-                        "\"api_key\":\"" API_KEY "\"}");
+    assert_string_equal(
+        broker.question,
+        "{\"ask\":\"exchange\",\"tenant\":\"t-1\",\"subject\":\"sub-bin\",\"url\":\"https://auth.example.com\","
+        "\"api_key\":\"" API_KEY "\"}");
     assert_string_equal(outcome.verdict.credential, "api_key");
     assert_string_equal(outcome.verdict.user, "bin");
     assert_string_equal(outcome.login.credential, "api_key");
@@ -879,6 +912,7 @@ int main(void)
         cmocka_unit_test(the_request_picks_the_rules),
         cmocka_unit_test(it_is_known_beforehand_whether_a_login_is_possible),
         cmocka_unit_test(a_service_that_takes_nothing_is_not_possible),
+        cmocka_unit_test(who_may_act_as_anybody_is_not_root_by_a_blank),
         cmocka_unit_test(rule_25_an_api_key_opens_the_account_of_its_subject),
         cmocka_unit_test(rule_25_an_api_key_leaves_the_host_only_for_marked_accounts),
         cmocka_unit_test(rule_25_the_exchanged_token_must_verify_and_be_the_accounts),

@@ -55,6 +55,9 @@ static void assert_question(struct slice text, const struct broker_question *wan
     assert_int_equal(question.ask, want->ask);
     assert_slice(question.tenant, want->tenant);
     assert_slice(question.subject, want->subject);
+    assert_slice(question.service, want->service);
+    assert_slice(question.user, want->user);
+    assert_slice(question.authzid, want->authzid);
     assert_slice(question.secret, want->secret);
     json_free(&json);
 }
@@ -81,43 +84,85 @@ static const struct {
     const char *text;
 } questions[] = {
     { "an exchange",
-      { BROKER_EXCHANGE, TEXT("t-1"), TEXT("sub-1"), TEXT("key.0_1~2+3/4=") },
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t-1"), .subject = TEXT("sub-1"), .secret = TEXT("key.0_1~2+3/4=") },
       "{\"ask\":\"exchange\",\"tenant\":\"t-1\",\"subject\":\"sub-1\",\"api_key\":\"key.0_1~2+3/4=\"}" },
-    { "a refresh", { BROKER_REFRESH, TEXT("t-1"), NONE, NONE }, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}" },
+    { "a refresh", { .ask = BROKER_REFRESH, .tenant = TEXT("t-1") }, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}" },
     { "a signature",
-      { BROKER_SIGNATURE, TEXT("t-1"), NONE, TEXT("a.b.c") },
+      { .ask = BROKER_SIGNATURE, .tenant = TEXT("t-1"), .secret = TEXT("a.b.c") },
       "{\"ask\":\"signature\",\"tenant\":\"t-1\",\"token\":\"a.b.c\"}" },
-    { "the status", { BROKER_STATUS, NONE, NONE, NONE }, "{\"ask\":\"status\"}" },
+    { "the status", { .ask = BROKER_STATUS }, "{\"ask\":\"status\"}" },
     { "a subject that JSON must escape",
-      { BROKER_EXCHANGE, TEXT("t"), TEXT("a\"b\\c/d"), TEXT("k") },
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("a\"b\\c/d"), .secret = TEXT("k") },
       "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"a\\\"b\\\\c/d\",\"api_key\":\"k\"}" },
     { "a subject of another script, and a tenant with blanks",
-      { BROKER_EXCHANGE, TEXT("t 1"), TEXT("\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91"), TEXT("k") },
+      { .ask = BROKER_EXCHANGE,
+        .tenant = TEXT("t 1"),
+        .subject = TEXT("\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91"),
+        .secret = TEXT("k") },
       "{\"ask\":\"exchange\",\"tenant\":\"t 1\",\"subject\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91\",\"api_key\":\"k\"}" },
     { "the outermost characters of a secret",
-      { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("!#[]~") },
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("!#[]~") },
       "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"s\",\"api_key\":\"!#[]~\"}" },
-    { "no tenant for an exchange", { BROKER_EXCHANGE, NONE, TEXT("s"), TEXT("k") }, NULL },
-    { "no tenant for a refresh", { BROKER_REFRESH, NONE, NONE, NONE }, NULL },
-    { "no tenant for a signature", { BROKER_SIGNATURE, NONE, NONE, TEXT("a.b.c") }, NULL },
-    { "no subject", { BROKER_EXCHANGE, TEXT("t"), NONE, TEXT("k") }, NULL },
-    { "no key", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), NONE }, NULL },
-    { "no token", { BROKER_SIGNATURE, TEXT("t"), NONE, NONE }, NULL },
-    { "a tenant with a line end", { BROKER_REFRESH, TEXT("t\n"), NONE, NONE }, NULL },
-    { "a tenant with a NUL", { BROKER_REFRESH, TEXT("t\0u"), NONE, NONE }, NULL },
-    { "a tenant that is not UTF-8", { BROKER_REFRESH, TEXT("t\xff"), NONE, NONE }, NULL },
-    { "a subject with a NUL", { BROKER_EXCHANGE, TEXT("t"), TEXT("root\0x"), TEXT("k") }, NULL },
-    { "a subject with DEL", { BROKER_EXCHANGE, TEXT("t"), TEXT("a\x7f"), TEXT("k") }, NULL },
-    { "a subject with an escape", { BROKER_EXCHANGE, TEXT("t"), TEXT("\033[2J"), TEXT("k") }, NULL },
-    { "a subject that is not UTF-8", { BROKER_EXCHANGE, TEXT("t"), TEXT("\xc0\xaf"), TEXT("k") }, NULL },
-    { "a key that ends its string", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("k\",\"tenant\":\"u") }, NULL },
-    { "a key that ends with a backslash", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("k\\") }, NULL },
-    { "a key with a blank", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("k k") }, NULL },
-    { "a key with a line end", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("k\r\n") }, NULL },
-    { "a key with a NUL", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("k\0k") }, NULL },
-    { "a key with DEL", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("k\x7f") }, NULL },
-    { "a key beyond ASCII", { BROKER_EXCHANGE, TEXT("t"), TEXT("s"), TEXT("k\xc3\xa4") }, NULL },
-    { "a token that ends its string", { BROKER_SIGNATURE, TEXT("t"), NONE, TEXT("a.b.c\"}") }, NULL },
+    { "no tenant for an exchange", { .ask = BROKER_EXCHANGE, .subject = TEXT("s"), .secret = TEXT("k") }, NULL },
+    { "no tenant for a refresh", { .ask = BROKER_REFRESH }, NULL },
+    { "no tenant for a signature", { .ask = BROKER_SIGNATURE, .secret = TEXT("a.b.c") }, NULL },
+    { "no subject", { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .secret = TEXT("k") }, NULL },
+    { "no key", { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s") }, NULL },
+    { "no token", { .ask = BROKER_SIGNATURE, .tenant = TEXT("t") }, NULL },
+    { "a tenant with a line end", { .ask = BROKER_REFRESH, .tenant = TEXT("t\n") }, NULL },
+    { "a tenant with a NUL", { .ask = BROKER_REFRESH, .tenant = TEXT("t\0u") }, NULL },
+    { "a tenant that is not UTF-8", { .ask = BROKER_REFRESH, .tenant = TEXT("t\xff") }, NULL },
+    { "a subject with a NUL",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("root\0x"), .secret = TEXT("k") },
+      NULL },
+    { "a subject with DEL",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("a\x7f"), .secret = TEXT("k") },
+      NULL },
+    { "a subject with an escape",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("\033[2J"), .secret = TEXT("k") },
+      NULL },
+    { "a subject that is not UTF-8",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("\xc0\xaf"), .secret = TEXT("k") },
+      NULL },
+    { "a key that ends its string",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\",\"tenant\":\"u") },
+      NULL },
+    { "a key that ends with a backslash",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\\") },
+      NULL },
+    { "a key with a blank",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k k") },
+      NULL },
+    { "a key with a line end",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\r\n") },
+      NULL },
+    { "a key with a NUL",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\0k") },
+      NULL },
+    { "a key with DEL",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\x7f") },
+      NULL },
+    { "a key beyond ASCII",
+      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\xc3\xa4") },
+      NULL },
+    { "an authentication",
+      { .ask = BROKER_AUTHENTICATE,
+        .service = TEXT("smtp"),
+        .user = TEXT("alice"),
+        .authzid = TEXT("fred@example.com"),
+        .secret = TEXT("a.b.c") },
+      "{\"ask\":\"authenticate\",\"service\":\"smtp\",\"user\":\"alice\",\"authzid\":\"fred@example.com\","
+      "\"credential\":\"a.b.c\"}" },
+    { "an authentication of whoever the token names",
+      { .ask = BROKER_AUTHENTICATE, .secret = TEXT("a.b.c") },
+      "{\"ask\":\"authenticate\",\"credential\":\"a.b.c\"}" },
+    { "an authentication without a credential", { .ask = BROKER_AUTHENTICATE, .service = TEXT("smtp") }, NULL },
+    { "an authzid with a NUL",
+      { .ask = BROKER_AUTHENTICATE, .authzid = TEXT("root\0x"), .secret = TEXT("a.b.c") },
+      NULL },
+    { "a token that ends its string",
+      { .ask = BROKER_SIGNATURE, .tenant = TEXT("t"), .secret = TEXT("a.b.c\"}") },
+      NULL },
 };
 
 static void a_question_is_written_and_read_back(void **state)
@@ -144,8 +189,12 @@ static void a_question_is_written_and_read_back(void **state)
 
 static void what_a_question_does_not_need_is_not_written(void **state)
 {
-    const struct broker_question status = { BROKER_STATUS, TEXT("t"), TEXT("s"), TEXT("k") };
-    const struct broker_question refresh = { BROKER_REFRESH, TEXT("t"), TEXT("\xff"), TEXT("\"") };
+    const struct broker_question status = {
+        .ask = BROKER_STATUS, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k")
+    };
+    const struct broker_question refresh = {
+        .ask = BROKER_REFRESH, .tenant = TEXT("t"), .subject = TEXT("\xff"), .secret = TEXT("\"")
+    };
     struct secret text = { NULL, 0 };
 
     (void)state;
@@ -249,10 +298,12 @@ static void a_question_is_read_strictly(void **state)
 static struct broker_question long_question(enum broker_ask ask, size_t tenant_len, size_t subject_len,
                                             size_t secret_len)
 {
-    return (struct broker_question){ ask,
-                                     { filled(tenant_len, 't'), tenant_len },
-                                     { filled(subject_len, 's'), subject_len },
-                                     { filled(secret_len, 'k'), secret_len } };
+    return (struct broker_question){
+        .ask = ask,
+        .tenant = { filled(tenant_len, 't'), tenant_len },
+        .subject = { filled(subject_len, 's'), subject_len },
+        .secret = { filled(secret_len, 'k'), secret_len },
+    };
 }
 
 static void question_free(struct broker_question *question)
@@ -356,7 +407,7 @@ static const char *answer_text(const struct broker_answer *answer, struct json *
     static char copy[BROKER_MESSAGE_MAX + 1];
     struct secret text = { NULL, 0 };
 
-    if (!broker_answer_write(answer, status, &text)) {
+    if (!broker_answer_write(answer, "status", status, &text)) {
         assert_null(text.bytes);
         return NULL;
     }
@@ -662,7 +713,7 @@ static void rule_34_a_detail_is_printable(void **state)
 
 static void the_asks_have_these_names(void **state)
 {
-    static const char *const names[] = { "exchange", "refresh", "signature", "status" };
+    static const char *const names[] = { "exchange", "refresh", "signature", "authenticate", "status" };
     size_t i;
 
     (void)state;

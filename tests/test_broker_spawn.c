@@ -77,10 +77,10 @@ static enum reason ask(const char *name)
         assert_int_equal(verdict.reason, REASON_UNDECIDED);
         assert_int_equal(reply.answer.token.len, strlen("of.the.child"));
         assert_memory_equal(reply.answer.token.bytes, "of.the.child", strlen("of.the.child"));
-        broker_reply_clear(&reply);
-        assert_null(reply.text.bytes);
         verdict.reason = REASON_OK;
     }
+    broker_reply_clear(&reply);
+    assert_null(reply.text.bytes);
     assert_null(reply.json);
     assert_int_equal(open_descriptors(), before);
     return verdict.reason;

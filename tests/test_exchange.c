@@ -64,7 +64,9 @@ static void keep_answer(void *context, const struct broker_answer *got)
 /* Whether the tenant service is asked; else the answer is there already. */
 static bool ask(const struct config *by, const char *tenant, const char *subject, const char *api_key)
 {
-    const struct broker_question question = { BROKER_EXCHANGE, slice_of(tenant), slice_of(subject), slice_of(api_key) };
+    const struct broker_question question = {
+        .ask = BROKER_EXCHANGE, .tenant = slice_of(tenant), .subject = slice_of(subject), .secret = slice_of(api_key)
+    };
     unsigned requests = sent.requests, answers = answer.count;
 
     exchange_ask(exchange, by, &question, 4711, keep_answer, &answer);

@@ -84,7 +84,7 @@ static enum reason map(const struct identity_rules *by, const struct member *cha
     if (!json_parse(slice_of(text), &json, &error))
         fail_msg("%s: %s", error, text);
     assert_true(claims_read(&verdict, json, &policy, &claims));
-    ok = identity_map(&verdict, by, &claims, &policy, wanted, identity);
+    ok = identity_map(&verdict, by, &claims, &policy, wanted, NULL, identity);
     assert_int_equal(ok, verdict.reason == REASON_UNDECIDED);
     if (ok)
         assert_string_equal(verdict.user, identity->user);

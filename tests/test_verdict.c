@@ -2,10 +2,10 @@
 
 #include "verdict.h"
 
-#define X(id, name, pam, exit, told, sentence) { id, name, #pam, exit, told, sentence },
+#define X(id, name, pam, sasl, status, exit, told, sentence) { id, name, #pam, #sasl, status, exit, told, sentence },
 static const struct {
     enum reason reason;
-    const char *name, *pam;
+    const char *name, *pam, *sasl, *status;
     int exit_status;
     const char *told, *sentence;
 } reasons[] = { REASONS(X) };
@@ -23,6 +23,9 @@ static void every_reason_has_a_whole_row(void **state)
         assert_true(strlen(reasons[i].name) > 0);
         assert_int_equal(strspn(reasons[i].name, "abcdefghijklmnopqrstuvwxyz_"), strlen(reasons[i].name));
         assert_memory_equal(reasons[i].pam, "PAM_", 4);
+        assert_memory_equal(reasons[i].sasl, "SASL_", 5);
+        /* A client that reads an error throws its token away: only where the token is at fault. */
+        assert_true(reasons[i].status == NULL || reasons[i].exit_status == 1);
         assert_in_range(reasons[i].exit_status, 0, 3);
         assert_true(strlen(reasons[i].sentence) > 0);
         assert_string_equal(reason_name(reasons[i].reason), reasons[i].name);

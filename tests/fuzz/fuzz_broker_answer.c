@@ -32,15 +32,17 @@ static void check_answer(enum broker_ask ask, const struct broker_answer *answer
 
 static void check_same(struct broker_answer *a, struct broker_answer *b)
 {
-    char *status = NULL;
+    const struct json *of_a = a->login != NULL ? a->login : a->status;
+    const struct json *of_b = b->login != NULL ? b->login : b->status;
+    char *more = NULL;
 
     demand(a->reason == b->reason && strcmp(a->detail, b->detail) == 0 && slice_equal(a->token, b->token));
-    demand((a->status != NULL) == (b->status != NULL));
-    if (a->status == NULL)
+    demand((of_a != NULL) == (of_b != NULL));
+    if (of_a == NULL)
         return;
-    status = strdup(json_print((struct json *)a->status, false));
-    demand(status != NULL && strcmp(status, json_print((struct json *)b->status, false)) == 0);
-    free(status);
+    more = strdup(json_print((struct json *)of_a, false));
+    demand(more != NULL && strcmp(more, json_print((struct json *)of_b, false)) == 0);
+    free(more);
 }
 
 static void read_answer(enum broker_ask ask, struct slice text)
@@ -56,7 +58,8 @@ static void read_answer(enum broker_ask ask, struct slice text)
     }
     demand(text.len <= BROKER_MESSAGE_MAX);
     check_answer(ask, &answer);
-    demand(broker_answer_write(&answer, (struct json *)answer.status, &written));
+    demand(broker_answer_write(&answer, answer.login != NULL ? "login" : "status",
+                               (struct json *)(answer.login != NULL ? answer.login : answer.status), &written));
     demand(written.len <= BROKER_MESSAGE_MAX);
     demand(broker_answer_read(ask, (struct slice){ written.bytes, written.len }, &json_again, &again, &error));
     check_same(&answer, &again);

@@ -18,10 +18,11 @@ static void demand(bool holds)
 /* What its header promises of the parts that a question of this kind has; the others are empty. */
 static void check_question(const struct broker_question *question)
 {
-    const bool has_secret = question->ask == BROKER_EXCHANGE || question->ask == BROKER_SIGNATURE;
+    const bool has_secret = question->ask != BROKER_REFRESH && question->ask != BROKER_STATUS;
+    const bool has_tenant = question->ask != BROKER_AUTHENTICATE && question->ask != BROKER_STATUS;
     size_t i;
 
-    demand((question->tenant.len > 0) == (question->ask != BROKER_STATUS) && question->tenant.len < FACT_MAX);
+    demand((question->tenant.len > 0) == has_tenant && question->tenant.len < FACT_MAX);
     demand((question->subject.len > 0) == (question->ask == BROKER_EXCHANGE) && question->subject.len <= SUBJECT_MAX);
     demand((question->secret.len > 0) == has_secret);
     demand(slice_is_utf8(question->tenant) && !slice_has_control(question->tenant));
@@ -48,7 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     demand(text.len <= BROKER_MESSAGE_MAX);
     demand(broker_question_read((struct slice){ text.bytes, text.len }, &json_again, &again, &error));
     demand(again.ask == question.ask && slice_equal(again.tenant, question.tenant)
-           && slice_equal(again.subject, question.subject) && slice_equal(again.secret, question.secret));
+           && slice_equal(again.subject, question.subject) && slice_equal(again.service, question.service)
+           && slice_equal(again.user, question.user) && slice_equal(again.authzid, question.authzid)
+           && slice_equal(again.secret, question.secret));
     json_free(&json);
     json_free(&json_again);
     secret_clear(&text);

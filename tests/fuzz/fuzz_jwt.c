@@ -117,7 +117,7 @@ static void read_claims(const struct json *payload, const struct claims_policy *
 
     if (!claims_read(&verdict, payload, policy, &claims) || !claims_check_binding(&verdict, &claims, policy)
         || !claims_check_time(&verdict, &claims, policy, NOW)
-        || !identity_map(&verdict, &config.identity, &claims, policy, NULL, &identity)) {
+        || !identity_map(&verdict, &config.identity, &claims, policy, NULL, NULL, &identity)) {
         if (verdict.reason == REASON_UNDECIDED)
             abort();
         return;

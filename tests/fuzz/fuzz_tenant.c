@@ -47,7 +47,7 @@ static void read_exchange(const struct http_reply *reply)
         return;
     demand(token.len > 0 && token.len <= JWT_MAX_LEN);
     answer.token = (struct slice){ token.bytes, token.len };
-    demand(broker_answer_write(&answer, NULL, &text));
+    demand(broker_answer_write(&answer, NULL, NULL, &text));
     secret_clear(&text);
     secret_clear(&token);
 }

@@ -1,0 +1,36 @@
+/*
+ * The whole verdict on a credential, in latchkeyd: for hosts that cannot see the configuration (delegate.h), and for
+ * the saslauthd protocol. The same steps as authenticate.h, but nothing waits: an exchange and a look for a newer key
+ * set go on in http_run().
+ */
+#ifndef LATCHKEY_AUTHENTICATOR_H
+#define LATCHKEY_AUTHENTICATOR_H
+
+#include "authenticate.h"
+#include "config.h"
+#include "exchange.h"
+#include "keysets.h"
+#include "slice.h"
+#include "verdict.h"
+
+/* Told once. login is NULL unless the verdict is REASON_OK. Both are gone after it. */
+typedef void authenticator_done(void *context, const struct verdict *verdict, const struct login *login);
+
+/* Where the newest configuration comes from after a look for keys. Lent until the next call. */
+typedef const struct config *authenticator_config(void *server);
+
+struct authenticator {
+    struct exchange *exchange;
+    struct keysets *keysets;
+    authenticator_config *config;
+    void *server; /* its argument */
+};
+
+/*
+ * Judge, at once or from within http_run(). The strings of the request and the credential are not needed any more when
+ * it returns; the authenticator is, until `done`.
+ */
+void authenticator_judge(const struct authenticator *authenticator, const struct auth_request *request,
+                         struct slice credential, authenticator_done *done, void *context);
+
+#endif

@@ -1,0 +1,39 @@
+#include "service.h"
+
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define LOG_PAUSE_MS 10000
+
+void service_look_at_config(struct service *service)
+{
+    struct verdict verdict = VERDICT_INIT;
+    const struct config *newest = NULL;
+
+    if (!config_acquire(&verdict, service->path, &newest)) {
+        if (strcmp(service->config_fault, verdict.evidence) != 0)
+            log_trouble("the configuration stays as it was", &verdict);
+        memcpy(service->config_fault, verdict.evidence, sizeof service->config_fault);
+        return;
+    }
+    service->config_fault[0] = '\0';
+    if (newest == service->config) {
+        config_release(&newest);
+        return;
+    }
+    config_release(&service->config);
+    service->config = newest;
+    keysets_configure(service->keysets, newest, clock_ms());
+    if (!peers_configure(service->peers, &newest->broker, NULL))
+        log_event(LOG_OF_ERROR, "memory is short: the option allow stays as it was");
+}
+
+bool service_may_log(int64_t *last_ms)
+{
+    if (*last_ms != 0 && clock_ms() - *last_ms < LOG_PAUSE_MS)
+        return false;
+    *last_ms = clock_ms();
+    return true;
+}

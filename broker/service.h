@@ -1,0 +1,43 @@
+/*
+ * What all clients of a latchkeyd share: the configuration in force, and the parts that answer.
+ */
+#ifndef LATCHKEY_SERVICE_H
+#define LATCHKEY_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "authenticator.h"
+#include "broker_protocol.h"
+#include "config.h"
+#include "exchange.h"
+#include "keysets.h"
+#include "peers.h"
+
+struct service {
+    const char *path;                /* of the configuration; NULL: the default */
+    const struct config *config;     /* held: the last good one */
+    char config_fault[EVIDENCE_MAX]; /* of the newest one; empty: it is the last good one */
+    struct exchange *exchange;
+    struct keysets *keysets;
+    struct peers *peers;
+    struct authenticator authenticator;
+    size_t client_count;
+    int64_t started_ms;
+    uint64_t asked[BROKER_STATUS + 1]; /* by enum broker_ask */
+    uint64_t passwords;
+    uint64_t refused_peers, refused_rate, refused_broken;
+    int64_t peer_logged_ms, full_logged_ms, broken_logged_ms; /* when service_may_log() last said yes; 0: never */
+};
+
+/*
+ * The newest configuration, or the last good one: a key set, a secret or the file itself may have changed since the
+ * last question. The same fault is logged once.
+ */
+void service_look_at_config(struct service *service);
+
+/* For lines that anybody can bring about: one now and then; the status has the numbers. */
+bool service_may_log(int64_t *last_ms);
+
+#endif
