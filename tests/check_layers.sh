@@ -39,7 +39,7 @@ doors=(
     'security/           ^(pam/.*|tests/.*)$'
     'syslog\.h           ^(pam/.*|broker/log\.c)$'
     'curl/               ^tenant/http\.c$'
-    'sasl/               ^$'
+    'sasl/               ^(sasl/.*|tests/.*)$'
     'microhttpd\.h       ^examples/tenantd/server\.c$'
 )
 
@@ -52,7 +52,7 @@ output='printf|vprintf|puts|putchar|fprintf|vfprintf|fputs|dprintf|perror|openlo
 ours='(cli|examples|tests)/.*' # which are programs of their own
 calls=(
     "$lost                   ^tests/test_.*$" # which run under AddressSanitizer
-    "$environment            ^($ours|tenant/http\.c|broker/listener\.c)$"
+    "$environment            ^($ours|tenant/http\.c|broker/listener\.c|sasl/client\.c)$"
     "$signals                ^($ours|broker/(server|once)\.c)$"
     "$of_the_host            ^($ours|broker/(latchkeyd|listener)\.c)$"
     "$output                 ^($ours|pam/pam_latchkey\.c|broker/(log|latchkeyd|self_check)\.c)$"
@@ -92,7 +92,7 @@ check_folder() { # $2: the headers it may see beside its own folder's
 }
 
 shopt -s nullglob
-sources=({common,tenant,broker,pam,cli,examples,tests}/*.[ch] {examples,tests}/*/*.[ch])
+sources=({common,tenant,broker,pam,sasl,cli,examples,tests}/*.[ch] {examples,tests}/*/*.[ch])
 [ "${#sources[@]}" -gt 0 ] || fail "there are no sources in $PWD"
 everything_of_common=$(cd common && echo *.h)
 everything_of_tenant=$(cd tenant && echo *.h)
@@ -102,6 +102,7 @@ for file in "${sources[@]}"; do
     tenant/*) check_folder "$file" "$everything_of_common" ;;
     broker/*) check_folder "$file" "$everything_of_common $everything_of_tenant" ;;
     pam/*) check_folder "$file" "authenticate.h config.h verdict.h reason.h cleanup.h" ;;
+    sasl/*) check_folder "$file" "authenticate.h config.h verdict.h reason.h cleanup.h slice.h secret.h trusted_file.h" ;;
     cli/*) check_folder "$file" "$everything_of_common $everything_of_tenant options.h" ;;
     esac
     for door in "${doors[@]}"; do

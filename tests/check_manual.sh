@@ -93,6 +93,14 @@ compare "$page: options" "$(exists pam)" \
 compare "$page: return codes" "$({ exists code; echo PAM_IGNORE; } | sort)" \
     "$(section $page "RETURN CODES" | awk '$1 == ".It" { print $3 }' | sort)"
 
+page=sasl/latchkey_sasl.5
+compare "$page: options" "$(grep -ohE '"latchkey_[a-z_]+"' sasl/*.c | tr -d '"' | sort -u)" \
+    "$(section $page OPTIONS | awk '$1 == ".It" { print $3 }' | sort)"
+compare "$page: environment" "$(grep -ohE 'getenv\("[A-Z_]+"\)' sasl/*.c | cut -d'"' -f2 | sort -u)" \
+    "$(section $page ENVIRONMENT | awk '$1 == ".It" { print $3 }' | sort)"
+compare "$page: codes of the error message" "$(exists status)" \
+    "$(section $page DESCRIPTION | awk '$1 == ".It" && $2 == "Li" { print $3 }' | sort)"
+
 page=common/latchkey.conf.5
 compare "$page: blocks and options" "$(exists config)" \
     "$(section $page OPTIONS | awk '$1 == ".Ss" && $2 == "Outside" { block = ""; next }

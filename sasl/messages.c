@@ -1,0 +1,342 @@
+#include "messages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KVSEP 0x01
+
+static bool is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* VCHAR, which is all that a token or an API key is made of. */
+static bool is_visible(struct slice text)
+{
+    size_t i;
+
+    for (i = 0; i < text.len; i++)
+        if (text.bytes[i] <= ' ' || text.bytes[i] > '~')
+            return false;
+    return text.len > 0;
+}
+
+static bool fail(const char **ret_error, const char *error)
+{
+    *ret_error = error;
+    return false;
+}
+
+static bool check_frame(struct slice message, const char **ret_error)
+{
+    if (message.len > MESSAGE_MAX)
+        return fail(ret_error, "longer than 64 KiB");
+    if (message.len > 0 && memchr(message.bytes, '\0', message.len) != NULL)
+        return fail(ret_error, "a NUL");
+    return true;
+}
+
+/* A name that a log, a mapping and a host may see: UTF-8 without control bytes. */
+static bool keep_user(struct slice user, struct bearer_message *message, const char **ret_error)
+{
+    if (user.len == 0 || user.len > AUTHZID_MAX)
+        return fail(ret_error, "an authzid of no bytes, or too many");
+    if (!slice_is_utf8(user) || slice_has_control(user))
+        return fail(ret_error, "an authzid that is no text");
+    memcpy(message->user, user.bytes, user.len);
+    message->user[user.len] = '\0';
+    message->has_user = true;
+    return true;
+}
+
+/* RFC 5801 §4: saslname = 1*(UTF8-char-safe / "=2C" / "=3D"); what is safe is neither "," nor "=". */
+static bool decode_saslname(struct slice name, struct bearer_message *message, const char **ret_error)
+{
+    char decoded[3 * AUTHZID_MAX + 1];
+    size_t i, len = 0;
+
+    if (name.len >= sizeof decoded)
+        return fail(ret_error, "an authzid of no bytes, or too many");
+    for (i = 0; i < name.len; i++) {
+        struct slice rest = { name.bytes + i, name.len - i < 3 ? name.len - i : 3 };
+
+        if (name.bytes[i] != '=') {
+            decoded[len++] = name.bytes[i];
+            continue;
+        }
+        if (!slice_equal_nocase(rest, "=2C") && !slice_equal_nocase(rest, "=3D"))
+            return fail(ret_error, "an authzid with \"=\" before something else than 2C or 3D");
+        decoded[len++] = rest.bytes[1] == '2' ? ',' : '=';
+        i += 2;
+    }
+    return keep_user((struct slice){ decoded, len }, message, ret_error);
+}
+
+/* RFC 5801 §4: gs2-cb-flag = ("p=" cb-name) / "n" / "y". No channel is bound here (RFC 7628 §3), so all mean the same.
+ * gs2-nonstd-flag ("F,") is for mechanisms of GSS-API alone. */
+static bool is_cb_flag(struct slice flag)
+{
+    size_t i;
+
+    if (slice_equal_string(flag, "n") || slice_equal_string(flag, "y"))
+        return true;
+    if (flag.len < 3 || flag.bytes[0] != 'p' || flag.bytes[1] != '=')
+        return false;
+    for (i = 2; i < flag.len; i++)
+        if (!is_alpha(flag.bytes[i]) && !is_digit(flag.bytes[i]) && flag.bytes[i] != '.' && flag.bytes[i] != '-')
+            return false;
+    return true;
+}
+
+/* gs2-header = gs2-cb-flag "," [ "a=" saslname ] ","; what follows is left in *in. */
+static bool read_gs2_header(struct slice *in, struct bearer_message *message, const char **ret_error)
+{
+    struct slice flag, authzid, rest;
+
+    if (!slice_cut(*in, ',', &flag, in) || !is_cb_flag(flag))
+        return fail(ret_error, "no gs2 header");
+    if (!slice_cut(*in, ',', &authzid, &rest))
+        return fail(ret_error, "a gs2 header without end");
+    *in = rest;
+    if (authzid.len == 0)
+        return true;
+    if (authzid.len < 2 || authzid.bytes[0] != 'a' || authzid.bytes[1] != '=')
+        return fail(ret_error, "something else than an authzid in the gs2 header");
+    return decode_saslname((struct slice){ authzid.bytes + 2, authzid.len - 2 }, message, ret_error);
+}
+
+/* RFC 7628 §3.1: key = 1*(ALPHA); value = *(VCHAR / SP / HTAB / CR / LF). */
+static bool is_kvpair(struct slice key, struct slice value)
+{
+    size_t i;
+
+    for (i = 0; i < key.len; i++)
+        if (!is_alpha(key.bytes[i]))
+            return false;
+    for (i = 0; i < value.len; i++)
+        if ((value.bytes[i] < ' ' || value.bytes[i] > '~') && strchr("\t\r\n", value.bytes[i]) == NULL)
+            return false;
+    return key.len > 0;
+}
+
+/* RFC 6750 §2.1: "Bearer" 1*SP b64token; the scheme in any case (RFC 9110 §11.1). */
+static bool read_auth(struct slice value, struct bearer_message *message, const char **ret_error)
+{
+    struct slice scheme, bearer;
+
+    if (message->bearer.len > 0)
+        return fail(ret_error, "auth stands twice");
+    if (!slice_cut(value, ' ', &scheme, &bearer) || !slice_equal_nocase(scheme, "Bearer"))
+        return fail(ret_error, "the scheme is not Bearer");
+    while (bearer.len > 0 && bearer.bytes[0] == ' ')
+        bearer = (struct slice){ bearer.bytes + 1, bearer.len - 1 };
+    if (!is_visible(bearer))
+        return fail(ret_error, "no token, or one with blanks");
+    message->bearer = bearer;
+    return true;
+}
+
+/* *(kvpair) kvsep, up to the very end. host, port and keys that nobody knows are ignored, in any order (§3.1). */
+static bool read_kvpairs(struct slice in, struct bearer_message *message, const char **ret_error)
+{
+    struct slice pair, key, value;
+
+    for (;;) {
+        if (!slice_cut(in, KVSEP, &pair, &in))
+            return fail(ret_error, "the key=value pairs have no end");
+        if (pair.len == 0)
+            break;
+        if (!slice_cut(pair, '=', &key, &value) || !is_kvpair(key, value))
+            return fail(ret_error, "something that is no key=value");
+        if (slice_equal_string(key, "auth") && !read_auth(value, message, ret_error))
+            return false;
+    }
+    if (in.len > 0)
+        return fail(ret_error, "something follows the end");
+    return message->bearer.len > 0 || fail(ret_error, "auth is missing");
+}
+
+bool oauthbearer_read(struct slice message, struct bearer_message *ret, const char **ret_error)
+{
+    *ret = (struct bearer_message){ .has_user = false };
+    if (!check_frame(message, ret_error) || !read_gs2_header(&message, ret, ret_error))
+        return false;
+    if (message.len == 0 || message.bytes[0] != KVSEP)
+        return fail(ret_error, "nothing but a gs2 header");
+    return read_kvpairs((struct slice){ message.bytes + 1, message.len - 1 }, ret, ret_error);
+}
+
+bool xoauth2_read(struct slice message, struct bearer_message *ret, const char **ret_error)
+{
+    static const char prefix[] = "user=";
+    const size_t len = sizeof prefix - 1;
+    struct slice user;
+
+    *ret = (struct bearer_message){ .has_user = false };
+    if (!check_frame(message, ret_error))
+        return false;
+    if (message.len < len || memcmp(message.bytes, prefix, len) != 0
+        || !slice_cut((struct slice){ message.bytes + len, message.len - len }, KVSEP, &user, &message))
+        return fail(ret_error, "it does not begin with user=");
+    return keep_user(user, ret, ret_error) && read_kvpairs(message, ret, ret_error);
+}
+
+/* Grows nowhere: it was measured before. */
+static void put(char **at, struct slice bytes)
+{
+    if (bytes.len > 0)
+        memcpy(*at, bytes.bytes, bytes.len);
+    *at += bytes.len;
+}
+
+static bool join(const struct slice *parts, size_t count, struct secret *ret)
+{
+    struct secret text = { NULL, 0 };
+    char *at;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        text.len += parts[i].len;
+    if (text.len > MESSAGE_MAX)
+        return false;
+    text.bytes = at = malloc(text.len);
+    if (text.bytes == NULL)
+        return false;
+    for (i = 0; i < count; i++)
+        put(&at, parts[i]);
+    *ret = text;
+    return true;
+}
+
+/* The other way round of decode_saslname(); room for three bytes each. */
+static size_t encode_saslname(struct slice name, char *encoded)
+{
+    size_t i, len = 0;
+
+    for (i = 0; i < name.len; i++)
+        if (name.bytes[i] == ',' || name.bytes[i] == '=') {
+            memcpy(encoded + len, name.bytes[i] == ',' ? "=2C" : "=3D", 3);
+            len += 3;
+        } else {
+            encoded[len++] = name.bytes[i];
+        }
+    return len;
+}
+
+static bool is_user(struct slice user)
+{
+    return user.len <= AUTHZID_MAX && slice_is_utf8(user) && !slice_has_control(user);
+}
+
+bool oauthbearer_write(struct slice user, const char *host, unsigned port, struct slice bearer, struct secret *ret)
+{
+    char encoded[3 * AUTHZID_MAX], digits[16] = "";
+    const struct slice kvsep = { "\1", 1 }, none = { NULL, 0 };
+    const bool has_host = host != NULL && host[0] != '\0';
+
+    if (!is_user(user) || !is_visible(bearer) || (has_host && !is_visible(slice_of(host))))
+        return false;
+    if (port != 0)
+        snprintf(digits, sizeof digits, "%u", port);
+    const struct slice parts[] = {
+        slice_of("n,"),
+        user.len > 0 ? slice_of("a=") : none,
+        { encoded, encode_saslname(user, encoded) },
+        slice_of(","),
+        kvsep,
+        has_host ? slice_of("host=") : none,
+        has_host ? slice_of(host) : none,
+        has_host ? kvsep : none,
+        port != 0 ? slice_of("port=") : none,
+        slice_of(digits),
+        port != 0 ? kvsep : none,
+        slice_of("auth=Bearer "),
+        bearer,
+        kvsep,
+        kvsep,
+    };
+
+    return join(parts, sizeof parts / sizeof parts[0], ret);
+}
+
+bool xoauth2_write(struct slice user, struct slice bearer, struct secret *ret)
+{
+    const struct slice kvsep = { "\1", 1 };
+    const struct slice parts[] = { slice_of("user="), user, kvsep, slice_of("auth=Bearer "), bearer, kvsep, kvsep };
+
+    return user.len > 0 && is_user(user) && is_visible(bearer) && join(parts, sizeof parts / sizeof parts[0], ret);
+}
+
+/* What stands in a JSON string as it is; scopes and addresses are made of nothing else. */
+static bool is_plain(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
+            return false;
+    return true;
+}
+
+/* `,"name":"value"` behind what there is, if there is such a value and room for it and the brace. */
+static size_t add_member(char *text, size_t len, size_t size, const char *name, const char *value)
+{
+    int added;
+
+    if (value == NULL || value[0] == '\0' || !is_plain(value))
+        return len;
+    added = snprintf(text + len, size - len, "%s\"%s\":\"%s\"", len > 1 ? "," : "", name, value);
+    if (added < 0 || (size_t)added + 2 > size - len) {
+        text[len] = '\0';
+        return len;
+    }
+    return len + (size_t)added;
+}
+
+static size_t finish(char *text, size_t len)
+{
+    text[len++] = '}';
+    text[len] = '\0';
+    return len;
+}
+
+size_t oauthbearer_error(const char *status, const char *scope, const char *discovery, char *text, size_t size)
+{
+    size_t len = 1;
+
+    text[0] = '{';
+    len = add_member(text, len, size, "status", status);
+    len = add_member(text, len, size, "scope", scope);
+    len = add_member(text, len, size, "openid-configuration", discovery);
+    return finish(text, len);
+}
+
+size_t xoauth2_error(const char *status, const char *scope, const char *discovery, char *text, size_t size)
+{
+    size_t len = 1;
+
+    (void)discovery;
+    text[0] = '{';
+    /* RFC 6750 §3.1, as a status of HTTP: what its clients look for. */
+    len = add_member(text, len, size, "status",
+                     strcmp(status, "insufficient_scope") == 0    ? "403"
+                         : strcmp(status, "invalid_request") == 0 ? "400"
+                                                                  : "401");
+    len = add_member(text, len, size, "schemes", "bearer");
+    len = add_member(text, len, size, "scope", scope);
+    return finish(text, len);
+}
+
+bool oauthbearer_is_last(struct slice message)
+{
+    return message.len == 1 && message.bytes[0] == KVSEP;
+}
+
+bool xoauth2_is_last(struct slice message)
+{
+    return message.len == 0 || oauthbearer_is_last(message);
+}

@@ -1,0 +1,52 @@
+/*
+ * The messages of OAUTHBEARER (RFC 7628) and XOAUTH2, both directions. Bytes in, bytes out; nothing here decides
+ * whether anybody is let in.
+ *
+ *     OAUTHBEARER   client  gs2-header %x01 *(key "=" value %x01) %x01          RFC 7628 §3.1, RFC 5801 §4
+ *                   server  {"status":…,"scope":…,"openid-configuration":…}     on refusal, RFC 7628 §3.2.2
+ *                   client  %x01                                                its only answer, §3.2.3
+ *     XOAUTH2       client  "user=" user %x01 "auth=Bearer " token %x01 %x01
+ *                   server  {"status":"401","schemes":"bearer","scope":…}       on refusal
+ *                   client  an empty message
+ */
+#ifndef LATCHKEY_MESSAGES_H
+#define LATCHKEY_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "secret.h"
+#include "slice.h"
+
+#define MESSAGE_MAX 65536 /* bytes */
+#define AUTHZID_MAX 255   /* bytes of an authzid, decoded */
+
+/* What a client's first message says. */
+struct bearer_message {
+    struct slice bearer; /* lent by the message; 1 or more bytes of visible ASCII */
+    bool has_user;
+    char user[AUTHZID_MAX + 1]; /* the authzid, decoded, or the user of XOAUTH2; UTF-8 without control bytes */
+};
+
+/* False with a static sentence. */
+typedef bool message_read(struct slice message, struct bearer_message *ret, const char **ret_error);
+message_read oauthbearer_read;
+message_read xoauth2_read;
+
+/*
+ * A client's first message. user: empty for none (XOAUTH2 has no such form). host and port: NULL and 0 for none. False
+ * when memory is short, or when a value does not fit into the grammar. End it with secret_clear().
+ */
+bool oauthbearer_write(struct slice user, const char *host, unsigned port, struct slice bearer, struct secret *ret);
+bool xoauth2_write(struct slice user, struct slice bearer, struct secret *ret);
+
+/* The server's error message, at most size bytes with a NUL that is not sent. scope and discovery may be empty or NULL
+ * and are then left out, as is what does not fit. Returns its length. */
+size_t oauthbearer_error(const char *status, const char *scope, const char *discovery, char *text, size_t size);
+size_t xoauth2_error(const char *status, const char *scope, const char *discovery, char *text, size_t size);
+
+/* Whether a client's answer to that is the one that it must be. */
+bool oauthbearer_is_last(struct slice message); /* one %x01 */
+bool xoauth2_is_last(struct slice message);     /* nothing; some clients send one %x01 there, too */
+
+#endif

@@ -1,0 +1,28 @@
+#include "plugin.h"
+
+static bool oauthbearer_message(struct slice user, const char *host, struct slice bearer, struct secret *ret)
+{
+    return oauthbearer_write(user, host, 0, bearer, ret);
+}
+
+static bool xoauth2_message(struct slice user, const char *host, struct slice bearer, struct secret *ret)
+{
+    (void)host;
+    return xoauth2_write(user, bearer, ret);
+}
+
+const struct mechanism mechanisms[MECHANISM_COUNT] = {
+    { "OAUTHBEARER", oauthbearer_read, oauthbearer_error, oauthbearer_is_last, oauthbearer_message, false, "\1", 1 },
+    { "XOAUTH2", xoauth2_read, xoauth2_error, xoauth2_is_last, xoauth2_message, true, "", 0 },
+};
+
+const char *plugin_option(const sasl_utils_t *utils, const char *name)
+{
+    const char *value = NULL;
+    unsigned len = 0;
+
+    if (utils->getopt == NULL || utils->getopt(utils->getopt_context, "latchkey", name, &value, &len) != SASL_OK
+        || value == NULL || value[0] == '\0')
+        return NULL;
+    return value;
+}
