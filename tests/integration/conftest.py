@@ -3,6 +3,7 @@ import pytest
 
 from broker import Daemon, Site
 from host import PRIVATE, Host
+from servers import Broker, SaslSite
 from tenant import Tenant
 import tokens
 
@@ -48,6 +49,21 @@ def daemon(site):
     """latchkeyd serves the site, and has looked for the key set."""
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def sasl_site(host, tenant):
+    """A host with the examples of examples/sasl/latchkey.conf. Whatever a test does, no log shows a token or a key."""
+    site = SaslSite(host, tenant)
+    yield site
+    site.check_logs()
+
+
+@pytest.fixture
+def latchkeyd(sasl_site):
+    """latchkeyd as that configuration has it."""
+    with Broker(sasl_site.host) as daemon:
         yield daemon
 
 

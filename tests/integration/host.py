@@ -1,11 +1,16 @@
-"""A host of its own: a private mount namespace with users, PAM stacks, a syslog and an sshd that nobody else sees."""
+"""
+A host of its own: a private mount namespace with users, PAM stacks, a syslog and an sshd that nobody else sees, and a
+network of nothing but a loopback interface, where every port is free.
+"""
 import ctypes
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -28,6 +33,9 @@ PASSWORDS = {user: f"local password of {user}" for user in ("root", "alice", "bo
 UIDS = {"alice": 2001, "bob": 2002, "svc-backup": 2003, "latchkey": 2101}
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
 
 CONFIG = """
 tenant "{tenant}" {{
@@ -107,10 +115,12 @@ def enter_namespace():
     """This process and all its children from now on; what it mounts ends with them."""
     before = os.readlink("/proc/self/ns/mnt")
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0:
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare: the integration tests need root and CAP_SYS_ADMIN")
     assert os.readlink("/proc/self/ns/mnt") != before
     run("mount", "--make-rprivate", "/")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
 def private_run():

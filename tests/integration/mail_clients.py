@@ -1,0 +1,162 @@
+"""Mail clients that nobody here wrote, asked to log in: Python's smtplib and imaplib, curl and swaks."""
+import base64
+import contextlib
+import imaplib
+import json
+import os
+import smtplib
+import ssl
+
+from host import run
+from servers import CLIENTS, MAIL
+
+smtplib._MAXLINE = imaplib._MAXLINE = 1 << 20  # what a server answers to a long line may hold it
+
+LOGIN_DENIED = 67  # curl's exit status
+
+
+def oauthbearer(token, authzid=None):
+    return f"n,{f'a={authzid}' if authzid else ''},\1host={MAIL}\1port=587\1auth=Bearer {token}\1\1"
+
+
+def shortest_message(token):
+    """An OAUTHBEARER message of the token and nothing else."""
+    return f"n,,\1auth=Bearer {token}\1\1"
+
+
+def xoauth2(token, user="alice"):
+    return f"user={user}\1auth=Bearer {token}\1\1"
+
+
+MESSAGES = {"OAUTHBEARER": oauthbearer, "XOAUTH2": xoauth2}
+LAST = {"OAUTHBEARER": "\1", "XOAUTH2": ""}  # a client's answer to the server's error
+
+
+def trusting(ciphers=None):
+    context = ssl.create_default_context()
+    if ciphers is not None:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # Python cannot choose those of 1.3
+        context.set_ciphers(ciphers)
+    return context
+
+
+class Exchange:
+    """What came of a login: whether it is one, the server's last words, and its error message when there was one."""
+
+    def __init__(self, last):
+        self.challenges, self.last, self.ok, self.text = [], last, None, None
+
+    def answers(self, message):
+        """A function for smtplib and imaplib: the message, and then what a client answers to an error."""
+        def answer(challenge):
+            challenge = challenge.decode() if isinstance(challenge, bytes) else challenge
+            if not challenge and message is not None and "message" not in self.challenges:
+                self.challenges.append("message")
+                return message
+            self.challenges.append(challenge)
+            return self.last
+        return answer
+
+    @property
+    def error(self):
+        texts = [text for text in self.challenges if text.startswith("{")]
+        return json.loads(texts[0]) if texts else None
+
+
+@contextlib.contextmanager
+def smtp(port=587, ciphers=None, tls=True):
+    """An smtplib.SMTP that has said EHLO."""
+    client = smtplib.SMTP(MAIL, port, timeout=20)
+    try:
+        client.ehlo()
+        if tls:
+            client.starttls(context=trusting(ciphers))
+            client.ehlo()
+        yield client
+    finally:
+        client.close()
+
+
+def smtp_login(token, mechanism="OAUTHBEARER", initial=True, ciphers=None, message=None, **names):
+    message = message if message is not None else MESSAGES[mechanism](token, **names)
+    exchange = Exchange(LAST.get(mechanism, ""))
+    answer = exchange.answers(message)
+    with smtp(ciphers=ciphers) as client:
+        try:
+            # smtplib's auth() would answer with the message to any challenge but the first.
+            code, text = client.docmd("AUTH", f"{mechanism} {b64(answer(''))}" if initial else mechanism)
+            while code == 334:
+                code, text = client.docmd(b64(answer(base64.b64decode(text))))
+            exchange.ok, exchange.text = code == 235, f"{code} {text.decode()}"
+        except (smtplib.SMTPServerDisconnected, ConnectionError) as error:
+            exchange.ok, exchange.text = False, f"disconnected: {error}"
+    return exchange
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def smtplib_auth(token, mechanism="OAUTHBEARER", initial=True, **names):
+    """smtplib's own auth(): what it raises, or None."""
+    with smtp() as client:
+        client.user, client.password = "", ""
+        try:
+            client.auth(mechanism, lambda challenge=None: MESSAGES[mechanism](token, **names) if not challenge
+                        else LAST[mechanism], initial_response_ok=initial)
+        except smtplib.SMTPAuthenticationError as error:
+            return error
+    return None
+
+
+@contextlib.contextmanager
+def imap(ciphers=None, tls=True):
+    client = imaplib.IMAP4(MAIL, 143, timeout=20)
+    try:
+        if tls:
+            client.starttls(trusting(ciphers))
+        yield client
+    finally:
+        client.shutdown()
+
+
+def imap_login(token, mechanism="OAUTHBEARER", ciphers=None, message=None, **names):
+    """imaplib sends no initial response."""
+    exchange = Exchange(LAST[mechanism])
+    answer = exchange.answers(message if message is not None else MESSAGES[mechanism](token, **names))
+    with imap(ciphers) as client:
+        try:
+            _, text = client.authenticate(mechanism, answer)
+            exchange.ok, exchange.text = True, text[0].decode()
+        except imaplib.IMAP4.error as error:
+            exchange.ok, exchange.text = False, str(error)
+    return exchange
+
+
+def curl(url, user, token, *arguments, mechanism="OAUTHBEARER", initial=True, check=False):
+    """curl takes the token from a file of its own options, since everybody can see arguments."""
+    return run("curl", "-sS", "-K", "-", "--url", url, "--ssl-reqd", "--user", f"{user}:",
+               "--login-options", f"AUTH={mechanism}", *(["--sasl-ir"] if initial else []), *arguments,
+               input=f'oauth2-bearer = "{token}"\n', check=check)
+
+
+def curl_smtp(user, token, sender=None, **options):
+    return curl(f"smtp://{MAIL}:587", user, token, "--mail-from", sender or f"{user}@example.com", "--mail-rcpt",
+                "alice@example.com", "--upload-file", os.devnull, **options)
+
+
+def curl_imap(user, token, scheme="imap", **options):
+    return curl(f"{scheme}://{MAIL}/", user, token, **options)
+
+
+def example(site, name, token, *arguments, **options):
+    """A client of examples/sasl/clients, which finds the token in a file."""
+    env = {"PATH": os.environ["PATH"], "LATCHKEY_TOKEN_FILE": str(site.host.token_file(token))}
+    return run(CLIENTS / name, *arguments, env=env, check=False, **options)
+
+
+def swaks(user, password, mechanism="PLAIN", sender=None):
+    """swaks knows none of the two mechanisms, but passwords."""
+    return run("swaks", "--server", f"{MAIL}:587", "--tls", "--auth", mechanism, "--auth-user", user,
+               "--auth-password", password, "--from", sender or f"{user}@example.com", "--to", "alice@example.com",
+               "--quit-after", "RCPT", "--hide-all", check=False)

@@ -1,0 +1,218 @@
+"""Postfix with the examples of examples/sasl/postfix, smtpd in its chroot; curl, swaks and smtplib as its clients."""
+import pytest
+
+import tokens
+from host import wait_until
+from mail_clients import (LOGIN_DENIED, curl_smtp, example, shortest_message, smtp, smtp_login, smtplib_auth, swaks)
+from servers import TOKEN_4K, TOKEN_8K, Postfix, add_to_service, demand_group, mailbox
+
+AES_128 = "ECDHE-RSA-AES128-GCM-SHA256"
+BARE = {"401", "invalid_request"}  # XOAUTH2, and messages that do not say whose token they bring
+LONGEST_AT_ONCE, LONGEST = 1503, 9195  # bytes of a token, with and without an initial response
+
+
+@pytest.fixture(scope="module")
+def postfix(session_host):
+    with Postfix(session_host) as postfix:
+        yield postfix
+
+
+@pytest.fixture
+def site(sasl_site, postfix, latchkeyd):
+    """smtpd reads the configuration before it enters its chroot, and asks latchkeyd from then on."""
+    postfix.renew()
+    return sasl_site
+
+
+def check_refused(site, exchange, reason, status="invalid_token"):
+    assert not exchange.ok and exchange.text.startswith("535 "), exchange.text
+    if exchange.error is not None:
+        assert exchange.error["status"] == status
+        assert exchange.error.get("openid-configuration") == (None if status in BARE else site.discovery)
+    assert site.last() == ("reject", reason)
+
+
+# Who gets in
+
+
+@pytest.mark.parametrize("initial", [True, False], ids=["at once", "when asked"])
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+class TestAGoodToken:
+    def test_of_curl(self, site, mechanism, initial):
+        done = curl_smtp("alice", site.token(), mechanism=mechanism, initial=initial)
+        assert done.returncode == 0, done.stderr
+        assert site.logged("sasl_username=alice")
+
+    def test_of_smtplib(self, site, mechanism, initial):
+        assert smtplib_auth(site.token(), mechanism, initial) is None
+        assert site.verify(site.token(), "smtp") == ("accept", "ok")
+
+
+def test_the_example_of_the_client_sends_mail(site):
+    mail = "Subject: by token\n\nHello.\n"
+    done = example(site, "curl-smtp", site.token(), "alice", "alice@example.com", "alice@example.com", input=mail)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: "Subject: by token" in mailbox("alice"), "the mail")
+    assert "(Authenticated sender: alice)" in mailbox("alice")
+
+
+def test_the_user_sends_as_itself_alone(site):
+    done = curl_smtp("alice", site.token(), sender="bob@example.com")
+    assert done.returncode != 0 and "553" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("length", [TOKEN_4K, TOKEN_8K, LONGEST])
+def test_a_long_token_comes_when_asked(site, length):
+    assert smtp_login(None, initial=False, message=shortest_message(site.token(length=length))).ok
+
+
+def test_a_long_token_does_not_come_at_once(site):
+    assert smtp_login(None, message=shortest_message(site.token(length=LONGEST_AT_ONCE))).ok
+    assert not smtp_login(site.token(length=TOKEN_4K)).ok
+    assert not smtp_login(site.token(length=16384), initial=False).ok
+
+
+# Who does not
+
+
+@pytest.mark.parametrize("initial", [True, False], ids=["at once", "when asked"])
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_an_expired_token(site, mechanism, initial):
+    token = site.token(lifetime=-600)
+    exchange = smtp_login(token, mechanism, initial)
+    check_refused(site, exchange, "token_expired", "invalid_token" if mechanism == "OAUTHBEARER" else "401")
+    assert exchange.error is not None
+    assert site.verify(token, "smtp") == site.last()
+
+
+def test_curl_says_that_an_expired_token_is_denied(site):
+    done = curl_smtp("alice", site.token(lifetime=-600))
+    assert done.returncode == LOGIN_DENIED and "Login denied" in done.stderr
+
+
+def test_a_token_without_the_group(site, postfix):
+    site.configure(demand_group("smtp"))
+    postfix.renew()
+    token = site.token(groups=[])
+    check_refused(site, smtp_login(token), "group_missing", "insufficient_scope")
+    assert site.verify(token, "smtp") == site.last()
+    assert smtp_login(site.token()).ok
+
+
+def test_a_broken_message(site):
+    check_refused(site, smtp_login(None, message="n,,\1auth=Basic abc\1\1"), "message_malformed", "invalid_request")
+
+
+# Acting as somebody
+
+
+@pytest.mark.parametrize("authzid", ["alice", "alice@example.com", "alice@EXAMPLE.COM"])
+def test_somebody_acts_as_itself(site, authzid):
+    assert smtp_login(site.token(), authzid=authzid).ok
+
+
+def test_somebody_acts_as_nobody_else(site):
+    check_refused(site, smtp_login(site.token(), authzid="bob"), "authzid_not_allowed", "insufficient_scope")
+    check_refused(site, smtp_login(site.token(), authzid="alice@example.org"), "realm_unknown")
+
+
+def test_allow_authzid_is_not_enough_in_postfix(site, postfix):
+    """libsasl asks the host, too, and Postfix leaves it at libsasl's own rule: everybody is itself."""
+    site.configure(add_to_service("smtp", 'allow_authzid = {"svc-backup"}'))
+    exchange = smtp_login(site.token(tokens.BACKUP), authzid="bob")
+    assert not exchange.ok and exchange.error is None
+    assert site.logged("Requested identity not authenticated identity")
+
+
+# API keys
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_an_api_key(site, mechanism):
+    done = curl_smtp("svc-backup", site.tenant.api_key, mechanism=mechanism)
+    assert done.returncode == 0, done.stderr
+    assert site.logged("sasl_username=svc-backup")
+
+
+def test_an_api_key_of_nobody(site):
+    key = "lk_not-a-key-of-anybody-0123456789abcdefghijk"
+    check_refused(site, smtp_login(key, authzid="svc-backup"), "credential_refused")
+    check_refused(site, smtp_login(site.tenant.api_key), "credential_not_allowed")
+    check_refused(site, smtp_login(site.tenant.api_key, authzid="alice"), "credential_not_allowed")
+
+
+# Where it is offered
+
+
+def test_nothing_is_offered_in_clear_text(site):
+    with smtp(tls=False) as client:
+        assert "auth" not in client.esmtp_features
+    with smtp() as client:
+        assert {"OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN"} == set(client.esmtp_features["auth"].split())
+
+
+def test_aes_128_is_protected(site):
+    assert smtp_login(site.token(), ciphers=AES_128).ok
+
+
+def test_plain_text_is_forbidden_without_tls_alone(site, postfix):
+    """A port without smtpd_tls_auth_only: libsasl itself leaves the plug-in out where plain text is forbidden."""
+    with postfix.another_port(2587, "smtpd_tls_security_level=may", "smtpd_tls_auth_only=no",
+                              mechanisms="OAUTHBEARER XOAUTH2 PLAIN SCRAM-SHA-256"):
+        with smtp(2587, tls=False) as client:
+            assert client.esmtp_features["auth"].split() == ["SCRAM-SHA-256"]
+        with smtp(2587) as client:
+            assert {"OAUTHBEARER", "XOAUTH2", "PLAIN", "SCRAM-SHA-256"} == set(client.esmtp_features["auth"].split())
+
+
+# While it runs
+
+
+def test_keys_are_rotated_without_a_restart(site):
+    new = tokens.Key("RS256", "next")
+    assert not smtp_login(site.token(key=new)).ok
+    site.write_keys(new)
+    assert smtp_login(site.token(key=new)).ok
+    check_refused(site, smtp_login(site.token()), "key_unknown")
+
+
+def test_a_revocation_holds_at_once(site):
+    assert smtp_login(site.token()).ok
+    site.host.revoke(f"sub {tokens.ALICE}")
+    check_refused(site, smtp_login(site.token()), "token_revoked")
+
+
+def test_without_latchkeyd_nobody_is_let_in(site, latchkeyd):
+    """In the chroot there is nobody else to ask; the token may be a good one, so there is no error message."""
+    latchkeyd.stop()
+    exchange = smtp_login(site.token())
+    assert not exchange.ok and exchange.error is None
+    assert site.last() == ("reject", "broker_unavailable")
+
+
+def test_without_a_configuration_the_others_work(site, postfix):
+    site.unconfigure()
+    postfix.renew()
+    with smtp() as client:
+        assert {"PLAIN", "LOGIN"} == set(client.esmtp_features["auth"].split())
+    assert not smtp_login(site.token()).ok
+
+
+# Tokens as passwords
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+class TestATokenAsThePassword:
+    def test_of_swaks(self, site, mechanism):
+        done = swaks("alice", site.token(), mechanism)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_an_api_key(self, site, mechanism):
+        assert swaks("svc-backup", site.tenant.api_key, mechanism).returncode == 0
+
+    def test_an_expired_one(self, site, mechanism):
+        assert swaks("alice", site.token(lifetime=-600), mechanism).returncode != 0
+        assert site.last() == ("reject", "token_expired")
+
+    def test_of_somebody_else(self, site, mechanism):
+        assert swaks("bob", site.token(), mechanism).returncode != 0

@@ -1,0 +1,99 @@
+"""latchkeyd in saslauthd's place, asked by testsaslauthd, which is of Cyrus SASL."""
+import os
+import re
+import stat
+
+import pytest
+
+import tokens
+from host import run
+from servers import EXAMPLES, TOKEN_4K, TOKEN_8K, prepare
+
+SOCKET = "/run/latchkey/saslauthd/mux"
+SOCKETS = [SOCKET, "/var/spool/postfix/run/latchkey/saslauthd/mux", "/run/saslauthd/mux"]
+
+
+@pytest.fixture
+def site(sasl_site, latchkeyd):
+    prepare(sasl_site.host)
+    return sasl_site
+
+
+def ask(user, password, *arguments, service="smtp", path=SOCKET, caller=None):
+    """Whether the answer was OK."""
+    under = ["setpriv", "--reuid", caller, "--regid", caller, "--init-groups"] if caller is not None else []
+    done = run(*under, "testsaslauthd", "-f", path, "-s", service, "-u", user, "-p", password, *arguments, check=False)
+    assert (done.returncode == 0) == ("OK" in done.stdout)
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_a_token_is_a_password(site, path):
+    token = site.token()
+    assert ask("alice", token, path=path)
+    assert site.last() == site.verify(token, "smtp", "--user", "alice") == ("accept", "ok")
+    assert not ask("bob", token, path=path)
+
+
+def test_an_api_key_is_a_password(site):
+    assert ask("svc-backup", site.tenant.api_key)
+    assert not ask("alice", site.tenant.api_key)
+    assert site.last() == ("reject", "credential_not_allowed")
+
+
+@pytest.mark.parametrize("what, changes, reason", [
+    ("an expired one", {"lifetime": -600}, "token_expired"),
+    ("one without the group", {"groups": []}, "group_missing"),
+    ("one of another audience", {"aud": "elsewhere"}, "audience_mismatch"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_what_is_refused_is_refused_as_anywhere(site, what, changes, reason):
+    token = site.token(**changes)
+    assert not ask("alice", token, service="imap")
+    assert site.last() == site.verify(token, "imap", "--user", "alice") == ("reject", reason)
+
+
+def test_a_local_password_is_not_for_us(site):
+    assert not ask("alice", "local password of alice")
+    assert site.last() == ("reject", "credential_not_allowed")
+
+
+def test_the_name_of_the_service_picks_the_rules(site):
+    token = site.token(groups=[])
+    assert ask("alice", token, service="smtp")
+    assert not ask("alice", token, service="imap")
+
+
+@pytest.mark.parametrize("realm, known", [("example.com", True), ("EXAMPLE.COM", True), ("example.org", False)])
+def test_a_realm_is_one_of_the_service(site, realm, known):
+    assert ask("alice", site.token(), "-r", realm) == known
+    if not known:
+        assert site.last() == ("reject", "realm_unknown")
+    assert not ask("alice", site.token(), "-r", realm, service="ldap")
+
+
+@pytest.mark.parametrize("length", [TOKEN_4K, TOKEN_8K - 100])
+def test_a_long_token(site, length):
+    assert ask("alice", site.token(length=length))
+
+
+def test_keys_are_rotated_without_a_restart(site):
+    new = tokens.Key("RS256", "next")
+    assert not ask("alice", site.token(key=new))
+    site.write_keys(new)
+    assert ask("alice", site.token(key=new))
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_the_group_of_the_socket_asks_and_nobody_else(site, path):
+    status = os.stat(path)
+    assert stat.S_IMODE(status.st_mode) == 0o660
+    assert ask("alice", site.token(), path=path, caller="postfix")
+    assert not ask("alice", site.token(), path=path, caller="bob")
+
+
+def test_every_example_is_in_the_list_of_the_examples(host):
+    text = (EXAMPLES / "README").read_text()
+    files = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*") if path.is_file()} - {"README"}
+    listed = re.findall(r"^([a-z/.\d-]+)  +", text, re.M)
+    assert all(any(file == name or (name.endswith("/") and file.startswith(name)) for name in listed) for file in files)
+    assert all((EXAMPLES / name).exists() for name in listed)
