@@ -23,6 +23,7 @@ struct keyset {
     int64_t out_of_turn_ms; /* when the last look out of turn began; 0: never */
     int64_t interval_ms;
     bool is_under_way;
+    unsigned answering; /* how many times looked() is at work */
     struct keyset_status status;
     struct {
         keysets_done *done;
@@ -105,7 +106,7 @@ static void add(struct keysets *keysets, const struct tenant *tenant, int64_t no
     keysets->sets[keysets->count++] = set;
 }
 
-/* Those that are configured no more; one that is under way is kept until it ends. */
+/* Those that are configured no more; one that is under way is kept until all who wait for it are answered. */
 static void forget_gone(struct keysets *keysets, const struct config *config)
 {
     size_t i, kept = 0;
@@ -113,7 +114,7 @@ static void forget_gone(struct keysets *keysets, const struct config *config)
     for (i = 0; i < keysets->count; i++) {
         struct keyset *set = keysets->sets[i];
 
-        if (set->is_under_way || has_keyset(config_tenant(config, slice_of(set->tenant_id))))
+        if (set->is_under_way || set->answering > 0 || has_keyset(config_tenant(config, slice_of(set->tenant_id))))
             keysets->sets[kept++] = set;
         else
             free(set);
@@ -169,6 +170,7 @@ static void looked(void *context, enum key_refresh_result result, const struct v
 
     set->is_under_way = false;
     set->waiter_count = 0;
+    set->answering++; /* an answer may read a configuration without this tenant */
     set->status.looked_at = time(NULL);
     set->status.result = result;
     snprintf(set->status.failure, sizeof set->status.failure, "%s", verdict->evidence);
@@ -177,6 +179,7 @@ static void looked(void *context, enum key_refresh_result result, const struct v
     for (i = 0; i < count; i++)
         answer(set->waiters[i].done, set->waiters[i].context,
                result == KEY_REFRESH_FAILED ? verdict->reason : REASON_OK, verdict->evidence);
+    set->answering--;
 }
 
 static void look(struct keyset *set, const struct config *config)

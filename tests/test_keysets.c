@@ -387,6 +387,38 @@ static void who_asks_again_from_within_the_answer_is_answered_twice(void **state
         assert_int_equal(askers[i].answers, 2);
 }
 
+#define OTHER \
+    "tenant \"h\" { issuer = \"https://h.example\" hmac_secret_file = \"~/secret\" algorithms = {\"HS256\"} }\n"
+static const struct config *other;
+
+/* As a login that reads the newest configuration once it is answered. */
+static void configure_none(void *context, const struct broker_answer *answer)
+{
+    keep_answer(context, answer);
+    keysets_configure(keysets, other, clock_ms());
+}
+
+static void who_waits_is_answered_though_another_answer_forgets_the_tenant(void **state)
+{
+    struct asker askers[3] = { { .answers = 0 }, { .answers = 0 }, { .answers = 0 } };
+    struct keyset_status status;
+    size_t i;
+
+    (void)state;
+    other = config_of(OTHER);
+    begin(only_t_1);
+    begun_at(only_t_1, clock_ms() + 2000);
+    for (i = 0; i < COUNT(askers); i++)
+        keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), configure_none, &askers[i]);
+    end_last(KEY_REFRESH_REPLACED);
+    for (i = 0; i < COUNT(askers); i++)
+        assert_int_equal(askers[i].answers, 1);
+    ROW("and then it is forgotten");
+    keysets_configure(keysets, other, clock_ms());
+    assert_false(keysets_status(keysets, 0, &status));
+    config_release(&other);
+}
+
 static void more_than_can_wait_are_refused(void **state)
 {
     static struct asker askers[1025];
@@ -608,6 +640,7 @@ int main(void)
         cmocka_unit_test(who_has_no_key_set_is_looked_for_at_once_and_others_soon),
         cmocka_unit_test(each_is_looked_for_at_its_time),
         cmocka_unit_test(after_failures_it_waits_twice_as_long_each_time),
+        cmocka_unit_test(who_waits_is_answered_though_another_answer_forgets_the_tenant),
         cmocka_unit_test(rule_21_unknown_keys_make_it_look_once_in_thirty_seconds),
         cmocka_unit_test(who_asks_while_it_looks_waits_for_that_look),
         cmocka_unit_test(who_asks_again_from_within_the_answer_is_answered_twice),
