@@ -129,6 +129,7 @@ static bool open_own(const char *path, const struct making *making, struct liste
                      char error[LISTENER_ERROR_MAX])
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    const gid_t group = getegid();
     mode_t mask;
     bool ok;
     int fd;
@@ -140,13 +141,16 @@ static bool open_own(const char *path, const struct making *making, struct liste
     if (fd < 0)
         return fail(error, "%s: %s", path, strerror(errno));
     add(listeners, fd, making->type);
-    /* Neither chmod() nor chown(), which would follow a link that somebody put in the socket's place. */
+    /* It is made as it is to be: whoever owns the directory could put something else in its place before a chmod() or a
+     * chown(). */
     mask = umask(0777 & ~making->mode);
-    ok = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0
-        && (making->group == (gid_t)-1 || lchown(path, (uid_t)-1, making->group) == 0) && listen(fd, BACKLOG) == 0;
+    ok = (making->group == (gid_t)-1 || setegid(making->group) == 0)
+        && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, BACKLOG) == 0;
     if (!ok)
         fail(error, "%s: %s", path, strerror(errno));
     umask(mask);
+    if (making->group != (gid_t)-1 && setegid(group) != 0 && ok)
+        ok = fail(error, "setegid: %s", strerror(errno));
     return ok;
 }
 
