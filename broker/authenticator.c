@@ -48,7 +48,7 @@ static void verify_again(void *context, const struct broker_answer *answer)
 {
     struct judgement *judgement = context;
     const struct authenticator *authenticator = judgement->authenticator;
-    const struct config *newest = authenticator->config(authenticator->server);
+    const struct config *newest;
     struct verdict again = VERDICT_INIT;
     struct auth_plan plan;
 
@@ -57,21 +57,11 @@ static void verify_again(void *context, const struct broker_answer *answer)
         finish(judgement);
         return;
     }
-    /* The plan's tenant and service are the old configuration's. */
-    if (judgement->plan.verify.exchange_subject == NULL
-        && authenticate_plan(&again, newest, &judgement->request, token_of(judgement), &plan)) {
+    newest = authenticator->config(authenticator->server);
+    again.credential = judgement->verdict.credential;
+    if (authenticate_replan(&again, newest, &judgement->request, &judgement->plan, &plan))
         verify_token(&again, newest, &plan.verify, token_of(judgement), &judgement->login);
-    } else if (judgement->plan.verify.exchange_subject != NULL) {
-        plan = judgement->plan;
-        plan.verify.service = config_service(newest, judgement->request.service);
-        plan.verify.exchange_tenant = config_tenant(newest, slice_of(judgement->plan.verify.exchange_tenant->id));
-        if (plan.verify.exchange_tenant != NULL) {
-            again.credential = judgement->verdict.credential;
-            verify_token(&again, newest, &plan.verify, token_of(judgement), &judgement->login);
-        }
-    }
-    if (again.reason != REASON_UNDECIDED)
-        judgement->verdict = again;
+    judgement->verdict = again;
     finish(judgement);
 }
 
@@ -153,7 +143,7 @@ static struct judgement *judgement_new(const struct authenticator *authenticator
     return NULL;
 }
 
-void authenticator_judge(const struct authenticator *authenticator, const struct auth_request *request,
+void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct auth_request *request,
                          struct slice credential, authenticator_done *done, void *context)
 {
     struct judgement *judgement = judgement_new(authenticator, request, credential, done, context);
@@ -165,9 +155,12 @@ void authenticator_judge(const struct authenticator *authenticator, const struct
     } else if (!authenticate_plan(&judgement->verdict, judgement->config, &judgement->request, token_of(judgement),
                                   &judgement->plan)) {
         finish(judgement);
-    } else if (judgement->plan.verify.exchange_subject != NULL) {
+    } else if (judgement->plan.verify.exchange_subject == NULL) {
+        verify(judgement);
+    } else if (authenticator->may_exchange(authenticator->server, uid)) {
         exchange(judgement);
     } else {
-        verify(judgement);
+        verdict_reject(&judgement->verdict, REASON_BROKER_UNAVAILABLE, "too many questions a second");
+        finish(judgement);
     }
 }

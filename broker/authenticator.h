@@ -6,6 +6,9 @@
 #ifndef LATCHKEY_AUTHENTICATOR_H
 #define LATCHKEY_AUTHENTICATOR_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "authenticate.h"
 #include "config.h"
 #include "exchange.h"
@@ -19,18 +22,22 @@ typedef void authenticator_done(void *context, const struct verdict *verdict, co
 /* Where the newest configuration comes from after a look for keys. Lent until the next call. */
 typedef const struct config *authenticator_config(void *server);
 
+/* Whether a question of this uid may go to the tenant service now; asked once for each credential that would. */
+typedef bool authenticator_may_exchange(void *server, uid_t uid);
+
 struct authenticator {
     struct exchange *exchange;
     struct keysets *keysets;
     authenticator_config *config;
-    void *server; /* its argument */
+    authenticator_may_exchange *may_exchange;
+    void *server; /* their argument */
 };
 
 /*
- * Judge, at once or from within http_run(). The strings of the request and the credential are not needed any more when
- * it returns; the authenticator is, until `done`.
+ * Judge for a process of this uid, at once or from within http_run(). The strings of the request and the credential are
+ * not needed any more when it returns; the authenticator is, until `done`.
  */
-void authenticator_judge(const struct authenticator *authenticator, const struct auth_request *request,
+void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct auth_request *request,
                          struct slice credential, authenticator_done *done, void *context);
 
 #endif

@@ -52,19 +52,13 @@ static void take_password(struct client *client, const struct saslauthd_request 
     snprintf(client->login, sizeof client->login, "%.*s%s%.*s", SLICE_ARG(password->login),
              password->realm.len > 0 ? "@" : "", SLICE_ARG(password->realm));
     service->passwords++;
-    if (!peers_count(service->peers, client->uid, clock_ms())) {
-        service->refused_rate++;
-        verdict_reject(&verdict, REASON_BROKER_UNAVAILABLE, "too many questions a second");
-    } else {
-        authenticate_name(&verdict, config_service(service->config, client->service_name), client->login, &name);
-    }
-    if (verdict.reason != REASON_UNDECIDED) {
+    if (!authenticate_name(&verdict, config_service(service->config, client->service_name), client->login, &name)) {
         answer_password(client, &verdict, NULL);
         return;
     }
     snprintf(user, sizeof user, "%.*s", SLICE_ARG(name));
     request.user = user;
-    authenticator_judge(&service->authenticator, &request, password->password, answer_password, client);
+    authenticator_judge(&service->authenticator, client->uid, &request, password->password, answer_password, client);
 }
 
 static void read_client(struct client *client)

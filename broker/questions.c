@@ -132,7 +132,7 @@ static void ask_authenticate(struct client *client, const struct broker_question
         .now = time(NULL),
     };
 
-    authenticator_judge(&client->service->authenticator, &request, question->secret, answer_login, client);
+    authenticator_judge(&client->service->authenticator, client->uid, &request, question->secret, answer_login, client);
 }
 
 static void (*const asks[])(struct client *client, const struct broker_question *question) = {
@@ -168,13 +168,12 @@ static void take_question(struct client *client, struct slice text)
     verdict_fact(client->tenant, sizeof client->tenant, question.tenant);
     verdict_fact(client->subject, sizeof client->subject, question.subject);
     service->asked[question.ask]++;
-    /* The status costs next to nothing, and is wanted most when there is a flood. */
-    if (question.ask == BROKER_STATUS || peers_count(service->peers, client->uid, clock_ms())) {
+    /* The status costs next to nothing, and is wanted most when there is a flood. What is to be judged is counted when
+     * it turns out to be an API key. */
+    if (question.ask == BROKER_STATUS || question.ask == BROKER_AUTHENTICATE || service_may_ask(service, client->uid))
         asks[question.ask](client, &question);
-    } else {
-        service->refused_rate++;
+    else
         answered(client, &too_many);
-    }
 }
 
 static void read_client(struct client *client)

@@ -276,6 +276,11 @@ static const struct config *newest_config(void *context)
     return service->config;
 }
 
+static bool may_exchange(void *context, uid_t uid)
+{
+    return service_may_ask(context, uid);
+}
+
 static bool server_open(struct server *server)
 {
     raise_descriptor_limit();
@@ -290,8 +295,8 @@ static bool server_open(struct server *server)
         || !peers_configure(server->service.peers, &server->service.config->broker, log_unknown_name))
         return false;
     keysets_configure(server->service.keysets, server->service.config, clock_ms());
-    server->service.authenticator =
-        (struct authenticator){ server->service.exchange, server->service.keysets, newest_config, &server->service };
+    server->service.authenticator = (struct authenticator){ server->service.exchange, server->service.keysets,
+                                                            newest_config, may_exchange, &server->service };
     return true;
 }
 

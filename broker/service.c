@@ -30,6 +30,14 @@ void service_look_at_config(struct service *service)
         log_event(LOG_OF_ERROR, "memory is short: the option allow stays as it was");
 }
 
+bool service_may_ask(struct service *service, uid_t uid)
+{
+    if (peers_count(service->peers, uid, clock_ms()))
+        return true;
+    service->refused_rate++;
+    return false;
+}
+
 bool service_may_log(int64_t *last_ms)
 {
     if (*last_ms != 0 && clock_ms() - *last_ms < LOG_PAUSE_MS)

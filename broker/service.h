@@ -37,6 +37,11 @@ struct service {
  */
 void service_look_at_config(struct service *service);
 
+/* One more question of this uid against the rates of the configuration: false when it is too many, which is counted.
+ * A local password, or a token that is verified here, is no such question: whoever tries those from afar would use up
+ * the rate of all who come through the same server. */
+bool service_may_ask(struct service *service, uid_t uid);
+
 /* For lines that anybody can bring about: one now and then; the status has the numbers. */
 bool service_may_log(int64_t *last_ms);
 

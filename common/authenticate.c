@@ -183,7 +183,10 @@ bool authenticate_name(struct verdict *verdict, const struct service_rules *serv
     for (i = 0; i < service->realms.count; i++)
         if (slice_equal_nocase(slice_of(at + 1), service->realms.items[i])) {
             ret_name->len = (size_t)(at - name);
-            return true;
+            /* Who comes next may drop another realm, and open root's mailbox to "root@one@two". */
+            if (memchr(name, '@', ret_name->len) == NULL)
+                return true;
+            break;
         }
     return verdict_reject(verdict, REASON_REALM_UNKNOWN, "%s", at + 1);
 }
@@ -252,6 +255,33 @@ bool authenticate_plan(struct verdict *verdict, const struct config *config, con
     return kind != CREDENTIAL_OTHER || find_exchange(verdict, config, user, credential, &ret_plan->verify);
 }
 
+/* Whether the account's key still stands for this subject of this tenant. */
+static bool replan_exchange(struct verdict *verdict, const struct config *newer, struct verify_request *verify)
+{
+    const struct user_block *block = identity_user_block(&newer->identity, verify->user);
+    const struct tenant *tenant = config_tenant(newer, slice_of(verify->exchange_tenant->id));
+
+    if (tenant == NULL)
+        return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "%s is no longer configured",
+                              verify->exchange_tenant->id);
+    if (block == NULL || !block->api_key || !string_list_has(&block->subjects, slice_of(verify->exchange_subject)))
+        return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "the account takes this API key no more");
+    verify->exchange_tenant = tenant;
+    return true;
+}
+
+bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct auth_request *request,
+                         const struct auth_plan *plan, struct auth_plan *ret_plan)
+{
+    const bool is_exchanged = plan->verify.exchange_subject != NULL;
+    const struct service_rules *service = config_service(newer, request->service);
+
+    *ret_plan = *plan;
+    ret_plan->verify.service = service;
+    return check_kind(verdict, service, is_exchanged ? CREDENTIAL_OTHER : CREDENTIAL_JWT)
+        && (!is_exchanged || replan_exchange(verdict, newer, &ret_plan->verify));
+}
+
 /* An API key becomes a JWT of the account's subject, which is then judged like any other. */
 static bool exchange(struct verdict *verdict, const struct config *config, const struct verify_request *request,
                      struct slice api_key, struct broker_reply *ret_reply)
@@ -280,23 +310,18 @@ static bool judge_token(struct verdict *verdict, const struct config *config, co
     const struct verdict before = *verdict;
     const size_t checks_before = verdict->explanation != NULL ? verdict->explanation->count : 0;
     CLEANUP(config_release) const struct config *newer = NULL;
-    struct auth_plan again = *plan;
+    struct auth_plan again;
 
     if (verify_token(verdict, config, &plan->verify, token, ret_login))
         return true;
     newer = verdict->reason == REASON_KEY_UNKNOWN ? refreshed(verdict, config, verdict->tenant) : NULL;
     if (newer == NULL)
         return false;
-    again.verify.service = config_service(newer, request->service);
-    if (plan->verify.exchange_tenant != NULL) {
-        again.verify.exchange_tenant = config_tenant(newer, slice_of(plan->verify.exchange_tenant->id));
-        if (again.verify.exchange_tenant == NULL)
-            return false;
-    }
     *verdict = before;
     if (verdict->explanation != NULL)
         verdict->explanation->count = checks_before;
-    return verify_token(verdict, newer, &again.verify, token, ret_login);
+    return authenticate_replan(verdict, newer, request, plan, &again)
+        && verify_token(verdict, newer, &again.verify, token, ret_login);
 }
 
 /* The configuration is out of sight: whoever can see it decides. */
@@ -312,6 +337,17 @@ static bool delegate(struct verdict *verdict, const struct config *config, const
     };
 
     verdict_check(verdict, CHECK_CONFIGURATION);
+    /* What the question cannot say. An empty name would read there like none at all. */
+    if (request->user != NULL && request->user[0] == '\0')
+        return verdict_reject(verdict, REASON_USER_MISMATCH, "the user has no name");
+    if (request->authzid != NULL && request->authzid[0] == '\0')
+        return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it has 0 bytes");
+    if (credential.len == 0)
+        return verdict_reject(verdict, REASON_CREDENTIAL_ABSENT, "empty");
+    if (credential.len > JWT_MAX_LEN)
+        return verdict_reject(verdict, REASON_TOKEN_TOO_LONG, "%zu bytes", credential.len);
+    if (!broker_is_plain(credential))
+        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "bytes that stand in no credential");
     return delegate_authenticate(verdict, config, &question, ret_login);
 }
 

@@ -65,6 +65,11 @@ struct auth_plan {
 bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                        struct slice credential, struct auth_plan *ret_plan);
 
+/* The same plan by a newer configuration, which is asked again whether the credential may be. It points into the old
+ * one and its plan, too. False with CREDENTIAL_NOT_ALLOWED or TENANT_UNKNOWN. */
+bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct auth_request *request,
+                         const struct auth_plan *plan, struct auth_plan *ret_plan);
+
 /* Whether any credential at all could be judged now: false with the reason that will refuse every one. */
 bool authenticate_is_possible(struct verdict *verdict, const struct config *config, const char *service);
 

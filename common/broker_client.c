@@ -43,7 +43,11 @@ static bool wait_for(struct verdict *verdict, int socket, short events, int64_t 
     return ready > 0 || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd did not answer in time");
 }
 
-/* Who began to listen: with a socket that systemd hands over that is root, whoever latchkeyd runs as. */
+/*
+ * Who began to listen: with a socket that systemd hands over, or that latchkeyd opens before it gives up root, that is
+ * root, whoever latchkeyd runs as. In a chroot it must be: its directories and its names of users may be in the hands
+ * of the very service that asks, and latchkeyd decides there who comes in.
+ */
 static bool check_listener(struct verdict *verdict, const struct config *config, int socket)
 {
     struct ucred peer;
@@ -53,7 +57,12 @@ static bool check_listener(struct verdict *verdict, const struct config *config,
 
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
         return refuse_errno(verdict, "SO_PEERCRED");
-    if (peer.uid == 0 || peer.uid == geteuid())
+    if (peer.uid == 0)
+        return true;
+    if (config_is_out_of_sight(config))
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+                              "uid %ju listens on the socket, which in a chroot must be root", (uintmax_t)peer.uid);
+    if (peer.uid == geteuid())
         return true;
     if (getpwnam_r(config->broker.user, &entry, room, sizeof room, &found) == 0 && found != NULL
         && found->pw_uid == peer.uid)

@@ -58,7 +58,7 @@ static bool is_text(struct slice value, size_t max)
 }
 
 /* What stands in a JSON string, and in a header, as it is. */
-static bool is_plain(struct slice value)
+bool broker_is_plain(struct slice value)
 {
     size_t i;
 
@@ -81,7 +81,7 @@ static const char *find_fault(const struct broker_question *question)
         if (is_needed && !is_text(text, texts[i].max))
             return texts[i].fault;
     }
-    if (row->secret != NULL && !is_plain(question->secret))
+    if (row->secret != NULL && !broker_is_plain(question->secret))
         return "no credential, or none that could be";
     return NULL;
 }
@@ -242,14 +242,14 @@ bool broker_answer_write(const struct broker_answer *answer, const char *name, s
         return text.len > 0 && splice(object, name, "", text, ret_text);
     }
     if (answer->reason == REASON_OK && answer->token.len > 0)
-        return is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
+        return broker_is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
     return splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
 }
 
 /* NULL, or what a success lacks. */
 static const char *find_lack(enum broker_ask ask, const struct broker_answer *answer)
 {
-    if (ask == BROKER_EXCHANGE && !is_plain(answer->token))
+    if (ask == BROKER_EXCHANGE && !broker_is_plain(answer->token))
         return "no token in the answer";
     if (ask == BROKER_STATUS && json_type_of(answer->status) != JSON_OBJECT)
         return "no status in the answer";

@@ -43,6 +43,9 @@ struct broker_question {
     struct slice secret; /* the API key, token or credential: printable ASCII without blanks, `"` and `\` */
 };
 
+/* Whether a credential can stand in a question: not empty, and of the bytes above. */
+bool broker_is_plain(struct slice credential);
+
 /* The text of a question. False when memory is short, when a value is not as above, or when the text would be longer
  * than BROKER_MESSAGE_MAX. End it with secret_clear(). */
 bool broker_question_write(const struct broker_question *question, struct secret *ret_text);

@@ -242,14 +242,14 @@ static struct snapshot *snapshot_read(const char *path)
     return snapshot;
 }
 
-/* A host that has entered a chroot since, as Postfix does, sees none of the files, unless somebody put them there. */
+/* A host that has entered a chroot since, as Postfix does, sees none of the files. What lies in their places there may
+ * be of whoever owns the chroot: it is not looked at. */
 static bool is_out_of_sight(const struct snapshot *snapshot)
 {
     struct file_stamp root = trusted_file_stamp("/");
 
     return snapshot->failure.reason == REASON_UNDECIDED
-        && (root.device != snapshot->root.device || root.inode != snapshot->root.inode)
-        && is_absent(snapshot->config.path);
+        && (root.device != snapshot->root.device || root.inode != snapshot->root.inode);
 }
 
 static bool is_current(const struct snapshot *snapshot)

@@ -97,6 +97,13 @@ static bool read_login(struct verdict *verdict, const struct json *object, struc
     return true;
 }
 
+/* Whoever decides: nobody opens another account than the one that was named. */
+static bool is_for(struct verdict *verdict, const struct login *login, struct slice user)
+{
+    return user.len == 0 || slice_equal_string(user, login->identity.user)
+        || verdict_reject(verdict, REASON_USER_MISMATCH, "it opens %s", login->identity.user);
+}
+
 bool delegate_authenticate(struct verdict *verdict, const struct config *config, const struct broker_question *question,
                            struct login *ret_login)
 {
@@ -104,5 +111,6 @@ bool delegate_authenticate(struct verdict *verdict, const struct config *config,
     bool ok = broker_ask(verdict, config, question, &reply);
 
     read_facts(reply.answer.login, verdict);
-    return ok && read_login(verdict, reply.answer.login, ret_login) && verdict_accept(verdict);
+    return ok && read_login(verdict, reply.answer.login, ret_login) && is_for(verdict, ret_login, question->user)
+        && verdict_accept(verdict);
 }

@@ -229,6 +229,18 @@ static int look_up_user(const char *name, bool *ret_exists, uid_t *ret_uid)
     return error == ENOENT || error == ESRCH || error == EBADF || error == EPERM ? 0 : error;
 }
 
+bool identity_may_be_root(struct slice name)
+{
+    char text[USER_MAX + 1];
+    bool exists = false;
+    uid_t uid = 0;
+
+    if (slice_equal_nocase(name, "root"))
+        return true;
+    snprintf(text, sizeof text, "%.*s", SLICE_ARG(name));
+    return look_up_user(text, &exists, &uid) != 0 || (exists && uid == 0);
+}
+
 bool identity_check_account(struct verdict *verdict, const struct identity *identity)
 {
     bool exists = false;

@@ -69,6 +69,10 @@ bool identity_map(struct verdict *verdict, const struct identity_rules *rules, c
  * False with USER_UNKNOWN, USER_FORBIDDEN, SYSTEM_ERROR or OUT_OF_MEMORY. */
 bool identity_check_account(struct verdict *verdict, const struct identity *identity);
 
+/* Whether a host could take the name for root's: in any case of its letters, or an account with uid 0, or one that NSS
+ * cannot tell now. For valid names. */
+bool identity_may_be_root(struct slice name);
+
 /* By the local name of a group block. */
 bool identity_has_group(const struct identity *identity, const char *group);
 

@@ -261,20 +261,37 @@ static bool check_time(struct verdict *verdict, struct verification *v)
     return claims_check_time(verdict, &v->claims, &v->tenant->claims, v->request->now);
 }
 
-/* An entry "user" or "user:authzid" of allow_authzid. Root is somebody whom only an entry with its name gives away. */
-static bool allows(const char *entry, const char *user, struct slice authzid)
+/*
+ * Whom an entry without a name gives away: whoever has the name of an account, or of a mailbox, and is not root. Other
+ * forms are left out because the host may read them in ways of its own, a directory's names excepted: slapd has rules
+ * of its own for those (authzTo).
+ */
+static bool is_anybody_but_root(const struct service_rules *service, struct slice authzid)
+{
+    static const char dn[] = "dn:";
+    const size_t len = sizeof dn - 1;
+
+    if (strcmp(service->name, "ldap") == 0 && authzid.len > len
+        && slice_equal_nocase((struct slice){ authzid.bytes, len }, dn))
+        return true;
+    return identity_is_valid_name(authzid) && !identity_may_be_root(authzid);
+}
+
+/* An entry "user" or "user:authzid" of allow_authzid. */
+static bool allows(const char *entry, const char *user, const struct service_rules *service, struct slice authzid)
 {
     struct slice who = slice_of(entry), as;
 
     if (slice_cut(who, ':', &who, &as))
         return slice_equal_string(who, user) && slice_equal(as, authzid);
-    return slice_equal_string(who, user) && !slice_equal_string(authzid, "root");
+    return slice_equal_string(who, user) && is_anybody_but_root(service, authzid);
 }
 
 /* Whom the user acts as: itself, or somebody whom the service's rules let it be. */
 static bool check_authzid(struct verdict *verdict, const struct verification *v)
 {
-    const struct string_list *allowed = &v->request->service->allow_authzid;
+    const struct service_rules *service = v->request->service;
+    const struct string_list *allowed = &service->allow_authzid;
     const char *user = v->login->identity.user;
     struct slice authzid = v->request->authzid.len > 0 ? v->request->authzid : slice_of(user);
     size_t i;
@@ -283,7 +300,7 @@ static bool check_authzid(struct verdict *verdict, const struct verification *v)
     if (slice_equal_string(authzid, user))
         return true;
     for (i = 0; i < allowed->count; i++)
-        if (allows(allowed->items[i], user, authzid))
+        if (allows(allowed->items[i], user, service, authzid))
             return true;
     return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "%s as %s", user, v->login->authzid);
 }

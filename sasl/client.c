@@ -96,7 +96,9 @@ static const char *token_file(const sasl_utils_t *utils)
 {
     const char *path = plugin_option(utils, "latchkey_token_file");
 
-    return path != NULL ? path : secure_getenv("LATCHKEY_TOKEN_FILE");
+    if (path == NULL)
+        path = secure_getenv("LATCHKEY_TOKEN_FILE");
+    return path != NULL && path[0] != '\0' ? path : NULL;
 }
 
 static int read_token_file(const sasl_utils_t *utils, const char *path, struct secret *ret)

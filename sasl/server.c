@@ -122,7 +122,7 @@ static void server_mech_dispose(void *conn_context, const sasl_utils_t *utils)
 static bool is_ldap_user(const sasl_server_params_t *params, const struct bearer_message *message)
 {
     return params->service != NULL && strcmp(params->service, "ldap") == 0 && message->has_user
-        && strncmp(message->user, LDAP_USER, strlen(LDAP_USER)) == 0;
+        && strncasecmp(message->user, LDAP_USER, strlen(LDAP_USER)) == 0;
 }
 
 /* Hosts that ask learn the groups; one that does not ask gets nothing, and that is no error. */

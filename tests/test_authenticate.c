@@ -506,15 +506,21 @@ static char *exchanged_token(const char *claim, const char *value)
     return valid_token(changes);
 }
 
-static void who_may_act_as_anybody_is_not_root_by_a_blank(void **state)
+static void who_may_act_as_anybody_is_root_by_no_spelling(void **state)
 {
     static const struct {
         const char *name, *authzid;
         enum reason want;
     } rows[] = {
         { "somebody", "alice", REASON_OK },
-        { "a blank within a name", "a b", REASON_OK },
+        { "a mailbox that is no account", "shared.box", REASON_OK },
+        { "a blank within a name", "a b", REASON_AUTHZID_NOT_ALLOWED },
         { "root", "root", REASON_AUTHZID_NOT_ALLOWED },
+        { "root in another case", "Root", REASON_AUTHZID_NOT_ALLOWED },
+        { "root as LDAP writes it", "u:root", REASON_AUTHZID_NOT_ALLOWED },
+        { "a name of a directory, for a service that has none", "dn:cn=alice", REASON_AUTHZID_NOT_ALLOWED },
+        { "root in two realms", "root@example.com@example.com", REASON_REALM_UNKNOWN },
+        { "root in an empty realm", "root@@example.com", REASON_REALM_UNKNOWN },
         { "root, and a blank that the host drops", "root ", REASON_AUTHZID_NOT_ALLOWED },
         { "a blank before it", " root", REASON_AUTHZID_NOT_ALLOWED },
         { "a blank before a realm that is dropped", "root @example.com", REASON_AUTHZID_NOT_ALLOWED },
@@ -912,7 +918,7 @@ int main(void)
         cmocka_unit_test(the_request_picks_the_rules),
         cmocka_unit_test(it_is_known_beforehand_whether_a_login_is_possible),
         cmocka_unit_test(a_service_that_takes_nothing_is_not_possible),
-        cmocka_unit_test(who_may_act_as_anybody_is_not_root_by_a_blank),
+        cmocka_unit_test(who_may_act_as_anybody_is_root_by_no_spelling),
         cmocka_unit_test(rule_25_an_api_key_opens_the_account_of_its_subject),
         cmocka_unit_test(rule_25_an_api_key_leaves_the_host_only_for_marked_accounts),
         cmocka_unit_test(rule_25_the_exchanged_token_must_verify_and_be_the_accounts),

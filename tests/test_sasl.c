@@ -299,6 +299,12 @@ static const struct {
       "authzid_not_allowed" },
     { "root with a blank behind it, which libsasl drops", "imap", "root ", NULL, NULL, SASL_NOAUTHZ, NULL, NULL,
       "authzid_not_allowed" },
+    { "root in another case", "imap", "ROOT", NULL, NULL, SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
+    { "root as LDAP writes it", "imap", "u:root", NULL, NULL, SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
+    { "root in two realms", "imap", "root@example.com@example.com", NULL, NULL, SASL_BADAUTH, NULL, NULL,
+      "realm_unknown" },
+    { "a name that no account has", "imap", "u.plain:bin", NULL, NULL, SASL_NOAUTHZ, NULL, NULL,
+      "authzid_not_allowed" },
     { "root with a blank before it", "imap", " root", NULL, NULL, SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
     { "another, where nobody may", "pop", "bin", NULL, NULL, SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
     { "the one who is listed", "imap", "mail", "sub", "\"sub-bin\"", SASL_OK, "bin", "mail", "ok" },
@@ -1448,6 +1454,8 @@ static void a_file_with_the_token_wins(void **state)
             setenv("LATCHKEY_TOKEN_FILE", variable, 1);
         }
         host_set(&client_host, "latchkey_token_file", option);
+        if (rows[i].variable == NULL)
+            setenv("LATCHKEY_TOKEN_FILE", "", 1); /* as good as none */
         client = client_of(&rows[i].known, calls);
         assert_int_equal(sasl_client_start(client, OAUTH, NULL, &out, &len, &mechanism), rows[i].code);
         if (rows[i].code == SASL_CONTINUE) {

@@ -1,11 +1,20 @@
 """Postfix with the examples of examples/sasl/postfix, smtpd in its chroot; curl, swaks and smtplib as its clients."""
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+from pathlib import Path
+
 import pytest
 
 import tokens
 from host import wait_until
 from mail_clients import (LOGIN_DENIED, curl_smtp, example, shortest_message, smtp, smtp_login, smtplib_auth, swaks)
-from servers import TOKEN_4K, TOKEN_8K, Postfix, add_to_service, demand_group, mailbox
+from servers import TOKEN_4K, TOKEN_8K, Postfix, add_to_service, demand_group, mailbox, processes
 
+CHROOT = Path("/var/spool/postfix")
 AES_128 = "ECDHE-RSA-AES128-GCM-SHA256"
 BARE = {"401", "invalid_request"}  # XOAUTH2, and messages that do not say whose token they bring
 LONGEST_AT_ONCE, LONGEST = 1503, 9195  # bytes of a token, with and without an initial response
@@ -188,6 +197,70 @@ def test_without_latchkeyd_nobody_is_let_in(site, latchkeyd):
     exchange = smtp_login(site.token())
     assert not exchange.ok and exchange.error is None
     assert site.last() == ("reject", "broker_unavailable")
+
+
+def test_a_configuration_that_appears_in_the_chroot_is_not_looked_at(site):
+    """Whoever owns a chroot could write there that a key of its own is the tenant's."""
+    assert smtp_login(site.token()).ok
+    smtpd = processes("smtpd")
+    file = CHROOT / str(site.host.etc / "latchkey.conf").lstrip("/")
+    made = next(path for path in reversed(file.parents) if not path.exists())
+    file.parent.mkdir(parents=True)
+    try:
+        file.write_text("tenant {")
+        shutil.chown(file, "postfix")
+        assert smtp_login(site.token()).ok
+        check_refused(site, smtp_login(site.token(lifetime=-600)), "token_expired")
+        assert smtpd & processes("smtpd"), "another smtpd than the one that had read the configuration"
+    finally:
+        shutil.rmtree(made)
+
+
+def answer_as(user, path):
+    """Forks a process of `user` that listens there and says to everybody that root is logged in."""
+    path.unlink(missing_ok=True)
+    ears = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ears.bind(str(path))
+    path.chmod(0o666)
+    ready, is_ready = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setuid(pwd.getpwnam(user).pw_uid)
+            ears.listen()
+            os.write(is_ready, b"x")
+            while True:
+                caller, _ = ears.accept()
+                caller.recv(65536)
+                caller.send(json.dumps({"answer": "ok", "login": {"credential": "jwt", "user": "root",
+                                                                  "authzid": "root", "groups": []}}).encode())
+        finally:
+            os._exit(1)
+    os.read(ready, 1)
+    for end in (ready, is_ready):
+        os.close(end)
+    ears.close()
+    return pid
+
+
+@pytest.mark.parametrize("user, is_believed", [("postfix", False), ("nobody", False), ("root", True)])
+def test_in_the_chroot_latchkeyd_is_a_process_that_began_as_root(site, latchkeyd, user, is_believed):
+    """smtpd is no proof of itself: one that is broken into would log in everybody in all others."""
+    latchkeyd.stop()
+    path = CHROOT / "run/latchkey/broker.sock"
+    pid = answer_as(user, path)
+    try:
+        exchange = smtp_login(site.token())
+        assert exchange.ok == is_believed
+        assert is_believed or site.last() == ("reject", "broker_unavailable")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        path.unlink()
+
+
+def test_a_token_that_no_question_can_hold_is_refused_as_what_it_is(site):
+    check_refused(site, smtp_login(site.token() + '"'), "token_malformed")
 
 
 def test_without_a_configuration_the_others_work(site, postfix):
