@@ -52,6 +52,17 @@ def test_what_is_refused_is_refused_as_anywhere(site, what, changes, reason):
     assert site.last() == site.verify(token, "imap", "--user", "alice") == ("reject", reason)
 
 
+def test_whoever_tries_passwords_uses_up_nobodys_rate(site):
+    """Many come through one server: junk of one must not keep out the API keys of the others."""
+    site.configure(lambda text: text.replace("broker {", "broker {\n    peer_rate = 1\n    rate = 2\n"))
+    for _ in range(4):
+        assert not ask("alice", site.token(lifetime=-600), caller="postfix")
+        assert not ask("alice", "local password of alice", caller="postfix")
+    assert ask("svc-backup", site.tenant.api_key, caller="postfix")
+    assert any(not ask("svc-backup", site.tenant.api_key, caller="postfix") for _ in range(20))
+    assert site.last() == ("reject", "broker_unavailable")
+
+
 def test_a_local_password_is_not_for_us(site):
     assert not ask("alice", "local password of alice")
     assert site.last() == ("reject", "credential_not_allowed")
