@@ -297,18 +297,6 @@ static bool parse_options(int argc, char **argv, const struct option *known, str
     *options = (struct apikey_options){ .output = NULL };
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
-        case 'c':
-            options->remote.config = optarg;
-            break;
-        case 't':
-            options->remote.tenant = optarg;
-            break;
-        case 'k':
-            options->remote.api_key_file = optarg;
-            break;
-        case 'b':
-            options->remote.token_file = optarg;
-            break;
         case 'o':
             options->output = optarg;
             break;
@@ -318,8 +306,9 @@ static bool parse_options(int argc, char **argv, const struct option *known, str
         case 'y':
             options->is_confirmed = true;
             break;
-        default: /* getopt_long() has said it */
-            return false;
+        default:
+            if (!remote_take_option(&options->remote, option, optarg)) /* getopt_long() has said it */
+                return false;
         }
     }
     return true;

@@ -58,18 +58,6 @@ static bool parse_options(int argc, char **argv, struct users_options *options)
     *options = (struct users_options){ .page = 1, .page_size = PAGE_SIZE_DEFAULT };
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
-        case 'c':
-            options->remote.config = optarg;
-            break;
-        case 't':
-            options->remote.tenant = optarg;
-            break;
-        case 'k':
-            options->remote.api_key_file = optarg;
-            break;
-        case 'b':
-            options->remote.token_file = optarg;
-            break;
         case 'p':
             if (!parse_count("page", optarg, PAGE_MAX, &options->page))
                 return false;
@@ -84,8 +72,9 @@ static bool parse_options(int argc, char **argv, struct users_options *options)
         case 'j':
             options->json = true;
             break;
-        default: /* getopt_long() has said it */
-            return false;
+        default:
+            if (!remote_take_option(&options->remote, option, optarg)) /* getopt_long() has said it */
+                return false;
         }
     }
     if (optind < argc)

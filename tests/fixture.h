@@ -17,6 +17,7 @@
 #include "json.h"
 #include "signer.h"
 #include "slice.h"
+#include "temporary.h"
 
 #define FIXTURE __attribute__((unused)) static
 
@@ -97,7 +98,7 @@ FIXTURE char *token_of_parts(const struct signer *signer, const char *alg, const
     return token;
 }
 
-static char directory[] = "/tmp/latchkey-fixture-XXXXXX";
+static char directory[TEMPORARY_SIZE];
 
 /* A file in the directory of the test; the path is lent until the next call. */
 FIXTURE const char *path_in_directory(const char *name)
@@ -167,7 +168,7 @@ FIXTURE void write_key_set(const char *name, struct json **keys, size_t count)
 
 FIXTURE int directory_make(void)
 {
-    return mkdtemp(directory) != NULL ? 0 : -1;
+    return temporary_make(directory, "fixture") ? 0 : -1;
 }
 
 FIXTURE int directory_remove(void)

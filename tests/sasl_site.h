@@ -11,13 +11,14 @@
 #include "sasl_host.h"
 #include "signer.h"
 #include "slice.h"
+#include "temporary.h"
 
 #define SITE_TENANT  "3f40cd7a-16d1-414a-b15d-b97158d31de9"
 #define SITE_SUBJECT "f3e89bb2-5827-4e4b-8b33-823b48327ec7"
 #define SITE_USER    "daemon" /* who exists everywhere */
 
 struct site {
-    char directory[64];
+    char directory[TEMPORARY_SIZE];
     char config[96]; /* the path of latchkey.conf */
     char plugins[96];
     struct signer *key, *other_key;
@@ -92,8 +93,7 @@ static inline char *site_token(const struct site *site, const char *alg, long li
 
 static inline void site_make(struct site *site, const char *alg, const char *plugin)
 {
-    snprintf(site->directory, sizeof site->directory, "/tmp/latchkey-site-XXXXXX");
-    if (mkdtemp(site->directory) == NULL)
+    if (!temporary_make(site->directory, "site"))
         site_die("mkdtemp");
     snprintf(site->config, sizeof site->config, "%s/latchkey.conf", site->directory);
     snprintf(site->plugins, sizeof site->plugins, "%s/plugins", site->directory);

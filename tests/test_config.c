@@ -17,12 +17,13 @@
 #include "config.h"
 #include "config_file.h"
 #include "signer.h"
+#include "temporary.h"
 
 /*
  * Each test writes files into a directory of its own and acquires them through the public door. In the texts below
  * "@" stands for that directory.
  */
-static char directory[] = "/tmp/latchkey-test-config-XXXXXX";
+static char directory[TEMPORARY_SIZE];
 static char *key_set; /* a good one */
 
 /* In place of the C library's: the file of this name cannot be opened, and why. */
@@ -986,8 +987,8 @@ static void comments_are_skipped_and_their_lines_counted(void **state)
     for (len = 0; len < 140; len++) {
         snprintf(
             text, sizeof text, "#%.*s\n" TENANT, (int)len,
-            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
         assert_string_equal(refusal_of(slice_of(text)), "");
     }
 }
@@ -1588,7 +1589,7 @@ static int set_up(void **state)
     struct json *set = json_new_object(), *keys = json_new_array();
 
     (void)state;
-    if (mkdtemp(directory) == NULL || !json_append(keys, signer_jwk(signer, "k", "ES256"))
+    if (!temporary_make(directory, "test-config") || !json_append(keys, signer_jwk(signer, "k", "ES256"))
         || !json_add(set, "keys", keys))
         return -1;
     key_set = strdup(json_print(set, false));

@@ -1,16 +1,17 @@
 #include "handover.h"
 
+#include "temporary.h"
 #include "unit.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/test_handover.XXXXXX";
+static char directory[TEMPORARY_SIZE];
 
 static int make_directory(void **state)
 {
     (void)state;
-    return mkdtemp(directory) != NULL ? 0 : -1;
+    return temporary_make(directory, "handover") ? 0 : -1;
 }
 
 static int remove_directory(void **state)

@@ -8,9 +8,9 @@
 #define MESSAGE   "n,a=user@example.com,\1host=server.example.com\1port=143\1" AUTH "\1"
 #define BYTES(of) ((struct slice){ (of), sizeof(of) - 1 })
 
-#define X10           "xxxxxxxxxx"
+#define X10           "aaaaaaaaaa"
 #define X50           X10 X10 X10 X10 X10
-#define X255          X50 X50 X50 X50 X50 "xxxxx"
+#define X255          X50 X50 X50 X50 X50 "aaaaa"
 #define E50           "=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D" X10 X10 X10
 #define E255          E50 E50 E50 E50 E50 "=2C=2C=2C=2C=2C"
 #define NO_HEADER     "no gs2 header"

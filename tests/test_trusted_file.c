@@ -14,12 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "temporary.h"
 #include "trusted_file.h"
 
 #define NOBODY 65534
 #define OTHER  12345
 
-static char directory[] = "/tmp/latchkey-trusted-XXXXXX";
+static char directory[TEMPORARY_SIZE];
 
 /* In place of the C library's: what may befall a file while it is read. */
 static struct {
@@ -1039,7 +1040,7 @@ static void a_directory_that_may_not_be_written(void **state)
 static int make_directory(void **state)
 {
     (void)state;
-    return mkdtemp(directory) != NULL && chmod(directory, 0755) == 0 ? 0 : -1;
+    return temporary_make(directory, "trusted") && chmod(directory, 0755) == 0 ? 0 : -1;
 }
 
 static int remove_directory(void **state)

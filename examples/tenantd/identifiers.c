@@ -43,7 +43,7 @@ void random_secret(const char *prefix, char secret[SECRET_SIZE])
 
 bool is_uuid(struct slice text)
 {
-    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    static const char shape[] = "00000000-0000-0000-0000-000000000000";
     size_t i;
 
     if (text.len != sizeof shape - 1)

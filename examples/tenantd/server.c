@@ -107,7 +107,7 @@ static ssize_t send_half(void *context, uint64_t at, char *buffer, size_t room)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-/* {"filler":"xxxx…"}, of as many bytes as the fault says, or without its end. */
+/* {"filler":"x…x"}, of as many bytes as the fault says, or without its end. */
 static ssize_t send_filler(void *context, uint64_t at, char *buffer, size_t room)
 {
     static const char start[] = "{\"filler\":\"", end[] = "\"}";

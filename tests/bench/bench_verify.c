@@ -22,6 +22,7 @@
 #include "jwks.h"
 #include "jwt.h"
 #include "signer.h"
+#include "../temporary.h"
 #include "verify.h"
 
 #define TENANT    "3f40cd7a-16d1-414a-b15d-b97158d31de9"
@@ -218,9 +219,9 @@ static void bench(const char *directory, const char *alg, double limit, int repe
 
 int main(void)
 {
-    char directory[] = "/tmp/latchkey-bench-XXXXXX", path[64];
+    char directory[TEMPORARY_SIZE], path[TEMPORARY_SIZE + 32];
 
-    if (mkdtemp(directory) == NULL)
+    if (!temporary_make(directory, "bench"))
         die("mkdtemp");
     printf("One verification, microseconds (medians of %d interleaved rounds)\n", ROUNDS);
     printf("  alg    bytes       raw      full   ratio  aim\n");
