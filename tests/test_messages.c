@@ -8,10 +8,10 @@
 #define MESSAGE   "n,a=user@example.com,\1host=server.example.com\1port=143\1" AUTH "\1"
 #define BYTES(of) ((struct slice){ (of), sizeof(of) - 1 })
 
-#define X10           "aaaaaaaaaa"
-#define X50           X10 X10 X10 X10 X10
-#define X255          X50 X50 X50 X50 X50 "aaaaa"
-#define E50           "=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D" X10 X10 X10
+#define A10           "aaaaaaaaaa"
+#define A50           A10 A10 A10 A10 A10
+#define A255          A50 A50 A50 A50 A50 "aaaaa"
+#define E50           "=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D" A10 A10 A10
 #define E255          E50 E50 E50 E50 E50 "=2C=2C=2C=2C=2C"
 #define NO_HEADER     "no gs2 header"
 #define NO_END        "the key=value pairs have no end"
@@ -94,11 +94,11 @@ static const struct row oauthbearer[] = {
     { "authzid: what is unescaped is not unescaped again", BYTES("n,a==3D2C,\1" AUTH "\1"), "=2C", NULL, NULL },
     { "authzid: UTF-8", BYTES("n,a=m\303\274ller,\1" AUTH "\1"), "m\303\274ller", NULL, NULL },
     { "authzid: a blank is text", BYTES("n,a=a b,\1" AUTH "\1"), "a b", NULL, NULL },
-    { "authzid: 255 bytes", BYTES("n,a=" X255 ",\1" AUTH "\1"), X255, NULL, NULL },
-    { "authzid: 256 bytes", BYTES("n,a=" X255 "x,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
+    { "authzid: 255 bytes", BYTES("n,a=" A255 ",\1" AUTH "\1"), A255, NULL, NULL },
+    { "authzid: 256 bytes", BYTES("n,a=" A255 "x,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
     { "authzid: 255 bytes when decoded", BYTES("n,a=" E255 ",\1" AUTH "\1"),
-      ",=,=,=,=,=,=,=,=,=,=" X10 X10 X10 ",=,=,=,=,=,=,=,=,=,=" X10 X10 X10 ",=,=,=,=,=,=,=,=,=,=" X10 X10 X10
-      ",=,=,=,=,=,=,=,=,=,=" X10 X10 X10 ",=,=,=,=,=,=,=,=,=,=" X10 X10 X10 ",,,,,",
+      ",=,=,=,=,=,=,=,=,=,=" A10 A10 A10 ",=,=,=,=,=,=,=,=,=,=" A10 A10 A10 ",=,=,=,=,=,=,=,=,=,=" A10 A10 A10
+      ",=,=,=,=,=,=,=,=,=,=" A10 A10 A10 ",=,=,=,=,=,=,=,=,=,=" A10 A10 A10 ",,,,,",
       NULL, NULL },
     { "authzid: 256 bytes when decoded", BYTES("n,a=" E255 "=2C,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
     { "authzid: no bytes", BYTES("n,a=,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
@@ -173,8 +173,8 @@ static const struct row xoauth2[] = {
     { "what looks like an escape is none", BYTES("user=a=2Cb\1" AUTH "\1"), "a=2Cb", NULL, NULL },
     { "the scheme in any case, and several blanks", BYTES("user=a\1auth=BEARER  " TOKEN "\1\1"), "a", NULL, NULL },
     { "further keys", BYTES("user=a\1host=h\1" AUTH "port=1\1\1"), "a", NULL, NULL },
-    { "a user of 255 bytes", BYTES("user=" X255 "\1" AUTH "\1"), X255, NULL, NULL },
-    { "a user of 256 bytes", BYTES("user=" X255 "x\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
+    { "a user of 255 bytes", BYTES("user=" A255 "\1" AUTH "\1"), A255, NULL, NULL },
+    { "a user of 256 bytes", BYTES("user=" A255 "x\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
     { "no user", BYTES("user=\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
     { "a user with a NUL", BYTES("user=root\0x\1" AUTH "\1"), NULL, NULL, HAS_NUL },
     { "a user with a control byte", BYTES("user=a\tb\1" AUTH "\1"), NULL, NULL, BAD_TEXT },
@@ -342,8 +342,8 @@ static const struct {
     { "a comma and an equals sign", false, BYTES("a,b=c"), NULL, 0, BYTES("x"),
       BYTES("n,a=a=2Cb=3Dc,\1auth=Bearer x\1\1") },
     { "UTF-8", false, BYTES("m\303\274ller"), NULL, 0, BYTES("x"), BYTES("n,a=m\303\274ller,\1auth=Bearer x\1\1") },
-    { "255 bytes", false, BYTES(X255), NULL, 0, BYTES("x"), BYTES("n,a=" X255 ",\1auth=Bearer x\1\1") },
-    { "256 bytes", false, BYTES(X255 "x"), NULL, 0, BYTES("x"), { NULL, 0 } },
+    { "255 bytes", false, BYTES(A255), NULL, 0, BYTES("x"), BYTES("n,a=" A255 ",\1auth=Bearer x\1\1") },
+    { "256 bytes", false, BYTES(A255 "x"), NULL, 0, BYTES("x"), { NULL, 0 } },
     { "a user with the separator", false, BYTES("a\1b"), NULL, 0, BYTES("x"), { NULL, 0 } },
     { "a user with a NUL", false, BYTES("a\0b"), NULL, 0, BYTES("x"), { NULL, 0 } },
     { "a user that is not UTF-8", false, BYTES("a\377"), NULL, 0, BYTES("x"), { NULL, 0 } },
@@ -356,7 +356,7 @@ static const struct {
     { "a token with a NUL", false, BYTES("a"), "h", 0, BYTES("x\0y"), { NULL, 0 } },
     { "XOAUTH2", true, BYTES("a,b=c"), NULL, 0, BYTES("x"), BYTES("user=a,b=c\1auth=Bearer x\1\1") },
     { "XOAUTH2 without a user", true, { NULL, 0 }, NULL, 0, BYTES("x"), { NULL, 0 } },
-    { "XOAUTH2 for 256 bytes", true, BYTES(X255 "x"), NULL, 0, BYTES("x"), { NULL, 0 } },
+    { "XOAUTH2 for 256 bytes", true, BYTES(A255 "x"), NULL, 0, BYTES("x"), { NULL, 0 } },
     { "XOAUTH2 for a user with the separator", true, BYTES("a\1b"), NULL, 0, BYTES("x"), { NULL, 0 } },
     { "XOAUTH2 without a token", true, BYTES("a"), NULL, 0, { NULL, 0 }, { NULL, 0 } },
     { "XOAUTH2 with a token with a blank", true, BYTES("a"), NULL, 0, BYTES("x y"), { NULL, 0 } },
