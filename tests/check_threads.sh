@@ -18,5 +18,5 @@ compiler=${CC:-cc}
 "$compiler" "${flags[@]}" -o "$build/sasl_load" tests/sasl_load.c examples/signer.c common/*.c "${libraries[@]}"
 
 export TSAN_OPTIONS="exitcode=66 history_size=4 ${TSAN_OPTIONS-}"
-result=$(unset LATCHKEY_TOKEN_FILE; "$build/sasl_load" "$PWD/$build/liblatchkey.so" 8 "${EXCHANGES:-700}" 5)
+result=$(unset LATCHKEY_TOKEN_FILE; "$build/sasl_load" "$(realpath "$build")/liblatchkey.so" 8 "${EXCHANGES:-700}" 5)
 echo "threads: $result, no data race"
