@@ -60,11 +60,23 @@ static size_t printable_len(const unsigned char *s, size_t len)
     return need;
 }
 
+/* How many bytes are printable ASCII, which is nearly all of nearly every fact. */
+static size_t plain_len(const unsigned char *s, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len && s[i] >= 0x20 && s[i] < 0x7f; i++)
+        ;
+    return i;
+}
+
 void verdict_fact(char *fact, size_t size, struct slice value)
 {
     const unsigned char *s = (const unsigned char *)value.bytes;
-    size_t in = 0, out = 0;
+    size_t in = plain_len(s, value.len < size ? value.len : size - 1), out = in;
 
+    if (in > 0)
+        memcpy(fact, s, in);
     while (in < value.len) {
         size_t n = printable_len(s + in, value.len - in);
 
@@ -174,37 +186,50 @@ struct line {
     size_t len;
 };
 
+/* ASCII letters and digits, and "._:/@+-". */
+static bool is_bare(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '@' && c <= 'Z') || (c >= '-' && c <= ':') || c == '_' || c == '+';
+}
+
 static bool needs_quotes(const char *value)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/@+-";
+    size_t i = 0;
 
-    return value[0] == '\0' || value[strspn(value, plain)] != '\0';
+    while (is_bare(value[i]))
+        i++;
+    return i == 0 || value[i] != '\0';
 }
 
 static void line_add(struct line *line, const char *name, const char *value)
 {
-    char clean[SUBJECT_MAX + 1], pair[2 * sizeof clean + 32];
-    size_t len = 0, i;
+    char clean[SUBJECT_MAX + 1], *out = line->text + line->len;
+    const size_t name_len = strlen(name);
+    const char *c;
 
     verdict_fact(clean, sizeof clean, slice_of(value));
-    len += (size_t)snprintf(pair, 32, "%s%s=", line->len == 0 ? "" : " ", name);
-    if (needs_quotes(clean)) {
-        pair[len++] = '"';
-        for (i = 0; clean[i] != '\0'; i++) {
-            if (clean[i] == '"' || clean[i] == '\\')
-                pair[len++] = '\\';
-            pair[len++] = clean[i];
-        }
-        pair[len++] = '"';
-    } else {
-        memcpy(pair + len, clean, strlen(clean));
-        len += strlen(clean);
-    }
-    if (len >= LOG_LINE_MAX - line->len)
+    /* A blank, "=", two quotation marks, a NUL, and a backslash before each byte. */
+    if (name_len + 2 * strlen(clean) + 5 > LOG_LINE_MAX - line->len)
         return;
-    memcpy(line->text + line->len, pair, len);
-    line->len += len;
-    line->text[line->len] = '\0';
+    if (line->len > 0)
+        *out++ = ' ';
+    memcpy(out, name, name_len);
+    out += name_len;
+    *out++ = '=';
+    if (needs_quotes(clean)) {
+        *out++ = '"';
+        for (c = clean; *c != '\0'; c++) {
+            if (*c == '"' || *c == '\\')
+                *out++ = '\\';
+            *out++ = *c;
+        }
+        *out++ = '"';
+    } else {
+        memcpy(out, clean, strlen(clean));
+        out += strlen(clean);
+    }
+    *out = '\0';
+    line->len = (size_t)(out - line->text);
 }
 
 static void line_add_known(struct line *line, const char *name, const char *value)

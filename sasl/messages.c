@@ -19,12 +19,11 @@ static bool is_digit(char c)
 /* VCHAR, which is all that a token or an API key is made of. */
 static bool is_visible(struct slice text)
 {
-    size_t i;
+    size_t i = 0;
 
-    for (i = 0; i < text.len; i++)
-        if (text.bytes[i] <= ' ' || text.bytes[i] > '~')
-            return false;
-    return text.len > 0;
+    while (i < text.len && text.bytes[i] > ' ' && text.bytes[i] <= '~')
+        i++;
+    return i == text.len && text.len > 0;
 }
 
 static bool fail(const char **ret_error, const char *error)
