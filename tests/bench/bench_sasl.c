@@ -82,6 +82,31 @@ static double raw_verify(void)
     return bench_now_us() - start;
 }
 
+/* What an exchange does beside the signature so that a change holds from the next one on: twice it looks whether the
+ * files are as they were, and once whether there is such an account. */
+static double look_at_files(void)
+{
+    const double start = bench_now_us();
+    struct verdict verdict = VERDICT_INIT;
+    const struct config *config;
+
+    if (!config_acquire(&verdict, site.config, &config))
+        die("the configuration");
+    config_release(&config);
+    return bench_now_us() - start;
+}
+
+static double look_up_account(void)
+{
+    static const struct identity identity = { .user = SITE_USER };
+    const double start = bench_now_us();
+    struct verdict verdict = VERDICT_INIT;
+
+    if (!identity_check_account(&verdict, &identity))
+        die("the account");
+    return bench_now_us() - start;
+}
+
 static sasl_conn_t *connect_one(void)
 {
     sasl_conn_t *server = NULL;
@@ -223,6 +248,8 @@ static struct {
     { "the signature alone", raw_verify, 50, "nothing", { .rounds = 0 } },
     { "OAUTHBEARER, RS256", do_oauthbearer, 50, "nothing", { .rounds = 0 } },
     { "XOAUTH2, RS256", do_xoauth2, 50, "nothing", { .rounds = 0 } },
+    { "  a look at the files", look_at_files, 50, "nothing", { .rounds = 0 } },
+    { "  a look-up of the account", look_up_account, 50, "nothing", { .rounds = 0 } },
     { "a connection without exchange", connect_only, 50, "nothing", { .rounds = 0 } },
     { "PLAIN, sasldb", do_plain, 10, "sasldb", { .rounds = 0 } },
     { "SCRAM-SHA-256, sasldb", do_scram, 1, "sasldb", { .rounds = 0 } },
