@@ -60,7 +60,24 @@ static void add(struct listeners *listeners, int fd, int type)
     listeners->is_saslauthd[listeners->count++] = type == SOCK_STREAM;
 }
 
-static bool take_over(long count, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+/* Whoever may write to such a socket may try passwords, and on ours the kernel tells who asks. A unit that lists both
+ * kinds has one SocketMode= for all. */
+static bool is_tight(int fd, unsigned mode, char error[LISTENER_ERROR_MAX])
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    socklen_t len = sizeof address;
+    struct stat status;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 || address.sun_path[0] == '\0')
+        return fail(error, "descriptor %d has no path, so everybody may write to it", fd);
+    if (stat(address.sun_path, &status) != 0)
+        return fail(error, "descriptor %d: %s", fd, strerror(errno));
+    return (status.st_mode & 0777 & ~mode) == 0
+        || fail(error, "descriptor %d: its mode %04o is looser than saslauthd_mode %04o", fd, status.st_mode & 0777,
+                mode);
+}
+
+static bool take_over(long count, unsigned saslauthd_mode, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
 {
     long i;
 
@@ -71,6 +88,8 @@ static bool take_over(long count, struct listeners *listeners, char error[LISTEN
 
         if (!is_listening_unix_socket(fd, &type))
             return fail(error, "descriptor %d is no unix socket of ListenSequentialPacket= or ListenStream=", fd);
+        if (type == SOCK_STREAM && !is_tight(fd, saslauthd_mode, error))
+            return false;
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
             return fail(error, "descriptor %d: %s", fd, strerror(errno));
         add(listeners, fd, type);
@@ -95,13 +114,18 @@ static bool is_in_use(const struct sockaddr_un *address)
     return in_use;
 }
 
-static bool make_directory(const char *path, char error[LISTENER_ERROR_MAX])
+/* Every one on the way that is missing: a chroot has no /run before somebody needs it. */
+static bool make_directories(const char *path, char error[LISTENER_ERROR_MAX])
 {
     char directory[PATH_MAX];
+    const char *slash;
 
-    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
-    return directory[0] == '\0' || mkdir(directory, 0755) == 0 || errno == EEXIST
-        || fail(error, "%s: %s", directory, strerror(errno));
+    for (slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
+        if (mkdir(directory, 0755) != 0 && errno != EEXIST)
+            return fail(error, "%s: %s", directory, strerror(errno));
+    }
+    return true;
 }
 
 /* Only a socket is ever removed. */
@@ -135,7 +159,7 @@ static bool open_own(const char *path, const struct making *making, struct liste
     int fd;
 
     memcpy(address.sun_path, path, strlen(path)); /* fits: the configuration measured it */
-    if (!make_directory(path, error) || !remove_stale(&address, error))
+    if (!make_directories(path, error) || !remove_stale(&address, error))
         return false;
     fd = socket(AF_UNIX, making->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -183,7 +207,8 @@ bool listeners_open(const struct broker *broker, struct listeners *ret_listeners
 {
     struct listeners listeners = { .count = 0 };
     long handed_over = count_handed_over();
-    bool ok = handed_over != 0 ? take_over(handed_over, &listeners, error) : open_all(broker, &listeners, error);
+    bool ok = handed_over != 0 ? take_over(handed_over, broker->saslauthd_mode, &listeners, error)
+                               : open_all(broker, &listeners, error);
 
     if (ok)
         *ret_listeners = listeners;

@@ -20,10 +20,10 @@ struct listeners {
 
 /*
  * With LISTEN_PID and LISTEN_FDS in the environment (sd_listen_fds(3)) the sockets from descriptor 3 on, each looked
- * at; else each path of the configuration: its directory is made when it is missing, and a socket that nobody listens
- * on any more is replaced. Everybody may connect to ours, since the kernel tells who it is; of saslauthd's the
- * configuration says mode and group. Ask before privileges are given
- * up, and before there are threads.
+ * at; else each path of the configuration: directories that are missing are made, and a socket that nobody listens on
+ * any more is replaced. Everybody may connect to ours, since the kernel tells who it is. Of saslauthd's the
+ * configuration says mode and group; one that is handed over has its own, and is refused when its mode is looser.
+ * Ask before privileges are given up, and before there are threads.
  * False with a sentence; nothing is open then.
  */
 bool listeners_open(const struct broker *broker, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX]);

@@ -15,7 +15,7 @@ static struct json *asked_json(const struct status_facts *facts)
     struct json *asked = json_new_object();
     size_t i;
 
-    for (i = 0; i <= BROKER_STATUS && asked != NULL; i++)
+    for (i = 0; i < BROKER_ASK_COUNT && asked != NULL; i++)
         if (!json_add(asked, broker_ask_name((enum broker_ask)i), json_new_integer((int64_t)facts->asked[i])))
             json_free(&asked);
     return asked;

@@ -127,6 +127,7 @@ class SaslSite:
 
     def __init__(self, host, tenant):
         self.host, self.tenant = host, tenant
+        private_copy("/var/spool/postfix")  # where the example has sockets
         self.ca = PRIVATE / "ca.pem"
         self.ca.write_bytes(tenant.ca.read_bytes())
         self.ca.chmod(0o644)

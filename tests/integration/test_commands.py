@@ -774,7 +774,8 @@ def test_check_shows_how_latchkeyd_is(site, daemon):
     wait_until(lambda: daemon.status()["tenants"][0]["keys_looked_at"] is not None, "the key set was looked at")
     found = check(site.host)
     assert [severity for severity, _ in found] == ["note", "note"], found
-    assert re.match(r"latchkeyd [0-9.]+ has served for \d+ s: asked 0 exchanges, 0 refreshes, 0 signatures; turned away "
+    assert re.match(r"latchkeyd [0-9.]+ has served for \d+ s: asked 0 exchanges, 0 refreshes, 0 signatures, 0 logins, 0 "
+                    r"passwords; turned away "
                     r"0 by allow, 0 by rate, 0 as broken; cache: 0 entries, 0 hits, 0 misses$", found[0][1])
     assert re.match(rf'tenant "{tokens.TENANT}": breaker closed; the key set was looked at \d+ s ago: '
                     r"(replaced|unchanged)$", found[1][1]), found
