@@ -1,5 +1,5 @@
 /*
- * latchkey check: the two halves of the lint, and what they share.
+ * latchkey check: the parts of the lint, and what they share.
  */
 #ifndef LATCHKEY_CHECK_H
 #define LATCHKEY_CHECK_H

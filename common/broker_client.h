@@ -22,7 +22,7 @@ struct broker_reply {
 void broker_reply_clear(struct broker_reply *reply); /* wipes; accepts a zero-initialised one */
 
 /*
- * Ask the first socket of the configuration that answers. Where none exists, an exchange is asked of a latchkeyd that
+ * Ask at the first socket of the configuration where somebody listens; no other is tried after that. Where none exists, an exchange is asked of a latchkeyd that
  * is started for it; nothing else is, since a JWT needs no latchkeyd. The answer is waited for no longer than
  * the configuration's timeout, from the call on.
  * Only who listens as root, as us, or as the configuration's user of latchkeyd is told a key.

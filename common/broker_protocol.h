@@ -24,14 +24,21 @@
 
 #define BROKER_MESSAGE_MAX 65536 /* bytes */
 
-enum broker_ask { BROKER_EXCHANGE, BROKER_REFRESH, BROKER_SIGNATURE, BROKER_AUTHENTICATE, BROKER_STATUS };
+enum broker_ask {
+    BROKER_EXCHANGE,
+    BROKER_REFRESH,
+    BROKER_SIGNATURE,
+    BROKER_AUTHENTICATE,
+    BROKER_STATUS,
+    BROKER_ASK_COUNT
+};
 
 /* "exchange", …; static. */
 const char *broker_ask_name(enum broker_ask ask);
 
 struct broker_question {
     enum broker_ask ask;
-    struct slice tenant;  /* 1 … FACT_MAX - 1 bytes; empty for BROKER_STATUS */
+    struct slice tenant;  /* 1 … FACT_MAX - 1 bytes; empty for BROKER_AUTHENTICATE and BROKER_STATUS */
     struct slice subject; /* 1 … SUBJECT_MAX bytes; BROKER_EXCHANGE only */
     /* Of BROKER_EXCHANGE: the url that the asker's configuration has for the tenant; empty: not said. A latchkeyd whose
      * configuration names another one must not send the key there. */
@@ -69,8 +76,8 @@ bool broker_answer_write(const struct broker_answer *answer, const char *name, s
                          struct secret *ret_text);
 
 /*
- * The slices and the status are lent by *ret_json. An answer of an unknown name, or a success without what was asked
- * for, is no answer. False with a static sentence.
+ * The slices, the status and the login are lent by *ret_json. An answer of an unknown name, or a success without what
+ * was asked for, is no answer. False with a static sentence.
  */
 bool broker_answer_read(enum broker_ask ask, struct slice text, struct json **ret_json,
                         struct broker_answer *ret_answer, const char **ret_error);

@@ -62,7 +62,7 @@ struct service_rules {
 /* latchkeyd(8): where it is, whom it serves, and how patient it is. */
 struct broker {
     struct string_list sockets; /* at most CONFIG_SOCKETS_MAX absolute paths: latchkeyd listens on all, who asks takes
-                                   the first that answers */
+                                   the first where somebody listens */
     struct string_list saslauthd_sockets; /* where latchkeyd speaks saslauthd's protocol; empty: nowhere */
     unsigned saslauthd_mode;              /* of these sockets: who may write to one may try passwords */
     char *saslauthd_group;                /* whose they are beside root's; NULL: root's */
@@ -71,8 +71,8 @@ struct broker {
     struct string_list allow; /* who may ask: names of users, and of groups behind an @; root and `user` always */
     int64_t timeout;          /* s, 1 … 60: connect, TLS and reply of the tenant service together */
     int64_t api_key_cache;    /* s; 0: nothing is cached */
-    int64_t peer_rate;        /* exchanges per second of one uid */
-    int64_t rate;             /* exchanges per second of all */
+    int64_t peer_rate;        /* questions per second of one uid: all but the status, and logins by API key */
+    int64_t rate;             /* the same, of all */
     int64_t refresh;          /* s between two looks for a new key set */
 };
 
@@ -124,7 +124,7 @@ bool config_is_api_key(const struct tenant *tenant, struct slice credential);
 /* The rules of a service: of its own block, else the default. Lent; never NULL. */
 const struct service_rules *config_service(const struct config *config, const char *service);
 
-/* What config_acquire() may refuse, for the manual's test: every block and option, "tenant.leeway"; NULL ends it. */
+/* What a configuration may hold, for the manual's test: every block and option, "tenant.leeway"; NULL ends it. */
 const char *const *config_option_names(void);
 
 #endif

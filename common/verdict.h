@@ -38,7 +38,7 @@
   X(CHECK_USER,          "user",          "the subject maps to the local user") \
   X(CHECK_ACCOUNT,       "account",       "the local user exists, and is not uid 0 by a pattern") \
   X(CHECK_TIME,          "time",          "exp, nbf and iat fit the clock") \
-  X(CHECK_SERVICE,       "service",       "the rules of the service: max_age, require_group")
+  X(CHECK_SERVICE,       "service",       "the rules of the service: max_age, require_group, allow_authzid")
 /* clang-format on */
 
 #define X(id, name, meaning) id,
@@ -117,8 +117,8 @@ struct attempt {
  * line by a long name. */
 #define LOG_LINE_MAX 4096
 /*
- * "verdict=reject reason=token_expired service=sshd user=alice rhost=192.0.2.7 credential=jwt tenant=… sub=… kid=…
- * jti=… exp=… detail=…". Unknown facts are left out, and values are cut to SUBJECT_MAX bytes. A value that holds
+ * "verdict=reject reason=token_expired service=sshd user=alice rhost=192.0.2.7 credential=jwt tenant=… sub=… mapped=…
+ * kid=… jti=… exp=… detail=…". Unknown facts are left out, and values are cut to SUBJECT_MAX bytes. A value that holds
  * anything but [A-Za-z0-9._:/@+-] stands in double quotes, with `"` and `\` escaped; it never holds a control byte, so
  * nobody can write a line of their own.
  */

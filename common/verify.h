@@ -58,7 +58,8 @@ struct verified_token {
     double expires; /* s since 1970 */
 };
 
-/* Does the signature hold? The steps up to there, and no other. False with the reason. */
+/* Does the signature hold? The steps up to there, and no other. *ret_tenant is lent by the configuration. False with
+ * the reason. */
 bool verify_signature(struct verdict *verdict, const struct config *config, struct slice token,
                       const struct tenant **ret_tenant);
 

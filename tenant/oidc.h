@@ -31,8 +31,8 @@ bool oidc_keys_request(struct verdict *verdict, const struct tenant *tenant, con
 
 /*
  * The text of a key set that is fit to replace the old one: jwks_parse() takes it, and it has a key for one of the
- * tenant's algorithms. Lent by the reply. False with TENANT_UNAVAILABLE, JWKS_INVALID or
- * OUT_OF_MEMORY.
+ * tenant's algorithms. Lent by the reply. False with CREDENTIAL_REFUSED (of 401 and 403), TENANT_UNAVAILABLE,
+ * JWKS_INVALID or OUT_OF_MEMORY.
  */
 bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
                     struct slice *ret_text);

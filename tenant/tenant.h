@@ -68,18 +68,19 @@ bool tenant_user_request(struct verdict *verdict, const struct tenant *tenant,
 
 /*
  * What every reply must be: there, with a good status, JSON. *ret_json is an object; end it with json_free(), which
- * wipes its strings. False with CREDENTIAL_REFUSED or TENANT_UNAVAILABLE.
+ * wipes its strings. False with CREDENTIAL_REFUSED, TENANT_UNAVAILABLE or OUT_OF_MEMORY.
  */
 bool tenant_reply_read(struct verdict *verdict, const struct http_reply *reply, struct json **ret_json);
 
-/* The status alone: 200 … 299. For replies that are no object of the API. Likewise. */
+/* The status alone: 200 … 299. For replies that are no object of the API. False with CREDENTIAL_REFUSED or
+ * TENANT_UNAVAILABLE. */
 bool tenant_reply_check(struct verdict *verdict, const struct http_reply *reply);
 
 /* The token of an exchange, nothing of it verified: printable ASCII of at most JWT_MAX_LEN bytes, without `"` and `\`.
- * End it with secret_clear(). */
+ * End it with secret_clear(). False as tenant_reply_read() is. */
 bool tenant_exchange_read(struct verdict *verdict, const struct http_reply *reply, struct secret *ret_token);
 
-/* The new key. End it with secret_clear(). */
+/* The new key. End it with secret_clear(). False as tenant_reply_read() is. */
 bool tenant_new_key_read(struct verdict *verdict, const struct http_reply *reply, struct secret *ret_api_key);
 
 /* Begin any request to the tenant: the address is formatted, the tenant's authorities are read. For oidc.c. */
