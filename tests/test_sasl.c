@@ -1756,7 +1756,7 @@ static int serve_on_failing_heap(size_t row, struct slice message)
     return code;
 }
 
-static void rule_32_a_server_without_memory_refuses(void **state)
+static void rule_41_a_server_without_memory_refuses_and_gives_everything_back(void **state)
 {
     static const struct {
         const char *name, *claim, *value;
@@ -2027,7 +2027,7 @@ int main(void)
         TEST(client_and_server_understand_each_other),
         TEST(rule_31_a_plug_in_comes_and_goes_many_times),
         TEST(two_users_of_libsasl_in_one_process_do_not_meet),
-        TEST(rule_32_a_server_without_memory_refuses),
+        TEST(rule_41_a_server_without_memory_refuses_and_gives_everything_back),
         TEST(rule_32_a_client_without_memory_refuses),
         TEST(a_step_without_an_exchange_is_refused),
         TEST(an_older_libsasl_is_told_so),
