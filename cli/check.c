@@ -7,7 +7,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
-#include <regex.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -393,15 +392,24 @@ static bool find_capture(const char *pattern, struct slice *ret_capture)
 }
 
 /* A regular expression for the names that a map can give. */
-static bool compile_names(const struct map_block *map, regex_t *ret_names)
+static bool compile_names(const struct map_block *map, struct pattern *ret_names)
 {
     char anchored[PATTERN_MAX + 5];
     struct slice capture;
+    const char *error;
 
     if (!find_capture(map->pattern, &capture) || capture.len > PATTERN_MAX)
         return false;
     snprintf(anchored, sizeof anchored, "^(%.*s)$", SLICE_ARG(capture));
-    return regcomp(ret_names, anchored, REG_EXTENDED | REG_NOSUB) == 0;
+    return pattern_compile(anchored, ret_names, &error);
+}
+
+static bool can_give(const struct pattern *names, const char *name)
+{
+    struct slice capture;
+    bool matches;
+
+    return pattern_match(names, slice_of(name), &matches, &capture) && matches;
 }
 
 static bool has_login_shell(const struct passwd *account)
@@ -417,14 +425,14 @@ static bool has_login_shell(const struct passwd *account)
 }
 
 /* Whoever can choose the claim's value, an e-mail address, chooses the name. */
-static void check_reached(const struct lint *lint, const struct map_block *map, const regex_t *names)
+static void check_reached(const struct lint *lint, const struct map_block *map, const struct pattern *names)
 {
     const struct identity_rules *rules = &lint->config->identity;
     const struct passwd *account;
     size_t i;
 
     for (i = 0; i < rules->user_count; i++)
-        if (regexec(names, rules->users[i].name, 0, NULL, 0) == 0)
+        if (can_give(names, rules->users[i].name))
             FOUND(lint, SEVERITY_NOTE, "user", rules->users[i].name, NULL,
                   "the map of claim \"%s\" can give \"%s\": its user block decides alone, so such a token is refused "
                   "unless the block lists its subject",
@@ -432,8 +440,7 @@ static void check_reached(const struct lint *lint, const struct map_block *map, 
     setpwent();
     while ((account = getpwent()) != NULL)
         if (account->pw_uid != 0 && account->pw_uid <= SYSTEM_UID_MAX && has_login_shell(account)
-            && identity_user_block(rules, account->pw_name) == NULL
-            && regexec(names, account->pw_name, 0, NULL, 0) == 0)
+            && identity_user_block(rules, account->pw_name) == NULL && can_give(names, account->pw_name))
             findings_add(lint->findings, SEVERITY_WARNING, lint->config->path, 0,
                          "the map of claim \"%s\" can open the system account \"%s\" (uid %ju), which has a shell; a "
                          "user block with an empty sub closes it",
@@ -447,7 +454,7 @@ static void check_maps(const struct lint *lint)
     size_t i;
 
     for (i = 0; i < rules->map_count; i++) {
-        regex_t names;
+        struct pattern names;
 
         if (strcmp(rules->maps[i].claim, "email") == 0)
             findings_add(lint->findings, SEVERITY_NOTE, lint->config->path, 0,
@@ -456,7 +463,7 @@ static void check_maps(const struct lint *lint)
         if (!compile_names(&rules->maps[i], &names))
             continue;
         check_reached(lint, &rules->maps[i], &names);
-        regfree(&names);
+        pattern_free(&names);
     }
 }
 

@@ -933,23 +933,19 @@ static bool is_anchored(const char *pattern)
 static bool compile_pattern(const struct block *block, struct map_block *map)
 {
     CLEANUP(free_string) char *pattern = NULL;
-    char message[EVIDENCE_MAX / 2];
-    int error;
+    const char *error;
 
     if (!get_string(block, "pattern", &pattern))
         return false;
     if (!is_anchored(pattern))
         return fail(block, "pattern", "it does not begin with ^ and end with $");
-    error = regcomp(&map->regex, pattern, REG_EXTENDED);
-    if (error == REG_ESPACE)
-        return out_of_memory(block->parse);
-    if (error != 0) {
-        regerror(error, &map->regex, message, sizeof message);
-        return fail(block, "pattern", "%s", message);
-    }
-    map->pattern = pattern; /* which tells that the regex is to be freed */
+    if (!pattern_compile(pattern, &map->compiled, &error))
+        return strcmp(error, PATTERN_MEMORY_IS_SHORT) == 0 ? out_of_memory(block->parse)
+                                                           : fail(block, "pattern", "%s", error);
+    map->pattern = pattern; /* which tells that the compiled one is to be freed */
     pattern = NULL;
-    return map->regex.re_nsub > 0 || fail(block, "pattern", "it has no group ( ) whose match is the user");
+    return pattern_group_count(&map->compiled) > 0
+        || fail(block, "pattern", "it has no group ( ) whose match is the user");
 }
 
 static bool read_map(const struct block *block, struct map_block *map)
@@ -1354,7 +1350,7 @@ static void identity_clear(struct identity_rules *rules)
     }
     for (i = 0; i < rules->map_count; i++) {
         if (rules->maps[i].pattern != NULL)
-            regfree(&rules->maps[i].regex);
+            pattern_free(&rules->maps[i].compiled);
         free(rules->maps[i].pattern);
         free(rules->maps[i].claim);
         list_clear(&rules->maps[i].tenants);

@@ -95,28 +95,6 @@ static bool map_by_block(struct verdict *verdict, const struct user_block *block
     return set_user(verdict, identity, slice_of(block->name), wanted);
 }
 
-/*
- * Capture 1, when the pattern matches the whole of the value: "^a|b$" is anchored to the eye and matches parts all the
- * same. The empty slice without bytes when it does not. False when memory is too short to know.
- */
-static bool match_whole(struct verdict *verdict, const struct map_block *map, struct slice value,
-                        struct slice *ret_capture)
-{
-    char text[SUBJECT_MAX + 1];
-    regmatch_t match[2];
-    int error;
-
-    memcpy(text, value.bytes, value.len);
-    text[value.len] = '\0';
-    error = regexec(&map->regex, text, 2, match, 0);
-    if (error != 0 && error != REG_NOMATCH)
-        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "map of %s", map->claim);
-    *ret_capture = (struct slice){ NULL, 0 };
-    if (error == 0 && match[0].rm_so == 0 && (size_t)match[0].rm_eo == value.len && match[1].rm_so >= 0)
-        *ret_capture = (struct slice){ value.bytes + match[1].rm_so, (size_t)(match[1].rm_eo - match[1].rm_so) };
-    return true;
-}
-
 /* Where the tenant says that nobody has checked an address, its owner is whoever typed it. */
 static bool check_verified(struct verdict *verdict, const struct json *payload, const char *claim)
 {
@@ -134,6 +112,7 @@ static bool map_by_pattern(struct verdict *verdict, const struct identity_rules 
                            const struct claims_policy *policy, const char *wanted, struct identity *identity)
 {
     struct slice value, name;
+    bool matches;
     size_t i;
 
     for (i = 0; i < rules->map_count; i++) {
@@ -141,10 +120,11 @@ static bool map_by_pattern(struct verdict *verdict, const struct identity_rules 
             || json_member(claims->payload, rules->maps[i].claim) == NULL)
             continue;
         /* A value that is there and broken is not passed over: another map would choose another user. */
-        if (!claims_text(verdict, claims->payload, rules->maps[i].claim, &value)
-            || !match_whole(verdict, &rules->maps[i], value, &name))
+        if (!claims_text(verdict, claims->payload, rules->maps[i].claim, &value))
             return false;
-        if (name.bytes == NULL)
+        if (!pattern_match(&rules->maps[i].compiled, value, &matches, &name))
+            return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "map of %s", rules->maps[i].claim);
+        if (!matches || name.bytes == NULL)
             continue;
         if (!check_verified(verdict, claims->payload, rules->maps[i].claim)
             || !set_user(verdict, identity, name, wanted))

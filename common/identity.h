@@ -4,12 +4,12 @@
 #ifndef LATCHKEY_IDENTITY_H
 #define LATCHKEY_IDENTITY_H
 
-#include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 #include "claims.h"
+#include "pattern.h"
 #include "verdict.h"
 
 #define IDENTITY_GROUPS_MAX 256 /* group blocks of a configuration */
@@ -25,7 +25,7 @@ struct map_block { /* map { claim = …  pattern = … }: capture 1 of a match o
     struct string_list tenants; /* as in user_block */
     char *claim;
     char *pattern;
-    regex_t regex;
+    struct pattern compiled;
 };
 struct group_block { /* group "ops" { claim = {…} session = … } */
     char *name;

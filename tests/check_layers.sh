@@ -14,7 +14,7 @@ fail() {
 # slash are one part in several files.
 rows=(
     "cleanup clock slice secret reason verdict"
-    "algorithm base64url json trusted_file"
+    "algorithm base64url json pattern trusted_file"
     "jwt jwks claims identity revocation config/config_file"
     "signature broker_protocol broker_spawn"
     "verify broker_client delegate"
@@ -35,6 +35,7 @@ done
 doors=(
     'openssl/            ^(common/(jwks|signature|secret)\.c|tenant/http\.c|(examples|tests)/.*)$'
     'json(-c/|\.h|_)     ^common/json\.c$'
+    'regex\.h            ^common/pattern\.h$'
     'confuse\.h          ^common/config_file\.c$'
     'security/           ^(pam/.*|tests/.*)$'
     'syslog\.h           ^(pam/.*|broker/log\.c)$'

@@ -445,11 +445,12 @@ static void a_block_is_found_by_its_whole_name(void **state)
 
 static int compile_patterns(void **state)
 {
+    const char *error;
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT(maps); i++)
-        if (regcomp(&maps[i].regex, maps[i].pattern, REG_EXTENDED) != 0)
+        if (!pattern_compile(maps[i].pattern, &maps[i].compiled, &error))
             return -1;
     return 0;
 }
@@ -460,7 +461,7 @@ static int free_patterns(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(maps); i++)
-        regfree(&maps[i].regex);
+        pattern_free(&maps[i].compiled);
     return 0;
 }
 

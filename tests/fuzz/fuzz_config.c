@@ -47,7 +47,7 @@ static void check_config(const struct config *config)
     for (i = 0; i < config->identity.user_count; i++)
         demand(identity_is_valid_name(slice_of(config->identity.users[i].name)));
     for (i = 0; i < config->identity.map_count; i++)
-        demand(config->identity.maps[i].regex.re_nsub > 0);
+        demand(pattern_group_count(&config->identity.maps[i].compiled) > 0);
     demand(config->identity.group_count <= IDENTITY_GROUPS_MAX);
     for (i = 0; i < config->service_count; i++)
         demand(config_service(config, config->services[i].name) == &config->services[i]);
