@@ -358,7 +358,7 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
     const int64_t begun_ms = clock_ms();
     struct auth_plan plan;
 
-    if (config_is_out_of_sight(config))
+    if (config_is_out_of_sight())
         return delegate(verdict, config, request, credential, ret_login);
     if (!authenticate_plan(verdict, config, request, credential, &plan))
         return false;

@@ -59,7 +59,7 @@ static bool check_listener(struct verdict *verdict, const struct config *config,
         return refuse_errno(verdict, "SO_PEERCRED");
     if (peer.uid == 0)
         return true;
-    if (config_is_out_of_sight(config))
+    if (config_is_out_of_sight())
         return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
                               "uid %ju listens on the socket, which in a chroot must be root", (uintmax_t)peer.uid);
     if (peer.uid == geteuid())

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base64url.h"
 #include "cleanup.h"
@@ -26,14 +27,22 @@ struct watched_file {
     struct file_stamp stamp;
 };
 
+/* As whom the process looks at files. */
+struct reader {
+    uid_t uid;
+    gid_t gid;
+    int group_count; /* which a host gives up, or takes on, all at once */
+};
+
 /* A configuration with everything it names, or the failure to read it; either way with the stamps of the files. */
 struct snapshot {
     struct config config;   /* first: a const struct config * is a snapshot's */
     struct verdict failure; /* REASON_UNDECIDED: the configuration is good */
     atomic_uint references;
-    struct file_stamp root; /* of the process when it was read */
     time_t begun;           /* before the first file was looked at; s since 1970 */
     bool is_settled;        /* reading it again would give the same */
+    bool depends_on_reader; /* but not if somebody else read it */
+    struct reader reader;
     struct watched_file *files;
     size_t file_count;
 };
@@ -75,6 +84,11 @@ static bool watch(struct snapshot *snapshot, const char *path, const struct file
     return true;
 }
 
+static struct reader reader_now(void)
+{
+    return (struct reader){ geteuid(), getegid(), getgroups(0, NULL) };
+}
+
 /* It says nothing about the files: the next login tries again. */
 static bool is_passing(enum reason reason)
 {
@@ -95,9 +109,10 @@ static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enu
 
     if (!ok && errno != 0)
         reason = errno == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
-    /* Not only the file may be the cause: another user by now. The next login tries again. */
-    if (!ok && (is_passing(reason) || !file_stamp_equal(&stamp, &no_file)))
+    if (!ok && is_passing(reason)) /* the next login tries again */
         snapshot->is_settled = false;
+    else if (!ok && !file_stamp_equal(&stamp, &no_file))
+        snapshot->depends_on_reader = true;
     if (!watch(snapshot, path, &stamp)) {
         if (ok)
             secret_clear(ret_content);
@@ -232,7 +247,7 @@ static struct snapshot *snapshot_read(const char *path)
     snapshot->failure = no_failure;
     snapshot->is_settled = true;
     snapshot->begun = time(NULL);
-    snapshot->root = trusted_file_stamp("/");
+    snapshot->reader = reader_now();
     read_config(snapshot, path);
     /* Memory may be back at the next login: this failure is no property of the files, and is not kept. */
     if (snapshot->failure.reason == REASON_OUT_OF_MEMORY) {
@@ -242,14 +257,28 @@ static struct snapshot *snapshot_read(const char *path)
     return snapshot;
 }
 
+/* Of the process when it looked for a configuration first. */
+static struct file_stamp first_root;
+
+static void keep_root(void)
+{
+    first_root = trusted_file_stamp("/");
+}
+
 /* A host that has entered a chroot since, as Postfix does, sees none of the files. What lies in their places there may
- * be of whoever owns the chroot: it is not read. */
-static bool is_out_of_sight(const struct snapshot *snapshot)
+ * be of whoever owns the chroot: it is not read, whatever became of the files outside. */
+static bool has_left_root(void)
 {
     struct file_stamp root = trusted_file_stamp("/");
 
-    return snapshot->failure.reason == REASON_UNDECIDED
-        && (root.device != snapshot->root.device || root.inode != snapshot->root.inode);
+    return root.device != first_root.device || root.inode != first_root.inode;
+}
+
+static bool is_reader(const struct reader *reader)
+{
+    const struct reader now = reader_now();
+
+    return now.uid == reader->uid && now.gid == reader->gid && now.group_count == reader->group_count;
 }
 
 static bool are_files_as_read(const struct snapshot *snapshot)
@@ -268,7 +297,9 @@ static bool are_files_as_read(const struct snapshot *snapshot)
 /* In this order: each look at a file costs as much as a tenth of a verification, and most hosts keep their root. */
 static bool is_current(const struct snapshot *snapshot)
 {
-    return (snapshot->is_settled && are_files_as_read(snapshot)) || is_out_of_sight(snapshot);
+    return (snapshot->is_settled && (!snapshot->depends_on_reader || is_reader(&snapshot->reader))
+            && are_files_as_read(snapshot))
+        || has_left_root();
 }
 
 /* The last snapshot of each path, the most recently read first. The cache holds one reference to each. */
@@ -359,11 +390,16 @@ void config_forget(void)
 
 bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct snapshot *snapshot;
 
+    pthread_once(&once, keep_root);
     if (path == NULL)
         path = CONFIG_PATH_DEFAULT;
     snapshot = cache_find(path);
+    if (snapshot == NULL && has_left_root())
+        return verdict_reject(verdict, REASON_CONFIG_INVALID, "%s was not read before the process changed its root",
+                              path);
     if (snapshot == NULL || !is_current(snapshot)) {
         snapshot_drop(snapshot);
         snapshot = snapshot_read(path); /* without the lock: two threads may read, and the last one stays */
@@ -444,7 +480,7 @@ bool config_is_api_key(const struct tenant *tenant, struct slice credential)
     return true;
 }
 
-bool config_is_out_of_sight(const struct config *config)
+bool config_is_out_of_sight(void)
 {
-    return is_out_of_sight((const struct snapshot *)config); /* its first member */
+    return has_left_root();
 }

@@ -93,8 +93,9 @@ struct config {
 
 /*
  * The snapshot of a path (NULL: CONFIG_PATH_DEFAULT), read or re-read when needed. Thread-safe.
- * False with CONFIG_INVALID ("FILE:LINE: what is wrong"), OUT_OF_MEMORY or SYSTEM_ERROR. A snapshot may still hold a
- * tenant without keys or a revocation list that cannot be used: see the failures in it.
+ * False with CONFIG_INVALID ("FILE:LINE: what is wrong"; or nothing was read before the process changed its root),
+ * OUT_OF_MEMORY or SYSTEM_ERROR. A snapshot may still hold a tenant without keys or a revocation list that cannot be
+ * used: see the failures in it.
  * End with config_release(), which accepts NULL and a pointer to NULL; the snapshot lives while anybody holds it.
  */
 bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config);
@@ -107,9 +108,9 @@ void config_forget(void);
 /* Hold a snapshot that somebody else holds already: the same, with one more config_release() due. */
 const struct config *config_hold(const struct config *config);
 
-/* Whether the configuration's files can no longer be seen: the process has changed its root since it was read. What is
- * in force is then what was read before; latchkeyd knows better. */
-bool config_is_out_of_sight(const struct config *config);
+/* Whether the files of configurations can no longer be seen: the process has changed its root since it first acquired
+ * one. What is in force is then what was read before; latchkeyd knows better. */
+bool config_is_out_of_sight(void);
 
 /* By its id; NULL when it is not configured. Lent. */
 const struct tenant *config_tenant(const struct config *config, struct slice id);

@@ -1583,6 +1583,97 @@ static void rule_30_latchkeyd_may_own_what_it_keeps(void **state)
     write_bytes("keys", slice_of(key_set), 0644);
 }
 
+/* In a child of its own: 0 when a configuration in the chroot is not read. */
+static int status_in_chroot(const char *outside, int cause)
+{
+    const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+    char root[160], command[512];
+
+    config_forget(); /* the process is a new one */
+    snprintf(root, sizeof root, "%s/root", directory);
+    snprintf(command, sizeof command, "mkdir -p %s%s && cp %s/keys %s%s", root, directory, directory, root, directory);
+    write_config(GOOD);
+    if (system(command) != 0 || rename(in_directory("latchkey.conf"), in_directory("inside")) != 0)
+        return 2;
+    snprintf(command, sizeof command, "mv %s/inside %s%s/latchkey.conf", directory, root, directory);
+    if (system(command) != 0)
+        return 3;
+    if (outside != NULL)
+        write_config(outside);
+    unopenable.name = cause != 0 ? "latchkey.conf" : NULL;
+    unopenable.cause = cause;
+    if (config_acquire(&verdict, in_directory("latchkey.conf"), &config))
+        return 4;
+    unopenable.name = NULL;
+    if (chroot(root) != 0 || chdir("/") != 0)
+        return 5;
+    return config_acquire(&verdict, in_directory("latchkey.conf"), &config) ? 6 /* the attacker's */ : 0;
+}
+
+/* Whoever owns the chroot may have put it there, and waited for a start with a broken one. */
+static void a_configuration_in_a_chroot_is_not_read_whatever_was_wrong_outside(void **state)
+{
+    static const struct {
+        const char *name, *outside;
+        int cause;
+    } cases[] = {
+        { "a broken one", "nonsense", 0 },
+        { "none", NULL, 0 },
+        { "one that memory was too short for", GOOD, ENOMEM },
+        { "one that could not be read in passing", GOOD, EMFILE },
+    };
+    char command[200];
+    size_t i;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (i = 0; i < COUNT(cases); i++) {
+        int status;
+        pid_t child;
+
+        ROW(cases[i].name);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(status_in_chroot(cases[i].outside, cases[i].cause));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        unlink(in_directory("latchkey.conf"));
+        snprintf(command, sizeof command, "rm -r %s/root", directory);
+        assert_int_equal(system(command), 0);
+    }
+}
+
+/* A secret that is latchkeyd's alone must not make slapd read all files for every list of mechanisms. */
+static void what_this_user_may_not_read_is_not_read_again_and_again(void **state)
+{
+    const struct config *first, *second;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    write_bytes("secret", slice_of("0123456789abcdef0123456789abcdef"), 0600);
+    write_config(GOOD "tenant \"t2\" { issuer = \"https://i.example.com\" audience = {\"a\"} "
+                      "hmac_secret_file = \"@/secret\" algorithms = {\"HS256\"} tenant_claim = \"\" }\n");
+    assert_int_equal(chmod(directory, 0755), 0);
+    sleep(3); /* the files settle */
+    assert_int_equal(seteuid(1), 0);
+    first = acquire();
+    second = acquire();
+    assert_int_equal(first->tenants[1].keys_failure.reason, REASON_JWKS_UNAVAILABLE);
+    assert_ptr_equal(first, second);
+    config_release(&second);
+    ROW("but when the process is somebody else");
+    assert_int_equal(seteuid(0), 0);
+    second = acquire();
+    assert_ptr_not_equal(first, second);
+    assert_int_equal(second->tenants[1].keys_failure.reason, REASON_UNDECIDED);
+    config_release(&first);
+    config_release(&second);
+}
+
 static int set_up(void **state)
 {
     struct signer *signer = signer_generate("ES256", 0);
@@ -1634,6 +1725,8 @@ int main(void)
 #endif
         cmocka_unit_test(a_changed_file_gives_a_new_snapshot_and_the_old_one_lives_on),
         cmocka_unit_test(an_unchanged_configuration_is_read_once),
+        cmocka_unit_test(a_configuration_in_a_chroot_is_not_read_whatever_was_wrong_outside),
+        cmocka_unit_test(what_this_user_may_not_read_is_not_read_again_and_again),
         cmocka_unit_test(several_paths_stand_side_by_side),
         cmocka_unit_test(strings_have_limits),
         cmocka_unit_test(blocks_have_limits),
