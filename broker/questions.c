@@ -131,8 +131,16 @@ static void ask_authenticate(struct client *client, const struct broker_question
         .authzid = question->authzid.bytes,
         .now = time(NULL),
     };
+    const struct broker_answer other = {
+        .reason = REASON_CONFIG_INVALID,
+        .detail = "latchkeyd has another configuration than the one by which it is to judge",
+    };
 
-    authenticator_judge(&client->service->authenticator, client->uid, &request, question->secret, answer_login, client);
+    if (question->config.len > 0 && !slice_equal_string(question->config, client->service->config->path))
+        answered(client, &other);
+    else
+        authenticator_judge(&client->service->authenticator, client->uid, &request, question->secret, answer_login,
+                            client);
 }
 
 static void (*const asks[])(struct client *client, const struct broker_question *question) = {

@@ -330,6 +330,7 @@ static bool delegate(struct verdict *verdict, const struct config *config, const
 {
     const struct broker_question question = {
         .ask = BROKER_AUTHENTICATE,
+        .config = slice_of(config->path),
         .service = slice_of(request->service),
         .user = slice_of(request->user),
         .authzid = slice_of(request->authzid),

@@ -1,5 +1,6 @@
 #include "broker_protocol.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #define URL_MAX 1024 /* bytes, as of any string of a configuration */
 
 /* The texts of a question, by the bits that say which of them a kind of question has. */
-enum { TENANT = 1, SUBJECT = 2, SERVICE = 4, USER = 8, AUTHZID = 16, URL = 32 };
+enum { TENANT = 1, SUBJECT = 2, SERVICE = 4, USER = 8, AUTHZID = 16, URL = 32, CONFIG = 64 };
 
 static const struct text_row {
     unsigned bit;
@@ -20,6 +21,7 @@ static const struct text_row {
     { TENANT, "tenant", offsetof(struct broker_question, tenant), FACT_MAX - 1, "no tenant, or none that could be" },
     { SUBJECT, "subject", offsetof(struct broker_question, subject), SUBJECT_MAX, "no subject, or none that could be" },
     { URL, "url", offsetof(struct broker_question, url), URL_MAX, "no url that could be one" },
+    { CONFIG, "config", offsetof(struct broker_question, config), PATH_MAX - 1, "no config that could be a path" },
     { SERVICE, "service", offsetof(struct broker_question, service), SUBJECT_MAX, "no service that could be one" },
     { USER, "user", offsetof(struct broker_question, user), SUBJECT_MAX, "no user that could be one" },
     { AUTHZID, "authzid", offsetof(struct broker_question, authzid), SUBJECT_MAX, "no authzid that could be one" },
@@ -36,7 +38,7 @@ static const struct ask_row {
     [BROKER_EXCHANGE] = { "exchange", TENANT | SUBJECT, URL, "api_key" },
     [BROKER_REFRESH] = { "refresh", TENANT, 0, NULL },
     [BROKER_SIGNATURE] = { "signature", TENANT, 0, "token" },
-    [BROKER_AUTHENTICATE] = { "authenticate", 0, SERVICE | USER | AUTHZID, "credential" },
+    [BROKER_AUTHENTICATE] = { "authenticate", 0, CONFIG | SERVICE | USER | AUTHZID, "credential" },
     [BROKER_STATUS] = { "status", 0, 0, NULL },
 };
 #define ASK_COUNT (sizeof asks / sizeof asks[0])

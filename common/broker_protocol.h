@@ -43,6 +43,9 @@ struct broker_question {
     /* Of BROKER_EXCHANGE: the url that the asker's configuration has for the tenant; empty: not said. A latchkeyd whose
      * configuration names another one must not send the key there. */
     struct slice url;
+    /* Of BROKER_AUTHENTICATE: the path of the asker's configuration; empty: not said. A latchkeyd with another one must
+     * not judge by it. */
+    struct slice config;
     /* Of BROKER_AUTHENTICATE, as in struct auth_request; empty: none. */
     struct slice service;
     struct slice user;

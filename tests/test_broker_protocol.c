@@ -147,16 +147,21 @@ static const struct {
       NULL },
     { "an authentication",
       { .ask = BROKER_AUTHENTICATE,
+        .config = TEXT("/etc/latchkey/latchkey.conf"),
         .service = TEXT("smtp"),
         .user = TEXT("alice"),
         .authzid = TEXT("fred@example.com"),
         .secret = TEXT("a.b.c") },
-      "{\"ask\":\"authenticate\",\"service\":\"smtp\",\"user\":\"alice\",\"authzid\":\"fred@example.com\","
+      "{\"ask\":\"authenticate\",\"config\":\"/etc/latchkey/latchkey.conf\",\"service\":\"smtp\","
+      "\"user\":\"alice\",\"authzid\":\"fred@example.com\","
       "\"credential\":\"a.b.c\"}" },
     { "an authentication of whoever the token names",
       { .ask = BROKER_AUTHENTICATE, .secret = TEXT("a.b.c") },
       "{\"ask\":\"authenticate\",\"credential\":\"a.b.c\"}" },
     { "an authentication without a credential", { .ask = BROKER_AUTHENTICATE, .service = TEXT("smtp") }, NULL },
+    { "a configuration with a line break in its path",
+      { .ask = BROKER_AUTHENTICATE, .config = TEXT("/etc/latchkey\n"), .secret = TEXT("a.b.c") },
+      NULL },
     { "an authzid with a NUL",
       { .ask = BROKER_AUTHENTICATE, .authzid = TEXT("root\0x"), .secret = TEXT("a.b.c") },
       NULL },

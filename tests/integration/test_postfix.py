@@ -216,6 +216,22 @@ def test_a_configuration_that_appears_in_the_chroot_is_not_looked_at(site):
         shutil.rmtree(made)
 
 
+def test_latchkeyd_does_not_judge_by_another_configuration_than_is_asked_for(site, postfix):
+    smtpd = postfix.root / "sasl" / "smtpd.conf"
+    text, other = smtpd.read_text(), site.host.etc / "mail.conf"
+    site.configure(demand_group("smtp")).rename(other)
+    site.configure()
+    smtpd.write_text(f"{text}latchkey_config: {other}\n")
+    try:
+        postfix.renew()
+        assert not smtp_login(site.token(groups=[])).ok
+        assert site.last() == ("reject", "config_invalid")
+    finally:
+        smtpd.write_text(text)
+        postfix.renew()
+    assert smtp_login(site.token(groups=[])).ok
+
+
 def answer_as(user, path):
     """Forks a process of `user` that listens there and says to everybody that root is logged in."""
     path.unlink(missing_ok=True)
