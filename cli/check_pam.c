@@ -59,45 +59,60 @@ static size_t answer_code(size_t row)
 static const struct known_module {
     const char *name;
     return_set without_proof, at_best;
+    const char *argument; /* the row is for lines with it, and stands before the module's other row; NULL: for all */
 } known_modules[] = {
-    { "pam_permit.so", SUCCEEDS, SUCCEEDS },
-    { "pam_deny.so", FAILS, FAILS },
-    { "pam_access.so", SUCCEEDS | FAILS, ANY },
-    { "pam_faillock.so", SUCCEEDS | FAILS, ANY },
-    { "pam_lastlog.so", SUCCEEDS | FAILS, ANY },
-    { "pam_localuser.so", SUCCEEDS | FAILS, ANY },
-    { "pam_securetty.so", SUCCEEDS | FAILS, ANY },
-    { "pam_shells.so", SUCCEEDS | FAILS, ANY },
-    { "pam_echo.so", ABSTAINS, NEVER_YES },
-    { "pam_env.so", ABSTAINS, NEVER_YES },
-    { "pam_faildelay.so", ABSTAINS, NEVER_YES },
-    { "pam_group.so", ABSTAINS, NEVER_YES },
-    { "pam_issue.so", ABSTAINS, NEVER_YES },
-    { "pam_keyinit.so", ABSTAINS, NEVER_YES },
-    { "pam_mail.so", ABSTAINS, NEVER_YES },
-    { "pam_nologin.so", ABSTAINS, NEVER_YES },
-    { "pam_warn.so", ABSTAINS, NEVER_YES },
-    { "pam_usertype.so", SUCCEEDS | FAILS, ANY },
-    { "pam_unix.so", FAILS, ANY },
-    { "pam_sss.so", FAILS, ANY },
-    { "pam_ldap.so", FAILS, ANY },
-    { "pam_krb5.so", FAILS, ANY },
-    { "pam_winbind.so", FAILS, ANY },
-    { "pam_u2f.so", FAILS, ANY },
-    { "pam_google_authenticator.so", FAILS, ANY },
-    { "pam_oath.so", FAILS, ANY },
-    { "pam_yubico.so", FAILS, ANY },
-    { "pam_radius_auth.so", FAILS, ANY },
-    { "pam_userdb.so", FAILS, ANY },
-    { "pam_rootok.so", FAILS, ANY }, /* the proof: being root already */
+    { "pam_permit.so", SUCCEEDS, SUCCEEDS, NULL },
+    { "pam_deny.so", FAILS, FAILS, NULL },
+    { "pam_access.so", SUCCEEDS | FAILS, ANY, NULL },
+    { "pam_faillock.so", SUCCEEDS | FAILS, ANY, NULL },
+    { "pam_lastlog.so", SUCCEEDS | FAILS, ANY, NULL },
+    { "pam_localuser.so", SUCCEEDS | FAILS, ANY, NULL },
+    { "pam_securetty.so", SUCCEEDS | FAILS, ANY, NULL },
+    { "pam_shells.so", SUCCEEDS | FAILS, ANY, NULL },
+    { "pam_echo.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_env.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_faildelay.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_group.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_issue.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_keyinit.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_mail.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_nologin.so", SUCCEEDS | FAILS, ANY, "successok" },
+    { "pam_nologin.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_warn.so", ABSTAINS, NEVER_YES, NULL },
+    { "pam_usertype.so", SUCCEEDS | FAILS, ANY, NULL },
+    { "pam_unix.so", FAILS, ANY, NULL },
+    { "pam_sss.so", FAILS, ANY, NULL },
+    { "pam_ldap.so", FAILS, ANY, NULL },
+    { "pam_krb5.so", FAILS, ANY, NULL },
+    { "pam_winbind.so", FAILS, ANY, NULL },
+    { "pam_u2f.so", SUCCEEDS | FAILS, ANY, "nouserok" },
+    { "pam_u2f.so", FAILS, ANY, NULL },
+    { "pam_google_authenticator.so", SUCCEEDS | FAILS, ANY, "nullok" },
+    { "pam_google_authenticator.so", FAILS, ANY, NULL },
+    { "pam_oath.so", FAILS, ANY, NULL },
+    { "pam_yubico.so", FAILS, ANY, NULL },
+    { "pam_radius_auth.so", FAILS, ANY, NULL },
+    { "pam_userdb.so", FAILS, ANY, NULL },
+    { "pam_rootok.so", FAILS, ANY, NULL }, /* the proof: being root already */
 };
+
+static bool has_argument(const struct pam_line *line, const char *argument)
+{
+    int i;
+
+    for (i = 0; i < line->argc; i++)
+        if (strcmp(line->argv[i], argument) == 0)
+            return true;
+    return false;
+}
 
 static const struct known_module *find_known(const struct pam_line *line)
 {
     size_t i;
 
     for (i = 0; i < sizeof known_modules / sizeof known_modules[0]; i++)
-        if (pam_line_is(line, known_modules[i].name))
+        if (pam_line_is(line, known_modules[i].name)
+            && (known_modules[i].argument == NULL || has_argument(line, known_modules[i].argument)))
             return &known_modules[i];
     return NULL;
 }

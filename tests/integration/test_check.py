@@ -537,6 +537,12 @@ STACKS = {
         (f"auth sufficient pam_permit.so\n{AUTH}\n{UNIX}{ACCOUNT}", "error", 2, "lets everybody in"),
     "a module that grants without asking":
         (f"{AUTH}\nauth sufficient pam_localuser.so\n{UNIX}{ACCOUNT}", "error", 1, "lets everybody in"),
+    "a pam_nologin that agrees where nobody has been asked":
+        ("auth [success=done cred_insufficient=ignore authinfo_unavail=ignore ignore=ignore default=die] "
+         f"pam_latchkey.so\nauth required pam_nologin.so successok\n{ACCOUNT}", "error", 1, "lets everybody in"),
+    "a pam_u2f that agrees where nobody has a key":
+        (f"auth optional pam_latchkey.so\nauth required pam_u2f.so cue nouserok\n{ACCOUNT}", "error", 1,
+         "lets everybody in"),
     "optional, then pam_exec":
         (f"auth optional pam_latchkey.so\nauth required pam_exec.so /bin/true\n{ACCOUNT}", "warning", 1,
          "not known to ask for proof"),
