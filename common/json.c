@@ -379,14 +379,13 @@ static bool read_number(struct reader *reader, struct json_object **ret_value)
 /* Take the value in any case. */
 static bool add_member(struct reader *reader, struct json_object *object, const char *name, struct json_object *value)
 {
-    int count = json_object_object_length(object);
+    /* json-c lets a later member replace an earlier one, which it then frees as it is. */
+    const bool is_twice = json_object_object_get_ex(object, name, NULL);
 
-    if (json_object_object_add(object, name, value) != 0) {
-        drop(value);
-        return fail(reader, JSON_MEMORY_IS_SHORT);
-    }
-    /* json-c lets a later member replace an earlier one, and then the object does not grow. */
-    return json_object_object_length(object) > count || fail(reader, "a member name stands twice");
+    if (!is_twice && json_object_object_add(object, name, value) == 0)
+        return true;
+    drop(value);
+    return fail(reader, is_twice ? "a member name stands twice" : JSON_MEMORY_IS_SHORT);
 }
 
 /* RFC 8259 §4: member = string name-separator value. */

@@ -17,6 +17,7 @@ struct jwt {
     struct json *payload;
     struct jwt_header header;
     size_t decoded_len;
+    size_t room; /* bytes of `decoded`, all of which may have been written: a part that is broken fails at its end */
     char decoded[];
 };
 
@@ -153,7 +154,8 @@ bool jwt_parse(struct verdict *verdict, struct slice token, struct jwt **ret_jwt
     jwt = malloc(sizeof *jwt + token.len);
     if (jwt == NULL)
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "token");
-    *jwt = (struct jwt){ .signing_input = { token.bytes, parts.header.len + 1 + parts.payload.len } };
+    *jwt =
+        (struct jwt){ .signing_input = { token.bytes, parts.header.len + 1 + parts.payload.len }, .room = token.len };
     if (!decode(verdict, jwt, &parts)) {
         jwt_free(&jwt);
         return false;
@@ -168,7 +170,7 @@ void jwt_free(struct jwt **jwt)
         return;
     json_free(&(*jwt)->header_json);
     json_free(&(*jwt)->payload);
-    secret_wipe((*jwt)->decoded, (*jwt)->decoded_len);
+    secret_wipe((*jwt)->decoded, (*jwt)->room);
     free(*jwt);
     *jwt = NULL;
 }
@@ -212,7 +214,7 @@ static struct jwt *decode_header_part(struct slice header_part)
 
     if (jwt == NULL)
         return NULL;
-    *jwt = (struct jwt){ 0 };
+    *jwt = (struct jwt){ .room = header_part.len };
     if (!decode_object(&unheard, jwt, "header", header_part, &jwt->header_json) || !read_header(&unheard, jwt))
         jwt_free(&jwt);
     return jwt;

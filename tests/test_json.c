@@ -76,6 +76,17 @@ int json_object_put(struct json_object *value)
     return real(value);
 }
 
+/* In place of the C library's: how many secrets were wiped. */
+static unsigned secrets_wiped;
+
+void explicit_bzero(void *bytes, size_t len)
+{
+    __asm__ volatile("" : "+r"(bytes) : : "memory"); /* which string.h calls write-only */
+    secrets_wiped += len > 6 && memcmp(bytes, "SECRET", 6) == 0;
+    memset(bytes, 0, len);
+    __asm__ volatile("" : : "r"(bytes) : "memory");
+}
+
 /* Parse from memory of exactly the text's size, so that a sanitizer sees one byte too many. NULL and *ret_error, or a
  * tree. */
 static struct json *parse(struct slice text, const char **ret_error)
@@ -864,6 +875,11 @@ static void rule_33_the_strings_of_a_tree_are_wiped_before_they_are_freed(void *
     watched.wiped = 0;
     assert_false(json_append(NULL, string));
     assert_int_equal(watched.wiped, 1);
+    ROW("those of a member that stands twice");
+    secrets_wiped = 0;
+    assert_false(json_parse(LITERAL("{\"apiKey\":\"SECRET-ONE\",\"apiKey\":\"SECRET-TWO\"}"), &json, &error));
+    assert_string_equal(error, "a member name stands twice");
+    assert_int_equal(secrets_wiped, 2);
     ROW("nothing, twice");
     json_free(&json);
     json_free(NULL);

@@ -29,6 +29,18 @@ struct json_object *json_object_new_object(void)
     return objects_left >= 0 && objects_left-- == 0 ? NULL : real();
 }
 
+/* In place of libcrypto's: whether what is wiped held this text. */
+static const char *secret_text = "";
+static bool secret_is_wiped;
+
+void OPENSSL_cleanse(void *bytes, size_t len);
+void OPENSSL_cleanse(void *bytes, size_t len)
+{
+    secret_is_wiped = secret_is_wiped || memmem(bytes, len, secret_text, strlen(secret_text)) != NULL;
+    memset(bytes, 0, len);
+    __asm__ volatile("" : : "r"(bytes) : "memory");
+}
+
 static enum reason parse_of(struct slice token, struct jwt **ret_jwt)
 {
     struct verdict verdict = VERDICT_INIT;
@@ -536,6 +548,32 @@ static void nobody_asks_for_more_than_a_token_may_have(void **state)
     free(text);
 }
 
+/* What was decoded before a foreign character came is a part of the credential. */
+static void rule_33_what_is_decoded_of_a_broken_token_is_wiped(void **state)
+{
+    static const struct {
+        const char *name, *token, *secret;
+    } rows[] = {
+        { "a whole one", HEADER_TEXT "." PAYLOAD_TEXT "." SIGNATURE_TEXT, "\"alice\"" },
+        { "a payload with a foreign character at its end", HEADER_TEXT "." PAYLOAD_TEXT "AAA=." SIGNATURE_TEXT,
+          "\"alice\"" },
+        { "a padded signature", HEADER_TEXT "." PAYLOAD_TEXT ".c2lnbmF0dXJlAA==", "signature" },
+    };
+    struct jwt *jwt;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].name);
+        jwt = NULL;
+        secret_text = rows[i].secret;
+        secret_is_wiped = false;
+        parse_of(slice_of(rows[i].token), &jwt);
+        jwt_free(&jwt);
+        assert_true(secret_is_wiped);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_token_is_found_wherever_it_stands),
         cmocka_unit_test(an_rsa_signature_is_as_long_as_its_key),
         cmocka_unit_test(nobody_asks_for_more_than_a_token_may_have),
+        cmocka_unit_test(rule_33_what_is_decoded_of_a_broken_token_is_wiped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
