@@ -32,12 +32,17 @@ static size_t longest_rsa_signature(const void *context, const struct jwt_header
     size_t longest = 0, i;
 
     for (i = 0; i < config->tenant_count; i++) {
+        const struct jwks *jwks = config->tenants[i].jwks;
         struct verdict unheard = VERDICT_INIT;
         const struct jwk *key;
+        size_t len = 0;
 
-        if (config->tenants[i].jwks != NULL && jwks_find(&unheard, config->tenants[i].jwks, algorithm, header, &key)
-            && jwk_rsa_signature_len(key) > longest)
-            longest = jwk_rsa_signature_len(key);
+        if (jwks != NULL && jwks_find(&unheard, jwks, algorithm, header, &key))
+            len = jwk_rsa_signature_len(key);
+        else if (jwks != NULL && unheard.reason == REASON_KEY_UNKNOWN && algorithm->key_type == KEY_RSA)
+            len = jwks_longest_rsa_signature(jwks); /* the tenant's newest key, which is mostly like its others */
+        if (len > longest)
+            longest = len;
     }
     return longest;
 }
@@ -227,7 +232,9 @@ static bool read_authzid(struct verdict *verdict, const struct service_rules *se
 {
     if (authzid == NULL)
         return true;
-    if (!authenticate_name(verdict, service, authzid, &plan->verify.authzid))
+    if (verify_is_directory_name(service, slice_of(authzid)))
+        plan->verify.authzid = slice_of(authzid); /* which may end like a realm, and has none */
+    else if (!authenticate_name(verdict, service, authzid, &plan->verify.authzid))
         return false;
     if (plan->verify.authzid.len == 0 || plan->verify.authzid.len > SUBJECT_MAX)
         return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it has %zu bytes", plan->verify.authzid.len);
@@ -411,10 +418,14 @@ static bool check_login(struct verdict *verdict, const struct config *config, co
  */
 static bool check_block(struct verdict *verdict, const struct config *config, const char *user)
 {
-    const struct user_block *block = user != NULL ? identity_user_block(&config->identity, user) : NULL;
+    const struct user_block *block = NULL;
     struct verdict revoked = VERDICT_INIT;
     size_t i;
 
+    if (user == NULL || revocation_count(config->revocation) == 0) /* nobody is revoked, and NSS is not asked */
+        return true;
+    if (!identity_account_block(verdict, &config->identity, user, &block))
+        return false;
     if (block == NULL || block->subjects.count == 0)
         return true;
     for (i = 0; i < block->subjects.count; i++) {

@@ -435,7 +435,7 @@ const struct service_rules *config_service(const struct config *config, const ch
     size_t i;
 
     for (i = 0; service != NULL && i < config->service_count; i++)
-        if (strcmp(config->services[i].name, service) == 0)
+        if (slice_equal_nocase(slice_of(service), config->services[i].name)) /* libpam makes its names small */
             return &config->services[i];
     return &config->default_service;
 }

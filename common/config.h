@@ -122,7 +122,7 @@ const struct tenant *config_exchange_tenant(const struct config *config, const s
 /* Whether these bytes could be an API key of the tenant: of its length, and made of its characters. */
 bool config_is_api_key(const struct tenant *tenant, struct slice credential);
 
-/* The rules of a service: of its own block, else the default. Lent; never NULL. */
+/* The rules of a service: of its own block, whatever the case of its name, else the default. Lent; never NULL. */
 const struct service_rules *config_service(const struct config *config, const char *service);
 
 /* What a configuration may hold, for the manual's test: every block and option, "tenant.leeway"; NULL ends it. */

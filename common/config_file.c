@@ -847,10 +847,10 @@ static bool read_tenant(const struct block *block, struct tenant *tenant)
         && read_api_key_format(block, tenant);
 }
 
-/* Could one token be claimed by both? Then neither is the tenant that it meets. */
+/* Is every token of one claimed by the other, too? Then there is no tenant that it meets. */
 static bool tenants_overlap(const struct tenant *a, const struct tenant *b)
 {
-    if (a->claims.tenant_claim != NULL || b->claims.tenant_claim != NULL)
+    if (a->claims.tenant_claim != NULL && b->claims.tenant_claim != NULL)
         return false; /* the ids differ: titles are unique */
     return a->claims.issuer != NULL && b->claims.issuer != NULL && strcmp(a->claims.issuer, b->claims.issuer) == 0;
 }
@@ -862,7 +862,7 @@ static bool check_tenant(const struct block *block, size_t index)
 
     for (i = 0; i < index; i++)
         if (tenants_overlap(&config->tenants[i], &config->tenants[index]))
-            return fail(block, "issuer", "tenant \"%s\" has the same, and neither has a tenant_claim",
+            return fail(block, "issuer", "tenant \"%s\" has the same, and not both have a tenant_claim",
                         config->tenants[i].id);
     return true;
 }
@@ -1135,6 +1135,7 @@ static bool read_services(struct parse *parse)
     struct config *config = parse->config;
     struct block block;
     unsigned count, i;
+    const char *title;
 
     if (!make_room(parse, "service", sizeof *config->services, UINT32_MAX, &count, &config->services))
         return false;
@@ -1151,8 +1152,12 @@ static bool read_services(struct parse *parse)
     }
     for (i = 0; i < count; i++) {
         block = block_at(parse, "service", i);
-        if (strcmp(cfg_title(block.cfg), "*") != 0
-            && !read_service(&block, &config->default_service, &config->services[config->service_count++]))
+        title = cfg_title(block.cfg);
+        if (strcmp(title, "*") == 0)
+            continue;
+        if (config_service(config, title) != &config->default_service)
+            return fail(&block, "", "another block has the same name but for its case");
+        if (!read_service(&block, &config->default_service, &config->services[config->service_count++]))
             return false;
     }
     return true;

@@ -180,8 +180,15 @@ bool identity_map(struct verdict *verdict, const struct identity_rules *rules, c
     return true;
 }
 
-/* 0 and *ret_exists, or an errno. */
-static int look_up_user(const char *name, bool *ret_exists, uid_t *ret_uid)
+/* What NSS says of a name. A directory may answer for another spelling. */
+struct account {
+    bool exists;
+    char name[USER_MAX + 1]; /* as the account has it; empty: longer than any that a block could have */
+    uid_t uid;
+};
+
+/* 0 and *ret_account, or an errno. */
+static int look_up_account(const char *name, struct account *ret_account)
 {
     size_t size = 1024;
     char *buffer = NULL, *larger;
@@ -200,13 +207,50 @@ static int look_up_user(const char *name, bool *ret_exists, uid_t *ret_uid)
             error = getpwnam_r(name, &entry, buffer, size, &found);
         while (error == EINTR);
     } while (error == ERANGE && size < NSS_BUFFER_MAX);
-    /* A directory may answer for another spelling; whoever compares names later would take that for another user. */
-    *ret_exists = error == 0 && found != NULL && strcmp(found->pw_name, name) == 0;
-    if (*ret_exists)
-        *ret_uid = found->pw_uid;
+    *ret_account = (struct account){ .exists = error == 0 && found != NULL };
+    if (ret_account->exists) {
+        ret_account->uid = found->pw_uid;
+        if (strlen(found->pw_name) <= USER_MAX)
+            strcpy(ret_account->name, found->pw_name);
+    }
     free(buffer);
     /* getpwnam(3) NOTES: what systems answer, beside 0, for a name that is not there. */
     return error == ENOENT || error == ESRCH || error == EBADF || error == EPERM ? 0 : error;
+}
+
+/* The same for the very name: whoever compares names later would take another spelling for another user. */
+static int look_up_user(const char *name, bool *ret_exists, uid_t *ret_uid)
+{
+    struct account account;
+    const int error = look_up_account(name, &account);
+
+    *ret_exists = error == 0 && account.exists && strcmp(account.name, name) == 0;
+    if (*ret_exists)
+        *ret_uid = account.uid;
+    return error;
+}
+
+static bool reject_look_up(struct verdict *verdict, const char *user, int error)
+{
+    return error == ENOMEM ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "user %s", user)
+                           : verdict_reject(verdict, REASON_SYSTEM_ERROR, "getpwnam_r of %s: errno %d", user, error);
+}
+
+bool identity_account_block(struct verdict *verdict, const struct identity_rules *rules, const char *user,
+                            const struct user_block **ret_block)
+{
+    struct account account;
+    int error;
+
+    *ret_block = identity_user_block(rules, user);
+    if (*ret_block != NULL)
+        return true;
+    error = look_up_account(user, &account);
+    if (error != 0)
+        return reject_look_up(verdict, user, error);
+    if (account.exists)
+        *ret_block = identity_user_block(rules, account.name);
+    return true;
 }
 
 bool identity_may_be_root(struct slice name)
@@ -227,10 +271,8 @@ bool identity_check_account(struct verdict *verdict, const struct identity *iden
     uid_t uid = 0;
     int error = look_up_user(identity->user, &exists, &uid);
 
-    if (error == ENOMEM)
-        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "user %s", identity->user);
     if (error != 0)
-        return verdict_reject(verdict, REASON_SYSTEM_ERROR, "getpwnam_r of %s: errno %d", identity->user, error);
+        return reject_look_up(verdict, identity->user, error);
     if (!exists)
         return verdict_reject(verdict, REASON_USER_UNKNOWN, "%s", identity->user);
     if (uid == 0 && !identity->user_is_explicit)

@@ -79,6 +79,14 @@ bool identity_has_group(const struct identity *identity, const char *group);
 /* The block of a local user, or NULL. */
 const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user);
 
+/*
+ * The block of the account that a name opens, in whatever spelling: some directories answer for ALICE or alice@domain
+ * with alice. *ret_block is NULL when it has none. Asks NSS when no block has the name itself. False with SYSTEM_ERROR
+ * or OUT_OF_MEMORY.
+ */
+bool identity_account_block(struct verdict *verdict, const struct identity_rules *rules, const char *user,
+                            const struct user_block **ret_block);
+
 /* What useradd(8) would take: [A-Za-z_][A-Za-z0-9_.-]*[$]?, at most USER_MAX bytes. */
 bool identity_is_valid_name(struct slice name);
 

@@ -576,6 +576,16 @@ size_t jwk_rsa_signature_len(const struct jwk *key)
     return key->rsa_signature_len;
 }
 
+size_t jwks_longest_rsa_signature(const struct jwks *jwks)
+{
+    size_t longest = 0, i;
+
+    for (i = 0; i < jwks->count; i++)
+        if (jwks->keys[i].note == NULL && jwks->keys[i].rsa_signature_len > longest)
+            longest = jwks->keys[i].rsa_signature_len;
+    return longest;
+}
+
 /* The slots are all that changes in a key set, and each changes hands by one atomic exchange. */
 static _Atomic(struct verify_context *) *slots(const struct jwk *key, const struct algorithm *algorithm)
 {

@@ -57,10 +57,11 @@ const char *jwks_note(const struct jwks *jwks, size_t index); /* NULL: usable; e
 
 /* For signature.c. */
 struct evp_pkey_st;
-struct evp_pkey_st *jwk_public_key(const struct jwk *key); /* lent; NULL for a secret */
-struct slice jwk_secret(const struct jwk *key);            /* lent; empty for a public key */
-size_t jwk_rsa_signature_len(const struct jwk *key);       /* bytes of the modulus; 0 for other types */
-struct slice jwk_kid(const struct jwk *key);               /* lent; empty when absent */
+struct evp_pkey_st *jwk_public_key(const struct jwk *key);  /* lent; NULL for a secret */
+struct slice jwk_secret(const struct jwk *key);             /* lent; empty for a public key */
+size_t jwk_rsa_signature_len(const struct jwk *key);        /* bytes of the modulus; 0 for other types */
+size_t jwks_longest_rsa_signature(const struct jwks *jwks); /* of its usable keys; 0: it has no RSA key */
+struct slice jwk_kid(const struct jwk *key);                /* lent; empty when absent */
 
 /*
  * Prepared OpenSSL contexts wait here between verifications, a few per algorithm of a key, because making one costs

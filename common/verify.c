@@ -261,6 +261,15 @@ static bool check_time(struct verdict *verdict, struct verification *v)
     return claims_check_time(verdict, &v->claims, &v->tenant->claims, v->request->now);
 }
 
+bool verify_is_directory_name(const struct service_rules *service, struct slice authzid)
+{
+    static const char dn[] = "dn:";
+    const size_t len = sizeof dn - 1;
+
+    return strcmp(service->name, "ldap") == 0 && authzid.len > len
+        && slice_equal_nocase((struct slice){ authzid.bytes, len }, dn);
+}
+
 /*
  * Whom an entry without a name gives away: whoever has the name of an account, or of a mailbox, and is not root. Other
  * forms are left out because the host may read them in ways of its own, a directory's names excepted: slapd has rules
@@ -268,13 +277,8 @@ static bool check_time(struct verdict *verdict, struct verification *v)
  */
 static bool is_anybody_but_root(const struct service_rules *service, struct slice authzid)
 {
-    static const char dn[] = "dn:";
-    const size_t len = sizeof dn - 1;
-
-    if (strcmp(service->name, "ldap") == 0 && authzid.len > len
-        && slice_equal_nocase((struct slice){ authzid.bytes, len }, dn))
-        return true;
-    return identity_is_valid_name(authzid) && !identity_may_be_root(authzid);
+    return verify_is_directory_name(service, authzid)
+        || (identity_is_valid_name(authzid) && !identity_may_be_root(authzid));
 }
 
 /* An entry "user" or "user:authzid" of allow_authzid. */

@@ -44,6 +44,9 @@ struct verify_request {
     struct slice authzid; /* whom the user wants to act as, without a realm; empty: itself */
 };
 
+/* Whether an authzid is a directory's name ("dn:…", RFC 4513 §5.2.1.8), which only service "ldap" knows. */
+bool verify_is_directory_name(const struct service_rules *service, struct slice authzid);
+
 /*
  * The rules of the service that ask for more than a valid token: max_age and require_group.
  * False with CLAIM_MISSING, TOKEN_TOO_OLD or GROUP_MISSING.

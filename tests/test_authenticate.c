@@ -1,6 +1,10 @@
 #include "fixture.h"
 #include "broker_double.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <pwd.h>
+
 #include "algorithm.h"
 #include "authenticate.h"
 #include "delegate.h"
@@ -11,6 +15,18 @@ static struct {
     struct signer *rsa_2048, *rsa_3072, *rsa_4096, *p256, *p384, *p521, *ed25519, *secret;
 } keys;
 static const struct config *config;
+
+/* In place of the C library's: a directory that does not mind how a name is written, and fails for one. */
+int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
+{
+    int (*real)(const char *, struct passwd *, char *, size_t, struct passwd **) =
+        (int (*)(const char *, struct passwd *, char *, size_t, struct passwd **))dlsym(RTLD_NEXT, "getpwnam_r");
+
+    *ret = NULL;
+    if (strcmp(name, "unknowable") == 0)
+        return EIO;
+    return real(strcmp(name, "DAEMON") == 0 ? "daemon" : name, entry, buffer, size, ret);
+}
 
 #define SECRET "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -30,6 +46,8 @@ static const char main_text[] =
     "service \"both\" { credentials = {\"jwt\", \"api_key\"} }\n"
     "service \"keys-only\" { credentials = {\"api_key\"} }\n"
     "service \"sudo\" { require_group = {\"ops\"} max_age = 300 }\n"
+    "service \"ldap\" { allow_authzid = {\"daemon:dn:uid=alice@example.com\", \"daemon:dn:uid=bob\"}\n"
+    "  realm = {\"example.com\"} }\n"
     "service \"proxy\" { allow_authzid = {\"daemon\"} realm = {\"example.com\"} }\n"
     "revocation_list = \"~/revoked\"\n";
 
@@ -152,15 +170,45 @@ static void every_beginning_of_a_token_asks_for_more(void **state)
     }
 }
 
-/* Without a known kid nobody knows how long the signature will be: 2048 bits are the least. */
+/* Without a known kid nobody knows how long the signature will be. Where the set has no RSA key, 2048 bits are the
+ * least. */
 static void an_unknown_rsa_key_counts_as_the_least(void **state)
 {
+    struct json *none[] = { signer_jwk(keys.p256, "k", NULL) };
+    const struct config *other;
     char *token = token_of(keys.rsa_2048, "RS256", "k-unknown", NULL);
 
     (void)state;
-    assert_int_equal(credential_kind(config, (struct slice){ token, strlen(token) - 1 }), CREDENTIAL_JWT_PART);
-    assert_int_equal(credential_kind(config, slice_of(token)), CREDENTIAL_JWT);
+    write_key_set("none.json", none, 1);
+    other = config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/none.json\" }\n"
+                      "revocation_list = \"~/revoked\"\n");
+    assert_int_equal(credential_kind(other, (struct slice){ token, strlen(token) - 1 }), CREDENTIAL_JWT_PART);
+    assert_int_equal(credential_kind(other, slice_of(token)), CREDENTIAL_JWT);
     free(token);
+    config_release(&other);
+}
+
+/* Its kid is not in the set yet; a look for a newer set helps only a token that came whole. */
+static void a_token_of_the_newest_key_is_asked_for_to_its_end(void **state)
+{
+    struct json *old[] = { signer_jwk(keys.rsa_2048, "k", NULL), signer_jwk(keys.rsa_4096, "k-old", NULL) };
+    const struct config *rotating;
+    char *token = token_of(keys.rsa_4096, "RS256", "k-new", NULL), *other = token_of(keys.p256, "ES256", "k-new", NULL);
+    size_t len = strlen(token), cut;
+
+    (void)state;
+    write_key_set("old.json", old, 2);
+    rotating = config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/old.json\" }\n"
+                         "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+                         "revocation_list = \"~/revoked\"\n");
+    for (cut = 1; cut < BASE64URL_ENCODED_LEN(512); cut += 7)
+        assert_int_equal(credential_kind(rotating, (struct slice){ token, len - cut }), CREDENTIAL_JWT_PART);
+    assert_int_equal(credential_kind(rotating, slice_of(token)), CREDENTIAL_JWT);
+    ROW("an algorithm of one length needs no key");
+    assert_int_equal(credential_kind(rotating, slice_of(other)), CREDENTIAL_JWT);
+    free(token);
+    free(other);
+    config_release(&rotating);
 }
 
 /* A token of t-1 and one of t-2 begin alike: the longer key decides when to stop asking. */
@@ -540,6 +588,35 @@ static void who_may_act_as_anybody_is_root_by_no_spelling(void **state)
         assert_int_equal(authenticate(&outcome.verdict, config, &request, slice_of(token), &outcome.login),
                          rows[i].want == REASON_OK);
         assert_int_equal(outcome.verdict.reason, rows[i].want);
+    }
+    free(token);
+}
+
+static void a_name_of_a_directory_has_no_realm(void **state)
+{
+    static const struct {
+        const char *name, *service, *authzid;
+        enum reason want;
+    } rows[] = {
+        { "one that ends like a realm", "ldap", "dn:uid=alice@example.com", REASON_OK },
+        { "without that end it is another one", "ldap", "dn:uid=alice", REASON_AUTHZID_NOT_ALLOWED },
+        { "nor does another one become it", "ldap", "dn:uid=bob@example.com", REASON_AUTHZID_NOT_ALLOWED },
+        { "of a service that has none, it is a name", "proxy", "dn:uid=alice@example.com", REASON_AUTHZID_NOT_ALLOWED },
+    };
+    char *token = valid_token(NULL);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        const struct auth_request request = { .service = rows[i].service, .authzid = rows[i].authzid, .now = NOW };
+
+        ROW(rows[i].name);
+        outcome.verdict = VERDICT_INIT;
+        assert_int_equal(authenticate(&outcome.verdict, config, &request, slice_of(token), &outcome.login),
+                         rows[i].want == REASON_OK);
+        assert_int_equal(outcome.verdict.reason, rows[i].want);
+        if (rows[i].want == REASON_OK)
+            assert_string_equal(outcome.login.authzid, rows[i].authzid);
     }
     free(token);
 }
@@ -931,6 +1008,10 @@ static const struct {
     { "only tokens are", "jti j-1\nkid k-p256\nissued-before 9007199254740992\n", "daemon", REASON_OK },
     { "a block without subjects", "sub sub-daemon\n", "nobody", REASON_OK },
     { "no block", "sub sub-daemon\n", "root", REASON_OK },
+    { "another spelling of an account that is", "sub sub-daemon\nsub sub-second\n", "DAEMON", REASON_TOKEN_REVOKED },
+    { "another spelling of one that is not", "sub sub-daemon\n", "DAEMON", REASON_OK },
+    { "NSS cannot tell whose account it is", "sub sub-daemon\n", "unknowable", REASON_SYSTEM_ERROR },
+    { "nor need it where nobody is revoked", "", "unknowable", REASON_OK },
     { "no user", "sub sub-daemon\n", NULL, REASON_OK },
     { "the service's rules are for tokens", "", "daemon", REASON_OK },
     { "the list is broken", "x\n", "root", REASON_REVOCATION_UNAVAILABLE },
@@ -1000,6 +1081,7 @@ int main(void)
         cmocka_unit_test(every_beginning_of_a_token_asks_for_more),
         cmocka_unit_test(an_unknown_rsa_key_counts_as_the_least),
         cmocka_unit_test(of_two_tenants_the_longer_key_counts),
+        cmocka_unit_test(a_token_of_the_newest_key_is_asked_for_to_its_end),
         cmocka_unit_test(a_service_takes_the_kinds_that_it_lists),
         cmocka_unit_test(rule_37_junk_as_long_as_a_token_is_judged_like_one),
         cmocka_unit_test(nothing_of_a_credential_is_logged),
@@ -1009,6 +1091,7 @@ int main(void)
         cmocka_unit_test(it_is_known_beforehand_whether_a_login_is_possible),
         cmocka_unit_test(a_service_that_takes_nothing_is_not_possible),
         cmocka_unit_test(who_may_act_as_anybody_is_root_by_no_spelling),
+        cmocka_unit_test(a_name_of_a_directory_has_no_realm),
         cmocka_unit_test(rule_23_nobody_opens_another_account_whoever_decides),
         cmocka_unit_test(a_newer_configuration_is_asked_again_what_may_be),
         cmocka_unit_test(rule_25_an_api_key_opens_the_account_of_its_subject),

@@ -272,6 +272,8 @@ static void what_is_wrong_is_refused_with_its_line(void **state)
         { "a byte by escape", GOOD "user \"a\\x00b\" { }\n", ":2: a backslash" },
         { "a duplicate tenant", GOOD "\ntenant \"t1\" { url = \"https://b.example.com\" }\n", ":3: found duplicate" },
         { "a duplicate user", GOOD "user \"a\" {}\nuser \"a\" {}\n", ":3: found duplicate" },
+        { "a service in another case", GOOD "service \"Tee\" {}\nservice \"tee\" {}\n",
+          ":3: service \"tee\": another block has the same name but for its case" },
         { "a duplicate service", GOOD "service \"*\" {}\nservice \"*\" {}\n", ":3: found duplicate" },
         { "a scalar twice", "tenant \"t\" {\n leeway = 1\n leeway = 2\n url = \"https://a\" }\n",
           ":3: leeway stands twice" },
