@@ -50,15 +50,33 @@ static struct slice token_stem(void)
     return stem.len > 0 ? stem : stem_of(PAM_PROMPT_DEFAULT);
 }
 
-/* Past the "(user@host) " that OpenSSH's client puts before a question of the server. */
-static const char *skip_asker(const char *question)
+/* Past the "(user@host) " that OpenSSH's client puts before a question of the server, whose host is *ret_host. */
+static const char *skip_asker(const char *question, struct slice *ret_host)
 {
-    size_t len = strcspn(question + 1, " \t()");
-    const char *at = memchr(question + 1, '@', len);
+    const char *name = question + 1;
+    size_t len = strcspn(name, " \t()");
+    const char *at = memrchr(name, '@', len);
 
-    if (at == NULL || at == question + 1 || question[len] == '@' || strncmp(question + 1 + len, ") ", 2) != 0)
+    if (at == NULL || name[0] == '@' || at == name + len - 1 || strncmp(name + len, ") ", 2) != 0)
         return question;
-    return question + 1 + len + 2;
+    *ret_host = (struct slice){ at + 1, (size_t)(name + len - at - 1) };
+    return name + len + 2;
+}
+
+/* The server words its questions, but not what the client puts before them. */
+static bool may_be_told(struct slice host)
+{
+    const char *names = getenv("LATCHKEY_HOSTS");
+    size_t len;
+
+    if (names == NULL)
+        return true;
+    for (; names[0] != '\0'; names += len + strspn(names + len, ", ")) {
+        len = strcspn(names, ", ");
+        if (len == host.len && strncasecmp(names, host.bytes, len) == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool skip_text(const char **rest, struct slice text)
@@ -72,14 +90,18 @@ static bool skip_text(const char **rest, struct slice text)
 /*
  * ssh and git ask their askpass program everything: also whether a host key is right, for passphrases of keys and for
  * passwords of other hosts, in which a name may say "token". Only the module's own question gets the token.
- * *ret_offset is how much has arrived: "(continued, 1022 so far)" asks for what follows byte 1022.
+ * *ret_offset is how much has arrived: "(continued, 1022 so far)" asks for what follows byte 1022. *ret_host asks,
+ * and is empty where no host is named.
  */
-static bool asks_for_token(const char *question, size_t *ret_offset)
+static bool asks_for_token(const char *question, size_t *ret_offset, struct slice *ret_host)
 {
     const char *kind = getenv("SSH_ASKPASS_PROMPT"); /* "confirm" or "none": not a question for a secret */
-    const char *rest = question[0] == '(' ? skip_asker(question) : question;
+    const char *rest = question;
     size_t digits;
 
+    *ret_host = (struct slice){ "", 0 };
+    if (question[0] == '(')
+        rest = skip_asker(question, ret_host);
     if ((kind != NULL && kind[0] != '\0') || !skip_text(&rest, token_stem()))
         return false;
     *ret_offset = 0;
@@ -112,7 +134,7 @@ int command_askpass(int argc, char **argv)
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
     char error[TRUSTED_FILE_ERROR_MAX];
     struct file_stamp stamp;
-    struct slice token;
+    struct slice token, host;
     const char *path = find_token_file(argc, argv);
     size_t offset;
 
@@ -120,8 +142,12 @@ int command_askpass(int argc, char **argv)
         return STATUS_USAGE;
     if (optind + 1 != argc)
         return usage_error("askpass", "wants exactly one prompt");
-    if (!asks_for_token(argv[optind], &offset)) {
+    if (!asks_for_token(argv[optind], &offset, &host)) {
         fprintf(stderr, "latchkey askpass: this is no question for a token (LATCHKEY_PROMPT names another wording)\n");
+        return STATUS_REFUSED;
+    }
+    if (host.len > 0 && !may_be_told(host)) {
+        fprintf(stderr, "latchkey askpass: %.*s is none of LATCHKEY_HOSTS\n", SLICE_ARG(host));
         return STATUS_REFUSED;
     }
     if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, error)) {

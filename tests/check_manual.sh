@@ -87,6 +87,9 @@ compare "$page: options of the commands" \
         $1 == ".Bl" { depth++ } $1 == ".El" { depth-- }
         $2 == "Fl" && $1 == ".It" { print command, substr($3, 2) }' | sort)"
 
+compare "$page: environment" "$(grep -ohE 'getenv\("[A-Z_]+"\)' cli/*.c | cut -d'"' -f2 | sort -u)" \
+    "$(section $page ENVIRONMENT | awk '$1 == ".It" { print $3 }' | sort)"
+
 page=pam/pam_latchkey.8
 compare "$page: options" "$(exists pam)" \
     "$(section $page OPTIONS | awk '$1 == ".It" { sub("=", "", $3); print $3 }' | sort)"

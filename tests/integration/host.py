@@ -408,10 +408,13 @@ class Host:
     def prompts(self, owner="root"):
         return (PRIVATE / f"prompts.{owner}").read_text().splitlines()
 
-    def ssh(self, user, token=None, typed=None, password=None, public_key=False, command="id -un", sshd=None):
+    def ssh(self, user, token=None, typed=None, password=None, public_key=False, command="id -un", sshd=None,
+            hosts=None):
         """The OpenSSH client. The token goes through latchkey-askpass, in as many parts as it is asked for."""
         env = self.environment("root", token, typed, password)
         env |= {"SSH_ASKPASS": env.pop("ASKPASS"), "SSH_ASKPASS_REQUIRE": "force"}
+        if hosts is not None:
+            env["LATCHKEY_HOSTS"] = hosts
         method = "publickey" if public_key else "keyboard-interactive"
         return run("setsid", *self.ssh_arguments(user, method, command, sshd), env=env, stdin=subprocess.DEVNULL,
                    check=False)

@@ -4,6 +4,7 @@ import contextlib
 import imaplib
 import json
 import os
+import re
 import smtplib
 import ssl
 
@@ -159,4 +160,43 @@ def swaks(user, password, mechanism="PLAIN", sender=None):
     """swaks knows none of the two mechanisms, but passwords."""
     return run("swaks", "--server", f"{MAIL}:587", "--tls", "--auth", mechanism, "--auth-user", user,
                "--auth-password", password, "--from", sender or f"{user}@example.com", "--to", "alice@example.com",
-               "--quit-after", "RCPT", "--hide-all", check=False)
+               "--quit-after", "RCPT", "--hide-send", check=False)
+
+
+def curl_password(url, user, password, *arguments, mechanism="PLAIN"):
+    return run("curl", "-sS", "-K", "-", "--url", url, "--ssl-reqd", "--login-options", f"AUTH={mechanism}", *arguments,
+               input=f'user = "{user}:{password}"\n', check=False)
+
+
+# Each client logs in with a password and begins a mail to alice: what it says to that, which is nothing when all went
+# well, and otherwise has the server's number in it.
+
+
+def send_by_curl(user, password, sender, mechanism):
+    done = curl_password(f"smtp://{MAIL}:587", user, password, "--mail-from", sender, "--mail-rcpt",
+                         "alice@example.com", "--upload-file", os.devnull, mechanism=mechanism)
+    assert (done.returncode == 0) == (done.stderr == "")
+    return "535 Login denied" if done.returncode == LOGIN_DENIED else done.stderr
+
+
+def send_by_swaks(user, password, sender, mechanism):
+    done = swaks(user, password, mechanism, sender)
+    refusals = "".join(re.findall(r"^<~\* (.*)", done.stdout, re.M))
+    assert (done.returncode == 0) == (refusals == ""), done.stdout
+    return refusals
+
+
+def send_by_smtplib(user, password, sender, mechanism):
+    with smtp() as client:
+        client.user, client.password = user, password
+        try:
+            client.auth(mechanism, {"PLAIN": client.auth_plain, "LOGIN": client.auth_login}[mechanism])
+        except smtplib.SMTPAuthenticationError as error:
+            return str(error)
+        for code, text in (client.mail(sender), client.rcpt("alice@example.com")):
+            if code != 250:
+                return f"{code} {text.decode()}"
+    return ""
+
+
+SENDERS = {"curl": send_by_curl, "swaks": send_by_swaks, "smtplib": send_by_smtplib}

@@ -6,12 +6,14 @@ from host import ASKPASS, run
 TOKEN = "eyJ" + "".join(chr(ord("a") + i % 26) for i in range(1500))
 
 
-def ask(host, question, prompt=None, kind=None):
+def ask(host, question, prompt=None, kind=None, hosts=None):
     env = {"LATCHKEY_TOKEN_FILE": str(host.token_file(TOKEN))}
     if prompt is not None:
         env["LATCHKEY_PROMPT"] = prompt
     if kind is not None:
         env["SSH_ASKPASS_PROMPT"] = kind
+    if hosts is not None:
+        env["LATCHKEY_HOSTS"] = hosts
     return run(ASKPASS, question, env=env, check=False)
 
 
@@ -103,6 +105,53 @@ def test_an_administrators_prompt_without_a_word_is_none(host, prompt):
 @pytest.mark.parametrize("kind", ["confirm", "none"])
 def test_a_question_that_wants_no_secret_gets_none(host, kind):
     expect_nothing(ask(host, "Access token: ", kind=kind))
+
+
+@pytest.mark.parametrize("hosts, asker", [
+    ("host.example.com", "alice@host.example.com"),
+    ("host.example.com", "alice@HOST.example.com"),
+    ("one,two,three", "alice@one"),
+    ("one,two,three", "alice@two"),
+    ("one, two, three", "alice@three"),
+    (" ,one,, ", "alice@one"),
+    ("2001:db8::7", "alice@2001:db8::7"),
+    ("host", "alice@corp.example@host"),
+])
+def test_a_host_that_is_named_gets_the_token(host, hosts, asker):
+    expect_part(ask(host, f"({asker}) Access token: ", hosts=hosts), 0)
+    expect_part(ask(host, f"({asker}) Access token (continued, 511 so far): ", hosts=hosts), 511)
+
+
+@pytest.mark.parametrize("hosts, asker", [
+    ("", "alice@host"),
+    (",", "alice@host"),
+    ("hos", "alice@host"),
+    ("host", "alice@host.evil.example"),
+    ("host", "alice@evil.example.host"),
+    ("host", "host@evil.example"),
+    ("host", "alice@host@evil.example"),
+    ("one,two", "alice@one,two"),
+    ("alice@host", "alice@host"),
+    ("*", "alice@host"),
+])
+def test_a_host_that_is_not_named_gets_nothing(host, hosts, asker):
+    for question in ("Access token: ", "Access token (continued, 511 so far): "):
+        done = ask(host, f"({asker}) {question}", hosts=hosts)
+        assert (done.returncode, done.stdout) == (1, "") and "is none of LATCHKEY_HOSTS" in done.stderr
+
+
+@pytest.mark.parametrize("hosts", ["", "host"])
+def test_what_no_host_asks_is_answered_whatever_the_hosts_are(host, hosts):
+    """sudo, which says of no host that it asks."""
+    expect_part(ask(host, "Access token: ", hosts=hosts), 0)
+    expect_nothing(ask(host, "(alice@evil.example) (alice@host) Access token: ", hosts=hosts))
+
+
+def test_ssh_says_which_host_asks(host):
+    for hosts, status in (("elsewhere.example.com", 255), ("elsewhere.example.com,127.0.0.1", 0)):
+        done = host.ssh("alice", host.token(), hosts=hosts)
+        assert done.returncode == status, done.stderr
+        assert ("127.0.0.1 is none of LATCHKEY_HOSTS" in done.stderr) == (status != 0)
 
 
 def test_behind_the_end_of_the_token_there_is_nothing(host):

@@ -1,12 +1,15 @@
 """Cyrus IMAP with the examples of examples/sasl/cyrus; curl, mbsync and imaplib as its clients."""
 import os
+import smtplib
+from functools import partial
 
 import pytest
 
 import tokens
 from host import PRIVATE, run
-from mail_clients import LOGIN_DENIED, curl_imap, example, imap, imap_login, shortest_message
-from servers import CLIENTS, TOKEN_4K, TOKEN_8K, Cyrus
+from mail_clients import (LOGIN_DENIED, curl_imap, curl_password, example, imap, imap_login, oauthbearer,
+                          shortest_message)
+from servers import CLIENTS, MAIL, TOKEN_4K, TOKEN_8K, Cyrus
 
 AES_128 = "ECDHE-RSA-AES128-GCM-SHA256"
 INBOX = '"/" INBOX'
@@ -221,3 +224,66 @@ def test_a_token_as_the_password(site, latchkeyd):
 def test_an_api_key_as_the_password(site, latchkeyd):
     site.configure(no_group)
     assert imap_password("svc-backup", site.tenant.api_key)
+
+
+# With a password: the mailboxes that somebody sees, or None for who is not let in
+
+
+def mailboxes_of_curl(scheme, user, password):
+    done = curl_password(f"{scheme}://{MAIL}/", user, password)
+    assert done.returncode in (0, LOGIN_DENIED), done.stderr
+    return done.stdout if done.returncode == 0 else None
+
+
+def mailboxes_of_imaplib(by_plain, user, password):
+    with imap() as client:
+        try:
+            if by_plain:
+                client.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
+            else:
+                client.login(user, password)
+        except client.error:
+            return None
+        return b"\n".join(filter(None, client.list()[1])).decode()
+
+
+MAILBOXES = {
+    "curl, imap": partial(mailboxes_of_curl, "imap"),
+    "curl, imaps": partial(mailboxes_of_curl, "imaps"),
+    "imaplib, PLAIN": partial(mailboxes_of_imaplib, True),
+    "imaplib, LOGIN": partial(mailboxes_of_imaplib, False),
+}
+
+
+@pytest.mark.parametrize("mailboxes", MAILBOXES.values(), ids=MAILBOXES)
+class TestANameWithARealm:
+    """alice@example.com is alice by the realm of service "imap", and has her mailbox."""
+
+    @pytest.mark.parametrize("realm", ["", "@example.com", "@EXAMPLE.COM"])
+    def test_opens_its_mailbox(self, site, latchkeyd, mailboxes, realm):
+        site.configure(no_group)
+        assert INBOX in (mailboxes(f"alice{realm}", site.token()) or "")
+        assert site.logged("login: localhost [127.0.0.1] alice ")
+        assert mailboxes(f"svc-backup{realm}", site.tenant.api_key) is not None  # Cyrus gives a proxy no mailbox
+        assert site.logged("login: localhost [127.0.0.1] svc-backup ")
+
+    def test_opens_nobody_elses(self, site, latchkeyd, mailboxes):
+        assert mailboxes("bob@example.com", site.token()) is None
+        assert site.last() == ("reject", "user_mismatch")
+
+    @pytest.mark.parametrize("name", ["alice@example.org", "alice@example.org@example.com", "alice%example.org"])
+    def test_is_nobody_by_another_realm(self, site, latchkeyd, mailboxes, name):
+        assert mailboxes(name, site.token()) is None
+        assert site.last() == ("reject", "realm_unknown")
+
+
+@pytest.mark.parametrize("domain", ["", "@example.com", "@Example.COM", "@mail.example.com"])
+def test_mail_needs_no_domain(site, cyrus, domain):
+    assert imap_login(site.token()).ok  # makes the mailbox
+    with smtplib.LMTP("/run/cyrus/socket/lmtp") as client:
+        mail = f"Subject: to alice{domain}\r\n\r\nHello.\r\n"
+        assert client.sendmail("bob@example.com", f"alice{domain}", mail) == {}
+    with imap() as client:
+        client.authenticate("OAUTHBEARER", lambda challenge: oauthbearer(site.token()))
+        client.select("INBOX")
+        assert client.search(None, "SUBJECT", f'"to alice{domain}"')[1] != [b""]

@@ -6,7 +6,8 @@ import pytest
 
 import tokens
 from host import run, wait_until
-from mail_clients import (LOGIN_DENIED, curl_smtp, example, shortest_message, smtp, smtp_login, smtplib_auth, swaks)
+from mail_clients import (LOGIN_DENIED, SENDERS, curl_smtp, example, shortest_message, smtp, smtp_login, smtplib_auth,
+                          swaks)
 from servers import TOKEN_4K, TOKEN_8K, Exim, Relay, add_to_service, demand_group, mailbox
 
 AES_128 = "ECDHE-RSA-AES128-GCM-SHA256"
@@ -168,6 +169,27 @@ def test_a_token_as_the_password(site, latchkeyd, mechanism):
     assert swaks("bob", site.token(), mechanism).returncode != 0
     assert swaks("alice", site.token(lifetime=-600), mechanism).returncode != 0
     assert site.last() == ("reject", "token_expired")
+
+
+@pytest.mark.parametrize("send", SENDERS.values(), ids=SENDERS)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+class TestANameWithARealm:
+    """alice@example.com is alice by the realm of service "smtp", and so she is for Exim."""
+
+    @pytest.mark.parametrize("realm", ["", "@example.com", "@EXAMPLE.COM"])
+    def test_sends_as_itself(self, site, latchkeyd, send, mechanism, realm):
+        assert send(f"alice{realm}", site.token(), "alice@example.com", mechanism) == ""
+        assert send(f"svc-backup{realm}", site.tenant.api_key, "svc-backup@example.com", mechanism) == ""
+
+    @pytest.mark.parametrize("realm", ["", "@example.com"])
+    def test_sends_as_nobody_else(self, site, latchkeyd, send, mechanism, realm):
+        for sender in ("bob@example.com", "alice@example.org"):
+            refusal = send(f"alice{realm}", site.token(), sender, mechanism)
+            assert "550" in refusal, refusal
+
+    def test_is_nobody_by_another_realm(self, site, latchkeyd, send, mechanism):
+        assert "535" in send("alice@example.org", site.token(), "alice@example.com", mechanism)
+        assert site.last() == ("reject", "realm_unknown")
 
 
 # A Postfix that sends through it

@@ -11,7 +11,8 @@ import pytest
 
 import tokens
 from host import wait_until
-from mail_clients import (LOGIN_DENIED, curl_smtp, example, shortest_message, smtp, smtp_login, smtplib_auth, swaks)
+from mail_clients import (LOGIN_DENIED, SENDERS, curl_smtp, example, shortest_message, smtp, smtp_login, smtplib_auth,
+                          swaks)
 from servers import TOKEN_4K, TOKEN_8K, Postfix, add_to_service, demand_group, mailbox, processes
 
 CHROOT = Path("/var/spool/postfix")
@@ -305,3 +306,24 @@ class TestATokenAsThePassword:
 
     def test_of_somebody_else(self, site, mechanism):
         assert swaks("bob", site.token(), mechanism).returncode != 0
+
+
+@pytest.mark.parametrize("send", SENDERS.values(), ids=SENDERS)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+class TestANameWithARealm:
+    """alice@example.com is alice by the realm of service "smtp". Postfix keeps the name as it came."""
+
+    @pytest.mark.parametrize("realm", ["", "@example.com", "@EXAMPLE.COM"])
+    def test_sends_as_itself(self, site, send, mechanism, realm):
+        assert send(f"alice{realm}", site.token(), "alice@example.com", mechanism) == ""
+        assert site.logged(f"sasl_username=alice{realm}")
+        assert send(f"svc-backup{realm}", site.tenant.api_key, "svc-backup@example.com", mechanism) == ""
+
+    @pytest.mark.parametrize("realm", ["", "@example.com"])
+    def test_sends_as_nobody_else(self, site, send, mechanism, realm):
+        for sender in ("bob@example.com", "alice@example.org"):
+            assert "553" in send(f"alice{realm}", site.token(), sender, mechanism)
+
+    def test_is_nobody_by_another_realm(self, site, send, mechanism):
+        assert "535" in send("alice@example.org", site.token(), "alice@example.com", mechanism)
+        assert site.last() == ("reject", "realm_unknown")

@@ -84,6 +84,12 @@ def test_the_examples_of_the_client(site):
         "dn: uid=bob,ou=people,dc=example,dc=com\ncn: bob\n\n"
 
 
+@pytest.mark.parametrize("env", [{}, {"LATCHKEY_TOKEN_FILE": ""}], ids=["unset", "empty"])
+def test_the_example_of_the_client_says_that_it_has_no_token(site, env):
+    done = run(CLIENTS / "ldapsearch", "uid=bob", "cn", env=env, check=False)
+    assert done.returncode != 0 and done.stdout == "" and "LATCHKEY_TOKEN_FILE" in done.stderr, done.stderr
+
+
 def test_python_ldap(site):
     for token, answer in ((site.token(), ALICE), (site.token(lifetime=-600), "The token expired 10 minutes ago.")):
         done = run(sys.executable, "-c", PYTHON_LDAP, input=token, check=False)
