@@ -272,6 +272,10 @@ static void what_is_wrong_is_refused_with_its_line(void **state)
         { "a byte by escape", GOOD "user \"a\\x00b\" { }\n", ":2: a backslash" },
         { "a duplicate tenant", GOOD "\ntenant \"t1\" { url = \"https://b.example.com\" }\n", ":3: found duplicate" },
         { "a duplicate user", GOOD "user \"a\" {}\nuser \"a\" {}\n", ":3: found duplicate" },
+        { "an issuer of two tenants, one without tenant_claim",
+          "tenant \"t\" { url = \"https://a\"\n issuer = \"https://i\" }\n"
+          "tenant \"u\" { audience = {\"a\"} keys = \"@/keys\" tenant_claim = \"\"\n issuer = \"https://i\" }\n",
+          ":4: tenant \"u\": issuer: tenant \"t\" has the same, and not both have a tenant_claim" },
         { "a service in another case", GOOD "service \"Tee\" {}\nservice \"tee\" {}\n",
           ":3: service \"tee\": another block has the same name but for its case" },
         { "a duplicate service", GOOD "service \"*\" {}\nservice \"*\" {}\n", ":3: found duplicate" },
