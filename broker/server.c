@@ -151,8 +151,8 @@ static void read_signals(struct server *server)
             service_look_at_config(&server->service);
             peers_configure(server->service.peers, &server->service.config->broker, log_unknown_name);
             log_event(LOG_OF_NOTICE, "SIGHUP: %s",
-                      server->service.config_fault[0] != '\0' ? "the configuration stays as it was"
-                                                              : "the configuration was read");
+                      server->service.config_failure.reason != REASON_UNDECIDED ? "the configuration cannot be used"
+                                                                                : "the configuration was read");
         } else if (!server->is_ending) {
             end(server);
         }
@@ -267,13 +267,13 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* After a look for keys: what a file holds now. */
-static const struct config *newest_config(void *context)
+/* What the files hold now. */
+static const struct config *newest_config(void *context, struct verdict *verdict)
 {
     struct service *service = context;
 
     service_look_at_config(service);
-    return service->config;
+    return service_may_decide(service, verdict) ? service->config : NULL;
 }
 
 static bool may_exchange(void *context, uid_t uid)
@@ -319,7 +319,10 @@ static void server_close(struct server *server)
 int server_run(const char *path, const struct config *config, struct listeners *listeners)
 {
     struct server server = {
-        .service = { .path = path, .config = config_hold(config), .started_ms = clock_ms() },
+        .service = { .path = path,
+                     .config = config_hold(config),
+                     .config_failure = VERDICT_INIT,
+                     .started_ms = clock_ms() },
         .listeners = listeners,
         .swept_ms = clock_ms(),
     };

@@ -13,8 +13,8 @@
 
 /*
  * Serve until SIGTERM or SIGINT, then answer what is under way and return an exit status. SIGHUP reads the
- * configuration anew and forgets cache and breakers; a broken one is logged, and the last good one stays in force. The
- * listeners are closed in the end. `config` is what config_acquire() gave for `path` (NULL: the default).
+ * configuration anew and forgets cache and breakers. While it is broken no login is served (service.h). The listeners
+ * are closed in the end. `config` is what config_acquire() gave for `path` (NULL: the default).
  */
 int server_run(const char *path, const struct config *config, struct listeners *listeners);
 

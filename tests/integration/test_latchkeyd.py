@@ -434,7 +434,32 @@ def test_sighup_reads_the_configuration(site, daemon):
     daemon.reload()
     assert daemon.status()["cache"]["seconds"] == 77
     assert "latchkey.conf:1" in daemon.status()["configuration_fault"]
-    assert ask(exchange_question(site))["answer"] == "ok"
+
+
+def test_a_broken_configuration_lets_nobody_in(site):
+    """As in every host process: by what was good before, nobody would see any more what is revoked since."""
+    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
+    run("chown", USER, secret)
+    good = site.configure(broker_options="api_key_cache = 600", more=f"""
+        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
+                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""").read_text()
+    site.give_keys_to_daemon()
+    of_hmac = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
+    questions = [exchange_question(site), {"ask": "signature", "tenant": "hmac", "token": of_hmac},
+                 {"ask": "authenticate", "service": "imap", "credential": site.tenant.token(tokens.ALICE)},
+                 {"ask": "authenticate", "user": "svc-backup", "credential": site.tenant.api_key}]
+    with Daemon(site.host) as daemon:
+        assert [ask(question)["answer"] for question in questions] == ["ok"] * 4
+        site.host.write("latchkey.conf", good + "bogus = 1\n")
+        site.host.revoke(f"sub {tokens.ALICE}")
+        for _ in range(2):
+            answers = [ask(question) for question in questions]
+            assert [answer["answer"] for answer in answers] == ["config_invalid"] * 4
+            assert all("bogus" in answer["detail"] for answer in answers)
+        assert sum("no login is served" in line for line in daemon.lines()) == 1
+        assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
+        site.host.write("latchkey.conf", good)
+        assert [ask(question)["answer"] for question in questions] == ["ok", "ok", "token_revoked", "ok"]
 
 
 def test_a_socket_of_systemds_is_served(site):
