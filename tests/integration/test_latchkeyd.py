@@ -143,6 +143,36 @@ def test_a_crowd_of_one_user_takes_no_place_of_roots(site):
         assert as_user("bob", exchange_question(site))["answer"] == "ok"
 
 
+# Connects and hangs up, for ever.
+FLOOD = """
+import socket, sys
+while True:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.connect(sys.argv[1])
+"""
+
+
+def test_rule_27_a_flood_on_one_socket_holds_up_no_other(site):
+    """Of somebody whom it does not even serve."""
+    other = PRIVATE / "chroot" / "socket"
+    text = site.configure().read_text().replace(f'{{"{SOCKET}"}}', f'{{"{SOCKET}", "{other}"}}')
+    site.host.write("latchkey.conf", text)
+    site.give_keys_to_daemon()
+    with Daemon(site.host), contextlib.ExitStack() as stack:
+        for _ in range(8):
+            flood = subprocess.Popen([*AS_BOB, "/usr/bin/python3", "-c", FLOOD, str(SOCKET)])
+            stack.callback(flood.wait)
+            stack.callback(flood.kill)
+        wait_until(lambda: ask({"ask": "status"}, path=other)["status"]["refused"]["peer"] > 1000, "the flood runs")
+        for _ in range(20):
+            seconds, answer = timed(ask, exchange_question(site), path=other)
+            assert answer["answer"] == "ok" and seconds < 1
+            answer = ask({"ask": "status"}, path=other)
+            assert answer["status"]["clients"] <= 64, "who is refused holds no place"
+        # In the same queue a host waits for its turn.
+        assert site.host.verify(site.tenant.api_key, "--user", "svc-backup")["reason"] == "ok"
+
+
 def test_a_slow_tenant_holds_up_no_other_question(site, daemon):
     site.tenant.fault("exchange", "never", count=20)
     with ThreadPoolExecutor(20) as pool:
