@@ -146,10 +146,13 @@ static void ask_authenticate(struct client *client, const struct broker_question
 static const struct {
     void (*answer)(struct client *client, const struct broker_question *question);
     bool is_of_login; /* somebody is let in by the answer */
+    bool is_counted;  /* as service_may_ask() does; what is to be judged, once it turns out to be an API key */
 } asks[] = {
-    [BROKER_EXCHANGE] = { ask_exchange, true },   [BROKER_REFRESH] = { ask_refresh, false },
-    [BROKER_SIGNATURE] = { ask_signature, true }, [BROKER_AUTHENTICATE] = { ask_authenticate, true },
-    [BROKER_STATUS] = { ask_status, false },
+    [BROKER_EXCHANGE] = { ask_exchange, true, true },
+    [BROKER_REFRESH] = { ask_refresh, false, false }, /* starts a look once in KEYSETS_PAUSE_MS */
+    [BROKER_SIGNATURE] = { ask_signature, true, false },
+    [BROKER_AUTHENTICATE] = { ask_authenticate, true, false },
+    [BROKER_STATUS] = { ask_status, false, false },
 };
 
 static void refuse_broken(struct client *client, const char *error)
@@ -170,10 +173,7 @@ static bool may_answer(struct client *client)
     if (asks[client->ask].is_of_login && !service_may_decide(service, &verdict)) {
         refusal.reason = verdict.reason;
         memcpy(refusal.detail, verdict.evidence, sizeof refusal.detail);
-    } else if (client->ask != BROKER_STATUS && client->ask != BROKER_AUTHENTICATE
-               && !service_may_ask(service, client->uid)) {
-        /* The status costs next to nothing, and is wanted most when there is a flood. What is to be judged is counted
-         * when it turns out to be an API key. */
+    } else if (asks[client->ask].is_counted && !service_may_ask(service, client->uid)) {
         refusal.reason = REASON_BROKER_UNAVAILABLE;
         snprintf(refusal.detail, sizeof refusal.detail, "too many questions a second");
     } else {

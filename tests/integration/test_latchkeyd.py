@@ -74,6 +74,23 @@ def test_a_peer_is_limited_and_others_are_not(site):
         assert as_user("bob", exchange_question(site))["answer"] == "ok"
 
 
+def test_rule_27_junk_tokens_use_up_nobodys_rate(site):
+    """Whoever sends them to a server from afar has it ask about each, and API keys come through the same server."""
+    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
+    run("chown", USER, secret)
+    site.configure(broker_options="peer_rate = 1  rate = 2", more=f"""
+        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
+                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
+    site.give_keys_to_daemon()
+    token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
+    with Daemon(site.host):
+        for _ in range(8):
+            assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
+            assert ask({"ask": "signature", "tenant": "hmac", "token": token})["answer"] == "ok"
+        assert ask(exchange_question(site))["answer"] == "ok"
+        assert any(ask(exchange_question(site))["answer"] == "broker_unavailable" for _ in range(20))
+
+
 @pytest.mark.parametrize("question", [
     b"", b"{", b"[]", b"null", b"{}", b'{"ask":"nothing"}', b'{"ask":1}', b'{"ask":"exchange"}', b"\0" * 100,
     b'{"ask":"exchange","tenant":"t","subject":"s","api_key":"a b"}',
