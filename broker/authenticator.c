@@ -71,7 +71,7 @@ static void verify(struct judgement *judgement)
                       &judgement->login)
         && judgement->verdict.reason == REASON_KEY_UNKNOWN && judgement->verdict.tenant[0] != '\0')
         keysets_ask(judgement->authenticator->keysets, judgement->config, slice_of(judgement->verdict.tenant),
-                    clock_ms(), verify_again, judgement);
+                    clock_ms(), clock_ms() + exchange_timeout_ms(judgement->config), verify_again, judgement);
     else
         finish(judgement);
 }

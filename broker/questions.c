@@ -65,7 +65,11 @@ static void ask_exchange(struct client *client, const struct broker_question *qu
 
 static void ask_refresh(struct client *client, const struct broker_question *question)
 {
-    keysets_ask(client->service->keysets, client->service->config, question->tenant, clock_ms(), answered, client);
+    const struct config *config = client->service->config;
+    const int64_t now_ms = clock_ms();
+
+    keysets_ask(client->service->keysets, config, question->tenant, now_ms, now_ms + exchange_timeout_ms(config),
+                answered, client);
 }
 
 /* A secret that the caller may not read. It learns whether the signature holds, and checks all else by itself. */

@@ -233,6 +233,7 @@ static bool serve_round(struct server *server)
     size_t listeners = is_full(server) ? 0 : server->listeners->count, count = 0, askers = 0, i;
     int64_t now = clock_ms(), wake_ms = now + keysets_run(server->service.keysets, server->service.config, now);
 
+    sweep_clients(server); /* whom keysets_run() has answered: nothing else may happen for a long time */
     waiting[count++] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
     for (i = 0; i < listeners; i++)
         waiting[count++] = (struct pollfd){ .fd = server->listeners->fds[i], .events = POLLIN };

@@ -323,6 +323,20 @@ def test_rule_21_unknown_keys_do_not_make_it_look_again_and_again(site, daemon):
     assert site.tenant.requests("jwks") == before + 1
 
 
+def test_rule_21_unknown_keys_do_not_hold_up_a_server_while_the_tenant_hangs(site, daemon):
+    """Sixteen are the threads of slapd."""
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    site.tenant.fault("discovery", "never")
+    question = {"ask": "refresh", "tenant": site.tenant.tenant}
+    with ThreadPoolExecutor(16) as pool:
+        done = sorted(pool.map(lambda _: timed(ask, question), range(16)), key=lambda pair: pair[0])
+    assert [answer["answer"] for _, answer in done] == ["tenant_unavailable"] * 16
+    assert done[11][0] < 1.5 and 4 < done[12][0] and done[15][0] < 5, done
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"] == "failed", "the look has ended")
+    seconds, answer = timed(ask, question)
+    assert seconds < 0.5 and answer["answer"] == "ok"
+
+
 BAD_KEY_SETS = {
     "broken JSON": "{", "no set": "{}", "an empty set": '{"keys":[]}', "a page of HTML": "<html></html>",
     "a set without a usable key": '{"keys":[{"kty":"oct","k":"AAAA"}]}',
