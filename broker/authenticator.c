@@ -88,6 +88,7 @@ static void exchanged(void *context, const struct broker_answer *answer)
     } else {
         secret_clear(&judgement->token);
         judgement->token = token;
+        authenticate_catch_up(&judgement->plan);
         verify(judgement);
         return;
     }
