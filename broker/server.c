@@ -268,20 +268,29 @@ static bool serve_round(struct server *server)
     return true;
 }
 
-/* Signals come as descriptors, in this thread and those that libcurl makes for looking up names. */
-static int open_signals(void)
+static sigset_t signals_to_read(void)
 {
-    sigset_t wanted;
+    sigset_t signals;
 
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGHUP);
-    sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, SIGINT);
-    sigaddset(&wanted, SIGPIPE);
-    if (sigprocmask(SIG_BLOCK, &wanted, NULL) != 0)
-        return -1;
-    sigdelset(&wanted, SIGPIPE); /* blocked, and never looked at */
-    return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+/* Signals come as a descriptor, in this thread and those that libcurl makes for looking up names. */
+void server_hold_signals(sigset_t *ret_before)
+{
+    sigset_t signals = signals_to_read();
+
+    sigaddset(&signals, SIGPIPE); /* held back, and never looked at */
+    sigprocmask(SIG_BLOCK, &signals, ret_before);
+}
+
+void server_release_signals(const sigset_t *before)
+{
+    sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 static void raise_descriptor_limit(void)
@@ -311,8 +320,10 @@ static bool may_exchange(void *context, uid_t uid)
 
 static bool server_open(struct server *server)
 {
+    const sigset_t signals = signals_to_read();
+
     raise_descriptor_limit();
-    server->signals = open_signals();
+    server->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     server->http = http_new(CONNECTIONS_MAX);
     if (server->signals < 0 || server->http == NULL)
         return false;

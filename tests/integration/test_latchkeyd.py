@@ -497,6 +497,16 @@ def test_sighup_reads_the_configuration(site, daemon):
     assert "latchkey.conf:1" in daemon.status()["configuration_fault"]
 
 
+@pytest.mark.parametrize("call", ["umask", "bind", "setresuid"])  # in this order
+def test_a_sighup_during_the_start_is_heeded_after_it(site, call):
+    site.give_keys_to_daemon()
+    under = ["strace", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=HUP:when=1"]
+    with Daemon(site.host, under=under) as daemon:
+        wait_until(lambda: any("SIGHUP" in line for line in daemon.lines()), "it reads the configuration")
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert daemon.process.wait(10) == 0  # strace ends as its program does
+
+
 def test_a_broken_configuration_lets_nobody_in(site):
     """As in every host process: by what was good before, nobody would see any more what is revoked since."""
     secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
