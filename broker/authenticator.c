@@ -57,9 +57,9 @@ static void verify_again(void *context, const struct broker_answer *answer)
         finish(judgement);
         return;
     }
-    newest = authenticator->config(authenticator->server);
+    newest = authenticator->config(authenticator->server, &again);
     again.credential = judgement->verdict.credential;
-    if (authenticate_replan(&again, newest, &judgement->request, &judgement->plan, &plan))
+    if (newest != NULL && authenticate_replan(&again, newest, &judgement->request, &judgement->plan, &plan))
         verify_token(&again, newest, &plan.verify, token_of(judgement), &judgement->login);
     judgement->verdict = again;
     finish(judgement);
@@ -71,7 +71,7 @@ static void verify(struct judgement *judgement)
                       &judgement->login)
         && judgement->verdict.reason == REASON_KEY_UNKNOWN && judgement->verdict.tenant[0] != '\0')
         keysets_ask(judgement->authenticator->keysets, judgement->config, slice_of(judgement->verdict.tenant),
-                    clock_ms(), verify_again, judgement);
+                    clock_ms(), clock_ms() + exchange_timeout_ms(judgement->config), verify_again, judgement);
     else
         finish(judgement);
 }
@@ -88,6 +88,7 @@ static void exchanged(void *context, const struct broker_answer *answer)
     } else {
         secret_clear(&judgement->token);
         judgement->token = token;
+        authenticate_catch_up(&judgement->plan);
         verify(judgement);
         return;
     }
@@ -121,15 +122,16 @@ static bool copy_text(const char *text, char **ret, const char **ret_lent)
     return text == NULL || *ret != NULL;
 }
 
-static struct judgement *judgement_new(const struct authenticator *authenticator, const struct auth_request *request,
-                                       struct slice credential, authenticator_done *done, void *context)
+static struct judgement *judgement_new(const struct authenticator *authenticator, const struct config *config,
+                                       const struct auth_request *request, struct slice credential,
+                                       authenticator_done *done, void *context)
 {
     struct judgement *judgement = calloc(1, sizeof *judgement);
 
     if (judgement == NULL)
         return NULL;
     judgement->authenticator = authenticator;
-    judgement->config = config_hold(authenticator->config(authenticator->server));
+    judgement->config = config_hold(config);
     judgement->verdict = VERDICT_INIT;
     judgement->request.now = request->now;
     judgement->done = done;
@@ -146,12 +148,14 @@ static struct judgement *judgement_new(const struct authenticator *authenticator
 void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct auth_request *request,
                          struct slice credential, authenticator_done *done, void *context)
 {
-    struct judgement *judgement = judgement_new(authenticator, request, credential, done, context);
-    struct verdict short_of_memory = VERDICT_INIT;
+    struct verdict refusal = VERDICT_INIT;
+    const struct config *config = authenticator->config(authenticator->server, &refusal);
+    struct judgement *judgement =
+        config != NULL ? judgement_new(authenticator, config, request, credential, done, context) : NULL;
 
     if (judgement == NULL) {
-        verdict_reject(&short_of_memory, REASON_OUT_OF_MEMORY, "latchkeyd");
-        done(context, &short_of_memory, NULL);
+        verdict_reject(&refusal, REASON_OUT_OF_MEMORY, "latchkeyd"); /* unless it was the configuration */
+        done(context, &refusal, NULL);
     } else if (!authenticate_plan(&judgement->verdict, judgement->config, &judgement->request, token_of(judgement),
                                   &judgement->plan)) {
         finish(judgement);

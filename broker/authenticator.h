@@ -19,8 +19,9 @@
 /* Told once. login is NULL unless the verdict is REASON_OK. Both are gone after it. */
 typedef void authenticator_done(void *context, const struct verdict *verdict, const struct login *login);
 
-/* Where the newest configuration comes from after a look for keys. Lent until the next call. */
-typedef const struct config *authenticator_config(void *server);
+/* Where the newest configuration comes from, at first and after a look for keys. Lent until the next call; NULL with
+ * the reason why it cannot be used: then nobody logs in. */
+typedef const struct config *authenticator_config(void *server, struct verdict *verdict);
 
 /* Whether a question of this uid may go to the tenant service now; asked once for each credential that would. */
 typedef bool authenticator_may_exchange(void *server, uid_t uid);

@@ -14,6 +14,13 @@
 #define REFRESH_TIMEOUT_MS 10000
 #define IDLE_MS            3600000
 
+struct waiter {
+    keysets_done *done;
+    void *context;
+    int64_t until_ms;
+    bool is_patient;
+};
+
 struct keyset {
     struct keysets *all;
     char tenant_id[FACT_MAX];
@@ -21,14 +28,13 @@ struct keyset {
     int64_t due_ms;
     int64_t retry_ms;       /* the pause after the next failure */
     int64_t out_of_turn_ms; /* when the last look out of turn began; 0: never */
+    int64_t failed_ms;      /* when the last look failed; 0: it did not */
+    int64_t begun_ms;       /* of the look that is under way */
     int64_t interval_ms;
     bool is_under_way;
     unsigned answering; /* how many times looked() is at work */
     struct keyset_status status;
-    struct {
-        keysets_done *done;
-        void *context;
-    } waiters[WAITERS_MAX];
+    struct waiter waiters[WAITERS_MAX];
     size_t waiter_count;
 };
 
@@ -154,6 +160,7 @@ static void answer(keysets_done *done, void *context, enum reason reason, const 
 
 static void schedule(struct keyset *set, enum key_refresh_result result)
 {
+    set->failed_ms = result == KEY_REFRESH_FAILED ? clock_ms() : 0;
     if (result != KEY_REFRESH_FAILED) {
         set->retry_ms = FIRST_RETRY_MS;
         set->due_ms = clock_ms() + with_jitter(set->interval_ms);
@@ -182,12 +189,13 @@ static void looked(void *context, enum key_refresh_result result, const struct v
     set->answering--;
 }
 
-static void look(struct keyset *set, const struct config *config)
+static void look(struct keyset *set, const struct config *config, int64_t now_ms)
 {
     const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
     struct verdict verdict = VERDICT_INIT;
 
     set->is_under_way = true;
+    set->begun_ms = now_ms;
     if (!has_keyset(tenant))
         verdict_reject(&verdict, REASON_TENANT_UNKNOWN, "no longer configured");
     else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, looked, set))
@@ -195,9 +203,35 @@ static void look(struct keyset *set, const struct config *config)
     looked(set, KEY_REFRESH_FAILED, &verdict);
 }
 
+static void answer_not_yet(keysets_done *done, void *context)
+{
+    answer(done, context, REASON_TENANT_UNAVAILABLE, "the key set has not come yet");
+}
+
+/* Answer those whose time is over, and tell when the next one's is. */
+static int64_t dismiss(struct keyset *set, int64_t now_ms)
+{
+    struct waiter over[WAITERS_MAX];
+    size_t over_count = 0, kept = 0, i;
+    int64_t next_ms = INT64_MAX;
+
+    for (i = 0; i < set->waiter_count; i++)
+        if (set->waiters[i].until_ms <= now_ms)
+            over[over_count++] = set->waiters[i];
+        else
+            set->waiters[kept++] = set->waiters[i];
+    set->waiter_count = kept;
+    for (i = 0; i < over_count; i++)
+        answer_not_yet(over[i].done, over[i].context);
+    for (i = 0; i < set->waiter_count; i++)
+        if (set->waiters[i].until_ms < next_ms)
+            next_ms = set->waiters[i].until_ms;
+    return next_ms;
+}
+
 int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms)
 {
-    int64_t next_ms = now_ms + IDLE_MS;
+    int64_t next_ms = now_ms + IDLE_MS, wake_ms;
     size_t i;
 
     forget_gone(keysets, config);
@@ -205,37 +239,59 @@ int keysets_run(struct keysets *keysets, const struct config *config, int64_t no
         struct keyset *set = keysets->sets[i];
 
         if (!set->is_under_way && set->due_ms <= now_ms)
-            look(set, config);
-        if (!set->is_under_way && set->due_ms < next_ms)
-            next_ms = set->due_ms;
+            look(set, config, now_ms);
+        wake_ms = set->is_under_way ? dismiss(set, now_ms) : set->due_ms;
+        if (wake_ms < next_ms)
+            next_ms = wake_ms;
     }
     return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
-void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
-                 keysets_done *done, void *context)
+static bool is_within_pause(const struct keyset *set, int64_t now_ms)
 {
+    return (set->out_of_turn_ms != 0 && now_ms - set->out_of_turn_ms < KEYSETS_PAUSE_MS)
+        || (set->failed_ms != 0 && now_ms - set->failed_ms < KEYSETS_PAUSE_MS);
+}
+
+/* Wait for the look that began then. False when there is nothing to wait for: too many do, or the time is over. */
+static bool wait_for_look(struct keyset *set, int64_t begun_ms, int64_t now_ms, struct waiter waiter)
+{
+    size_t patient = 0, i;
+
+    for (i = 0; i < set->waiter_count; i++)
+        patient += set->waiters[i].is_patient;
+    waiter.is_patient = patient < KEYSETS_PATIENT;
+    if (!waiter.is_patient && waiter.until_ms > begun_ms + KEYSETS_BRIEF_MS)
+        waiter.until_ms = begun_ms + KEYSETS_BRIEF_MS;
+    if (set->waiter_count == WAITERS_MAX || waiter.until_ms <= now_ms)
+        return false;
+    set->waiters[set->waiter_count++] = waiter;
+    return true;
+}
+
+void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
+                 int64_t until_ms, keysets_done *done, void *context)
+{
+    const struct waiter waiter = { .done = done, .context = context, .until_ms = until_ms };
     struct keyset *set = find(keysets, tenant_id);
+    bool waits;
 
     if (set == NULL) {
         answer(done, context, REASON_TENANT_UNKNOWN, "latchkeyd refreshes no key set of this tenant");
         return;
     }
-    if (!set->is_under_way && set->out_of_turn_ms != 0 && now_ms - set->out_of_turn_ms < KEYSETS_PAUSE_MS) {
+    if (!set->is_under_way && is_within_pause(set, now_ms)) {
         /* Not a refusal: the file may be newer than what the login has read. */
         answer(done, context, REASON_OK, "");
         return;
     }
-    if (set->waiter_count == WAITERS_MAX) {
-        answer(done, context, REASON_BROKER_UNAVAILABLE, "too many wait for this key set");
-        return;
+    waits = wait_for_look(set, set->is_under_way ? set->begun_ms : now_ms, now_ms, waiter);
+    if (!set->is_under_way) {
+        set->out_of_turn_ms = now_ms;
+        look(set, config, now_ms);
     }
-    set->waiters[set->waiter_count].done = done;
-    set->waiters[set->waiter_count++].context = context;
-    if (set->is_under_way)
-        return;
-    set->out_of_turn_ms = now_ms;
-    look(set, config);
+    if (!waits)
+        answer_not_yet(done, context);
 }
 
 bool keysets_status(const struct keysets *keysets, size_t index, struct keyset_status *ret_status)

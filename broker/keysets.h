@@ -15,6 +15,9 @@
 #include "key_refresh.h"
 
 #define KEYSETS_PAUSE_MS 30000 /* between two looks out of turn for one tenant, however many unknown keys come */
+#define KEYSETS_PATIENT  4 /* so many wait for a tenant service that takes its time; each holds up a host's thread */
+#define KEYSETS_BRIEF_MS \
+    500 /* from the beginning of a look on: so long the others wait, most looks being over by then */
 
 struct keysets;
 
@@ -28,16 +31,17 @@ void keysets_free(struct keysets **keysets);                      /* with nothin
  * due at once, the others soon. Times are those of clock_ms(). */
 void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms);
 
-/* Start what is due, and tell when to call again: ms from now. */
+/* Start what is due, answer who has waited long enough, and tell when to call again: ms from now. */
 int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms);
 
 /*
- * Answer a question of kind BROKER_REFRESH, at once or from within http_run(). OK: somebody has just looked, and the
- * file is as new as can be had. Else the reason why not: TENANT_UNKNOWN, or any of key_refresh.h.
+ * Answer a question of kind BROKER_REFRESH, at once or from within http_run() or keysets_run(), by `until_ms` at the
+ * latest. OK: somebody has just looked, or did so in vain, and the file is as new as can be had. Else the reason why
+ * not: TENANT_UNKNOWN, any of key_refresh.h, or TENANT_UNAVAILABLE when the look takes too long.
  */
 typedef void keysets_done(void *context, const struct broker_answer *answer);
 void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
-                 keysets_done *done, void *context);
+                 int64_t until_ms, keysets_done *done, void *context);
 
 struct keyset_status {
     const char *tenant_id;

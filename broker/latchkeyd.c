@@ -2,6 +2,7 @@
  * latchkeyd: the process that talks to tenant services, so that no host process has to. latchkeyd(8) is its manual.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +72,10 @@ int main(int argc, char **argv)
     };
     const char *config = NULL;
     enum mode mode = MODE_SERVE;
+    sigset_t before;
     int option;
 
+    server_hold_signals(&before);
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'c':
@@ -101,6 +104,8 @@ int main(int argc, char **argv)
     }
     privileges_harden();
     umask(022);
+    if (mode != MODE_SERVE)
+        server_release_signals(&before);
     switch (mode) {
     case MODE_ONCE:
         return once_run(config);

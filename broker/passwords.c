@@ -52,7 +52,8 @@ static void take_password(struct client *client, const struct saslauthd_request 
     snprintf(client->login, sizeof client->login, "%.*s%s%.*s", SLICE_ARG(password->login),
              password->realm.len > 0 ? "@" : "", SLICE_ARG(password->realm));
     service->passwords++;
-    if (!authenticate_name(&verdict, config_service(service->config, client->service_name), client->login, &name)) {
+    if (!service_may_decide(service, &verdict)
+        || !authenticate_name(&verdict, config_service(service->config, client->service_name), client->login, &name)) {
         answer_password(client, &verdict, NULL);
         return;
     }

@@ -65,7 +65,11 @@ static void ask_exchange(struct client *client, const struct broker_question *qu
 
 static void ask_refresh(struct client *client, const struct broker_question *question)
 {
-    keysets_ask(client->service->keysets, client->service->config, question->tenant, clock_ms(), answered, client);
+    const struct config *config = client->service->config;
+    const int64_t now_ms = clock_ms();
+
+    keysets_ask(client->service->keysets, config, question->tenant, now_ms, now_ms + exchange_timeout_ms(config),
+                answered, client);
 }
 
 /* A secret that the caller may not read. It learns whether the signature holds, and checks all else by itself. */
@@ -91,7 +95,7 @@ static void ask_status(struct client *client, const struct broker_question *ques
     const struct service *service = client->service;
     const struct status_facts facts = {
         .config = service->config,
-        .config_fault = service->config_fault,
+        .config_fault = service->config_failure.evidence,
         .exchange = service->exchange,
         .keysets = service->keysets,
         .uptime_s = (clock_ms() - service->started_ms) / 1000,
@@ -143,9 +147,16 @@ static void ask_authenticate(struct client *client, const struct broker_question
                             client);
 }
 
-static void (*const asks[])(struct client *client, const struct broker_question *question) = {
-    [BROKER_EXCHANGE] = ask_exchange,         [BROKER_REFRESH] = ask_refresh, [BROKER_SIGNATURE] = ask_signature,
-    [BROKER_AUTHENTICATE] = ask_authenticate, [BROKER_STATUS] = ask_status,
+static const struct {
+    void (*answer)(struct client *client, const struct broker_question *question);
+    bool is_of_login; /* somebody is let in by the answer */
+    bool is_counted;  /* as service_may_ask() does; what is to be judged, once it turns out to be an API key */
+} asks[] = {
+    [BROKER_EXCHANGE] = { ask_exchange, true, true },
+    [BROKER_REFRESH] = { ask_refresh, false, false }, /* starts a look once in KEYSETS_PAUSE_MS */
+    [BROKER_SIGNATURE] = { ask_signature, true, false },
+    [BROKER_AUTHENTICATE] = { ask_authenticate, true, false },
+    [BROKER_STATUS] = { ask_status, false, false },
 };
 
 static void refuse_broken(struct client *client, const char *error)
@@ -156,11 +167,29 @@ static void refuse_broken(struct client *client, const char *error)
     refuse(client, REASON_BROKER_UNAVAILABLE, error);
 }
 
+/* Whether the question is to be answered; else it has been. */
+static bool may_answer(struct client *client)
+{
+    struct service *service = client->service;
+    struct broker_answer refusal = { .reason = REASON_UNDECIDED };
+    struct verdict verdict = VERDICT_INIT;
+
+    if (asks[client->ask].is_of_login && !service_may_decide(service, &verdict)) {
+        refusal.reason = verdict.reason;
+        memcpy(refusal.detail, verdict.evidence, sizeof refusal.detail);
+    } else if (asks[client->ask].is_counted && !service_may_ask(service, client->uid)) {
+        refusal.reason = REASON_BROKER_UNAVAILABLE;
+        snprintf(refusal.detail, sizeof refusal.detail, "too many questions a second");
+    } else {
+        return true;
+    }
+    answered(client, &refusal);
+    return false;
+}
+
 static void take_question(struct client *client, struct slice text)
 {
     struct service *service = client->service;
-    const struct broker_answer too_many = { .reason = REASON_BROKER_UNAVAILABLE,
-                                            .detail = "too many questions a second" };
     CLEANUP(json_free) struct json *json = NULL;
     struct broker_question question;
     const char *error;
@@ -176,12 +205,8 @@ static void take_question(struct client *client, struct slice text)
     verdict_fact(client->tenant, sizeof client->tenant, question.tenant);
     verdict_fact(client->subject, sizeof client->subject, question.subject);
     service->asked[question.ask]++;
-    /* The status costs next to nothing, and is wanted most when there is a flood. What is to be judged is counted when
-     * it turns out to be an API key. */
-    if (question.ask == BROKER_STATUS || question.ask == BROKER_AUTHENTICATE || service_may_ask(service, client->uid))
-        asks[question.ask](client, &question);
-    else
-        answered(client, &too_many);
+    if (may_answer(client))
+        asks[question.ask].answer(client, &question);
 }
 
 static void read_client(struct client *client)

@@ -22,10 +22,12 @@
 #define CLIENTS_OF_UID    256  /* of one that is not root */
 #define CLIENTS_OF_OTHERS 768  /* that are not root, together: sshd and sudo always find a way in */
 #define ASK_WITHIN_MS     2000 /* whoever connects and asks nothing is sent away */
+#define ACCEPTS_PER_ROUND 16   /* of one listener; then the others have their turn, and those who have asked */
 #define CONNECTIONS_MAX   32   /* to tenant services */
 #define DESCRIPTORS       4096
 #define LAST_ANSWERS_MS   10000
-#define ACCEPT_PAUSE_MS   100 /* when descriptors are short */
+#define LAST_ACCEPTS      (CLIENTS_MAX / ACCEPTS_PER_ROUND) /* rounds, when it ends */
+#define ACCEPT_PAUSE_MS   100                               /* when descriptors are short */
 #define DRAIN_TRIES       16
 #define SWEEP_MS          1000
 
@@ -56,7 +58,7 @@ static bool has_too_many(const struct server *server, uid_t uid)
         of_uid += client->uid == uid;
         of_others += client->uid != 0;
     }
-    return uid != 0 && (of_uid > CLIENTS_OF_UID || of_others > CLIENTS_OF_OTHERS);
+    return uid != 0 && (of_uid >= CLIENTS_OF_UID || of_others >= CLIENTS_OF_OTHERS);
 }
 
 static void log_unknown_name(const char *name)
@@ -81,6 +83,50 @@ static void log_refresh(const char *tenant_id, enum key_refresh_result result, c
         log_trouble_of_tenant(tenant_id, verdict);
 }
 
+/* A question that nobody read would reset the connection, and take the answer with it. Who sends on and on has had it.
+ */
+static void drain(int fd)
+{
+    char unread[4096];
+    int tries;
+
+    for (tries = 0; tries < DRAIN_TRIES && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; tries++)
+        ;
+    secret_wipe(unread, sizeof unread);
+}
+
+static void client_free(struct client *client)
+{
+    drain(client->fd);
+    close(client->fd);
+    secret_clear(&client->request);
+    free(client);
+}
+
+/* Whether who has just come is served; else it was told why not. */
+static bool admit(struct server *server, struct client *client)
+{
+    char detail[64];
+
+    if (!peers_allow(server->service.peers, client->fd, &client->uid) && client->door->asks_the_list) {
+        server->service.refused_peers++;
+        if (service_may_log(&server->service.peer_logged_ms))
+            log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
+        snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju", (uintmax_t)client->uid);
+        client->door->refuse(client, REASON_BROKER_UNAVAILABLE, detail);
+        return false;
+    }
+    if (has_too_many(server, client->uid)) {
+        server->service.refused_rate++;
+        if (service_may_log(&server->service.full_logged_ms))
+            log_event(LOG_OF_NOTICE, "uid %ju has too many questions at once", (uintmax_t)client->uid);
+        client->door->refuse(client, REASON_BROKER_UNAVAILABLE, "too many questions at once");
+        return false;
+    }
+    return true;
+}
+
+/* Who is refused is gone at once, and has taken nobody's place. */
 static void add_client(struct server *server, int fd, const struct door *door)
 {
     struct client *client = calloc(1, sizeof *client);
@@ -93,49 +139,45 @@ static void add_client(struct server *server, int fd, const struct door *door)
     client->door = door;
     client->fd = fd;
     client->deadline_ms = clock_ms() + ASK_WITHIN_MS;
+    if (!admit(server, client)) {
+        client_free(client);
+        return;
+    }
     client->next = server->clients;
     server->clients = client;
     server->service.client_count++;
-    if (!peers_allow(server->service.peers, fd, &client->uid) && door->asks_the_list) {
-        char detail[64];
-
-        server->service.refused_peers++;
-        if (service_may_log(&server->service.peer_logged_ms))
-            log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
-        snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju", (uintmax_t)client->uid);
-        door->refuse(client, REASON_BROKER_UNAVAILABLE, detail);
-    } else if (has_too_many(server, client->uid)) {
-        server->service.refused_rate++;
-        if (service_may_log(&server->service.full_logged_ms))
-            log_event(LOG_OF_NOTICE, "uid %ju has too many questions at once", (uintmax_t)client->uid);
-        door->refuse(client, REASON_BROKER_UNAVAILABLE, "too many questions at once");
-    }
 }
 
-/* Of one of the listeners, whose protocol is the door. */
-static void accept_clients(struct server *server, size_t index)
+/* Some of those who wait at one of the listeners, whose protocol is the door. How many came. */
+static int accept_clients(struct server *server, size_t index)
 {
     const struct door *door = server->listeners->is_saslauthd[index] ? &passwords_door : &questions_door;
     const int listener = server->listeners->fds[index];
-    int fd = 0;
+    int fd = 0, count = 0;
 
-    while (!is_full(server) && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+    while (count < ACCEPTS_PER_ROUND && !is_full(server)
+           && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         add_client(server, fd, door);
+        count++;
+    }
     /* The listener stays readable; without a pause the loop would spin. */
     if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
         server->accept_from_ms = clock_ms() + ACCEPT_PAUSE_MS;
         if (service_may_log(&server->service.full_logged_ms))
             log_event(LOG_OF_ERROR, "no connection can be taken: %s", strerror(errno));
     }
+    return count;
 }
 
-/* Whoever has connected already is served: a restart must not refuse a login. */
+/* Whoever has connected already is served: a restart must not refuse a login. Those of a flood come on and on. */
 static void end(struct server *server)
 {
+    int count = 1, rounds;
     size_t i;
 
-    for (i = 0; i < server->listeners->count; i++)
-        accept_clients(server, i);
+    for (rounds = 0; rounds < LAST_ACCEPTS && count > 0; rounds++)
+        for (i = 0, count = 0; i < server->listeners->count; i++)
+            count += accept_clients(server, i);
     server->is_ending = true;
     server->end_ms = clock_ms() + LAST_ANSWERS_MS;
     listeners_close(server->listeners);
@@ -151,24 +193,12 @@ static void read_signals(struct server *server)
             service_look_at_config(&server->service);
             peers_configure(server->service.peers, &server->service.config->broker, log_unknown_name);
             log_event(LOG_OF_NOTICE, "SIGHUP: %s",
-                      server->service.config_fault[0] != '\0' ? "the configuration stays as it was"
-                                                              : "the configuration was read");
+                      server->service.config_failure.reason != REASON_UNDECIDED ? "the configuration cannot be used"
+                                                                                : "the configuration was read");
         } else if (!server->is_ending) {
             end(server);
         }
     }
-}
-
-/* A question that nobody read would reset the connection, and take the answer with it. Who sends on and on has had it.
- */
-static void drain(int fd)
-{
-    char unread[4096];
-    int tries;
-
-    for (tries = 0; tries < DRAIN_TRIES && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; tries++)
-        ;
-    secret_wipe(unread, sizeof unread);
 }
 
 /* Those who are done with, and those who ask nothing. */
@@ -186,10 +216,7 @@ static void sweep_clients(struct server *server)
         }
         *place = client->next;
         server->service.client_count--;
-        drain(client->fd);
-        close(client->fd);
-        secret_clear(&client->request);
-        free(client);
+        client_free(client);
     }
 }
 
@@ -206,6 +233,7 @@ static bool serve_round(struct server *server)
     size_t listeners = is_full(server) ? 0 : server->listeners->count, count = 0, askers = 0, i;
     int64_t now = clock_ms(), wake_ms = now + keysets_run(server->service.keysets, server->service.config, now);
 
+    sweep_clients(server); /* whom keysets_run() has answered: nothing else may happen for a long time */
     waiting[count++] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
     for (i = 0; i < listeners; i++)
         waiting[count++] = (struct pollfd){ .fd = server->listeners->fds[i], .events = POLLIN };
@@ -228,10 +256,10 @@ static bool serve_round(struct server *server)
     for (i = 0; i < askers; i++)
         if (waiting[1 + listeners + i].revents != 0)
             asking[i]->door->read(asking[i]);
+    sweep_clients(server); /* first, for places */
     for (i = 0; i < listeners && !server->is_ending; i++)
         if (waiting[1 + i].revents != 0)
             accept_clients(server, i);
-    sweep_clients(server);
     if (clock_ms() - server->swept_ms >= SWEEP_MS) {
         exchange_sweep(server->service.exchange);
         server->swept_ms = clock_ms();
@@ -240,20 +268,29 @@ static bool serve_round(struct server *server)
     return true;
 }
 
-/* Signals come as descriptors, in this thread and those that libcurl makes for looking up names. */
-static int open_signals(void)
+static sigset_t signals_to_read(void)
 {
-    sigset_t wanted;
+    sigset_t signals;
 
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGHUP);
-    sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, SIGINT);
-    sigaddset(&wanted, SIGPIPE);
-    if (sigprocmask(SIG_BLOCK, &wanted, NULL) != 0)
-        return -1;
-    sigdelset(&wanted, SIGPIPE); /* blocked, and never looked at */
-    return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+/* Signals come as a descriptor, in this thread and those that libcurl makes for looking up names. */
+void server_hold_signals(sigset_t *ret_before)
+{
+    sigset_t signals = signals_to_read();
+
+    sigaddset(&signals, SIGPIPE); /* held back, and never looked at */
+    sigprocmask(SIG_BLOCK, &signals, ret_before);
+}
+
+void server_release_signals(const sigset_t *before)
+{
+    sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 static void raise_descriptor_limit(void)
@@ -267,13 +304,13 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* After a look for keys: what a file holds now. */
-static const struct config *newest_config(void *context)
+/* What the files hold now. */
+static const struct config *newest_config(void *context, struct verdict *verdict)
 {
     struct service *service = context;
 
     service_look_at_config(service);
-    return service->config;
+    return service_may_decide(service, verdict) ? service->config : NULL;
 }
 
 static bool may_exchange(void *context, uid_t uid)
@@ -283,8 +320,10 @@ static bool may_exchange(void *context, uid_t uid)
 
 static bool server_open(struct server *server)
 {
+    const sigset_t signals = signals_to_read();
+
     raise_descriptor_limit();
-    server->signals = open_signals();
+    server->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     server->http = http_new(CONNECTIONS_MAX);
     if (server->signals < 0 || server->http == NULL)
         return false;
@@ -319,7 +358,10 @@ static void server_close(struct server *server)
 int server_run(const char *path, const struct config *config, struct listeners *listeners)
 {
     struct server server = {
-        .service = { .path = path, .config = config_hold(config), .started_ms = clock_ms() },
+        .service = { .path = path,
+                     .config = config_hold(config),
+                     .config_failure = VERDICT_INIT,
+                     .started_ms = clock_ms() },
         .listeners = listeners,
         .swept_ms = clock_ms(),
     };

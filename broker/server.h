@@ -6,15 +6,22 @@
 #ifndef LATCHKEY_SERVER_H
 #define LATCHKEY_SERVER_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "config.h"
 #include "listener.h"
 
+/* Hold back the signals that server_run() reads, first thing in main(): whoever started latchkeyd may send a SIGHUP at
+ * once, which would end it. A process that serves nobody goes back to the mask of before. */
+void server_hold_signals(sigset_t *ret_before);
+void server_release_signals(const sigset_t *before);
+
 /*
  * Serve until SIGTERM or SIGINT, then answer what is under way and return an exit status. SIGHUP reads the
- * configuration anew and forgets cache and breakers; a broken one is logged, and the last good one stays in force. The
- * listeners are closed in the end. `config` is what config_acquire() gave for `path` (NULL: the default).
+ * configuration anew and forgets cache and breakers. While it is broken no login is served (service.h). The listeners
+ * are closed in the end. The signals have been held back. `config` is what config_acquire() gave for `path` (NULL: the
+ * default).
  */
 int server_run(const char *path, const struct config *config, struct listeners *listeners);
 

@@ -13,12 +13,14 @@ void service_look_at_config(struct service *service)
     const struct config *newest = NULL;
 
     if (!config_acquire(&verdict, service->path, &newest)) {
-        if (strcmp(service->config_fault, verdict.evidence) != 0)
-            log_trouble("the configuration stays as it was", &verdict);
-        memcpy(service->config_fault, verdict.evidence, sizeof service->config_fault);
+        if (strcmp(service->config_failure.evidence, verdict.evidence) != 0)
+            log_trouble("no login is served until the configuration can be used", &verdict);
+        service->config_failure = verdict;
         return;
     }
-    service->config_fault[0] = '\0';
+    if (service->config_failure.reason != REASON_UNDECIDED)
+        log_event(LOG_OF_NOTICE, "the configuration can be used, and logins are served again");
+    service->config_failure = VERDICT_INIT;
     if (newest == service->config) {
         config_release(&newest);
         return;
@@ -28,6 +30,13 @@ void service_look_at_config(struct service *service)
     keysets_configure(service->keysets, newest, clock_ms());
     if (!peers_configure(service->peers, &newest->broker, NULL))
         log_event(LOG_OF_ERROR, "memory is short: the option allow stays as it was");
+}
+
+bool service_may_decide(const struct service *service, struct verdict *verdict)
+{
+    const struct verdict *failure = &service->config_failure;
+
+    return failure->reason == REASON_UNDECIDED || verdict_reject(verdict, failure->reason, "%s", failure->evidence);
 }
 
 bool service_may_ask(struct service *service, uid_t uid)

@@ -16,9 +16,9 @@
 #include "peers.h"
 
 struct service {
-    const char *path;                /* of the configuration; NULL: the default */
-    const struct config *config;     /* held: the last good one */
-    char config_fault[EVIDENCE_MAX]; /* of the newest one; empty: it is the last good one */
+    const char *path;              /* of the configuration; NULL: the default */
+    const struct config *config;   /* held: the last good one */
+    struct verdict config_failure; /* why the newest one cannot be used; REASON_UNDECIDED: it is the last good one */
     struct exchange *exchange;
     struct keysets *keysets;
     struct peers *peers;
@@ -32,14 +32,19 @@ struct service {
 };
 
 /*
- * The newest configuration, or the last good one: a key set, a secret or the file itself may have changed since the
- * last question. The same fault is logged once.
+ * A key set, a secret, the revocation list or the configuration itself may have changed since the last question: take
+ * what stands there now. When it cannot be used the last good one is kept, for the key sets and the sockets. The same
+ * fault is logged once.
  */
 void service_look_at_config(struct service *service);
 
-/* One more question of this uid against the rates of the configuration: false when it is too many, which is counted.
- * A local password, or a token that is verified here, is no such question: whoever tries those from afar would use up
- * the rate of all who come through the same server. */
+/* Whether the configuration of the last look may decide about a login. The last good one must not: nobody sees any more
+ * what was revoked since. False with the reason of the newest one, as in every process of a host. */
+bool service_may_decide(const struct service *service, struct verdict *verdict);
+
+/* One more API key of this uid against the rates of the configuration: false when it is too many, which is counted.
+ * Nothing else counts, neither a local password nor a token, its signature and its key: whoever tries those from afar
+ * would use up the rate of all who come through the same server. */
 bool service_may_ask(struct service *service, uid_t uid);
 
 /* For lines that anybody can bring about: one now and then; the status has the numbers. */

@@ -13,7 +13,7 @@
  *                   "breaker": "closed" or "open", "failures": 0,   in a row
  *                   "keys_looked_at": 1764000000 or null,     s since 1970
  *                   "keys": "replaced", "unchanged", "failed" or null, "keys_failure": why, or null}, …],
- *      "configuration_fault": why the newest configuration is not in force, or null}
+ *      "configuration_fault": why it cannot be used, so that nobody logs in, or null}
  */
 /* clang-format on */
 #ifndef LATCHKEY_STATUS_H

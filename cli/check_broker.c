@@ -126,8 +126,7 @@ static void tell_process(const struct lint *lint, const char *socket, const stru
                  number_of(cache, "hits"), number_of(cache, "misses"));
     if (fault.len > 0)
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
-                     "latchkeyd goes on with an older configuration, since it cannot use the new one: %.*s",
-                     SLICE_ARG(fault));
+                     "latchkeyd refuses every login, since it cannot use its configuration: %.*s", SLICE_ARG(fault));
 }
 
 static bool publishes_keys(const struct tenant *tenant)

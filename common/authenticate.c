@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "broker_client.h"
 #include "cleanup.h"
-#include "clock.h"
 #include "delegate.h"
 #include "jwks.h"
 #include "jwt.h"
@@ -252,7 +252,8 @@ bool authenticate_plan(struct verdict *verdict, const struct config *config, con
     const enum credential_kind kind = kind_of_whole(config, credential);
     const char *user = request->user;
 
-    *ret_plan = (struct auth_plan){ .verify = { .service = service, .user = request->user, .now = request->now } };
+    *ret_plan = (struct auth_plan){ .verify = { .service = service, .user = request->user, .now = request->now },
+                                    .ahead = request->now - time(NULL) };
     if (!verdict_check(verdict, CHECK_CONFIGURATION) || !check_revocation_list(verdict, config)
         || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, kind)
         || !read_authzid(verdict, service, request->authzid, ret_plan))
@@ -260,6 +261,11 @@ bool authenticate_plan(struct verdict *verdict, const struct config *config, con
     if (user == NULL && ret_plan->hint[0] != '\0')
         user = ret_plan->verify.hint = ret_plan->hint;
     return kind != CREDENTIAL_OTHER || find_exchange(verdict, config, user, credential, &ret_plan->verify);
+}
+
+void authenticate_catch_up(struct auth_plan *plan)
+{
+    plan->verify.now = time(NULL) + plan->ahead;
 }
 
 /* Whether the account's key still stands for this subject of this tenant. */
@@ -284,6 +290,7 @@ bool authenticate_replan(struct verdict *verdict, const struct config *newer, co
     const struct service_rules *service = config_service(newer, request->service);
 
     *ret_plan = *plan;
+    authenticate_catch_up(ret_plan);
     ret_plan->verify.service = service;
     return check_kind(verdict, service, is_exchanged ? CREDENTIAL_OTHER : CREDENTIAL_JWT)
         && (!is_exchanged || replan_exchange(verdict, newer, &ret_plan->verify));
@@ -363,7 +370,6 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
                   struct slice credential, struct login *ret_login)
 {
     CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
-    const int64_t begun_ms = clock_ms();
     struct auth_plan plan;
 
     if (config_is_out_of_sight())
@@ -375,7 +381,7 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
         if (!exchange(verdict, config, &plan.verify, credential, &reply))
             return false;
         credential = reply.answer.token;
-        plan.verify.now += (clock_ms() - begun_ms) / 1000; /* the token was made in the meantime */
+        authenticate_catch_up(&plan);
     }
     return judge_token(verdict, config, request, &plan, credential, ret_login);
 }

@@ -63,12 +63,16 @@ bool authenticate_name(struct verdict *verdict, const struct service_rules *serv
 struct auth_plan {
     struct verify_request verify;
     char hint[USER_MAX + 1];
+    int64_t ahead; /* s of the request's clock before the host's: 0, but in tests */
 };
 bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                        struct slice credential, struct auth_plan *ret_plan);
 
-/* The same plan by a newer configuration, which is asked again whether the credential may be. It points into the old
- * one and its plan, too. False with CREDENTIAL_NOT_ALLOWED or TENANT_UNKNOWN. */
+/* After a wait: go on at the time it is now. A token that was made meanwhile is not one of the future. */
+void authenticate_catch_up(struct auth_plan *plan);
+
+/* The same plan by a newer configuration, which is asked again whether the credential may be, after a wait. It points
+ * into the old one and its plan, too. False with CREDENTIAL_NOT_ALLOWED or TENANT_UNKNOWN. */
 bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct auth_request *request,
                          const struct auth_plan *plan, struct auth_plan *ret_plan);
 

@@ -71,7 +71,7 @@ struct broker {
     struct string_list allow; /* who may ask: names of users, and of groups behind an @; root and `user` always */
     int64_t timeout;          /* s, 1 … 60: connect, TLS and reply of the tenant service together */
     int64_t api_key_cache;    /* s; 0: nothing is cached */
-    int64_t peer_rate;        /* questions per second of one uid: all but the status, and logins by API key */
+    int64_t peer_rate;        /* API keys per second of one uid: exchanges, and logins that are judged there */
     int64_t rate;             /* the same, of all */
     int64_t refresh;          /* s between two looks for a new key set */
 };

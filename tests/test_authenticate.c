@@ -731,6 +731,38 @@ static void rule_25_an_api_key_opens_the_account_of_its_subject(void **state)
     free(token);
 }
 
+/* In place of the C library's: a host whose clock the test sets forward. */
+static _Atomic int64_t clock_ahead;
+
+time_t time(time_t *ret)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec += clock_ahead;
+    if (ret != NULL)
+        *ret = now.tv_sec;
+    return now.tv_sec;
+}
+
+static void let_a_second_pass(void)
+{
+    clock_ahead++;
+}
+
+static void a_token_that_was_made_meanwhile_is_not_of_the_future(void **state)
+{
+    char *token = exchanged_token("iat", "1000031"); /* now 1000000, leeway 30 */
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    answer_token(token);
+    broker.before = let_a_second_pass;
+    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_OK);
+    broker_double_stop(&broker);
+    free(token);
+}
+
 static void rule_25_an_api_key_leaves_the_host_only_for_marked_accounts(void **state)
 {
     static const struct {
@@ -1095,6 +1127,7 @@ int main(void)
         cmocka_unit_test(rule_23_nobody_opens_another_account_whoever_decides),
         cmocka_unit_test(a_newer_configuration_is_asked_again_what_may_be),
         cmocka_unit_test(rule_25_an_api_key_opens_the_account_of_its_subject),
+        cmocka_unit_test(a_token_that_was_made_meanwhile_is_not_of_the_future),
         cmocka_unit_test(rule_25_an_api_key_leaves_the_host_only_for_marked_accounts),
         cmocka_unit_test(rule_25_the_exchanged_token_must_verify_and_be_the_accounts),
         cmocka_unit_test(what_latchkeyd_refuses_is_refused_for_its_reason),

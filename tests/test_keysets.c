@@ -119,10 +119,15 @@ static size_t begun_at(const struct config *by, int64_t now_ms)
     return look_count - before;
 }
 
-static void ask(const char *tenant, int64_t now_ms, struct asker *asker)
+static void ask_until(const char *tenant, int64_t now_ms, int64_t until_ms, struct asker *asker)
 {
     *asker = (struct asker){ .reason = REASON_SYSTEM_ERROR };
-    keysets_ask(keysets, config, slice_of(tenant), now_ms, keep_answer, asker);
+    keysets_ask(keysets, config, slice_of(tenant), now_ms, until_ms, keep_answer, asker);
+}
+
+static void ask(const char *tenant, int64_t now_ms, struct asker *asker)
+{
+    ask_until(tenant, now_ms, INT64_MAX, asker);
 }
 
 /* t-1 alone, after its first look. */
@@ -340,7 +345,13 @@ static void who_asks_while_it_looks_waits_for_that_look(void **state)
         assert_int_equal(askers[i].reason, REASON_JWKS_INVALID);
         assert_string_equal(askers[i].detail, "the key set at https://a/k: is empty");
     }
-    ROW("it was not out of turn, so that the next question has one");
+    ROW("it failed, so that the next question has none");
+    ask("t-1", now, &askers[0]);
+    assert_int_equal(look_count, 1);
+    assert_int_equal(askers[0].answers, 1);
+    assert_int_equal(askers[0].reason, REASON_OK);
+    ROW("one that did not fail was not out of turn, so that the next question has one");
+    begin_after_first_look(only_t_1);
     ask("t-1", now, &askers[0]);
     assert_int_equal(look_count, 2);
     ROW("one out of turn, also beyond its 30 s; and none begins beside it");
@@ -365,7 +376,7 @@ static void who_asks_while_it_looks_waits_for_that_look(void **state)
 static void ask_again(void *context, const struct broker_answer *answer)
 {
     keep_answer(context, answer);
-    keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), keep_answer, context);
+    keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), INT64_MAX, keep_answer, context);
 }
 
 static void who_asks_again_from_within_the_answer_is_answered_twice(void **state)
@@ -377,7 +388,7 @@ static void who_asks_again_from_within_the_answer_is_answered_twice(void **state
     begin(only_t_1);
     begun_at(only_t_1, clock_ms() + 2000);
     for (i = 0; i < COUNT(askers); i++)
-        keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), ask_again, &askers[i]);
+        keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), INT64_MAX, ask_again, &askers[i]);
     end_last(KEY_REFRESH_UNCHANGED);
     for (i = 0; i < COUNT(askers); i++)
         assert_int_equal(askers[i].answers, 1);
@@ -409,7 +420,7 @@ static void who_waits_is_answered_though_another_answer_forgets_the_tenant(void 
     begin(only_t_1);
     begun_at(only_t_1, clock_ms() + 2000);
     for (i = 0; i < COUNT(askers); i++)
-        keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), configure_none, &askers[i]);
+        keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), INT64_MAX, configure_none, &askers[i]);
     end_last(KEY_REFRESH_REPLACED);
     for (i = 0; i < COUNT(askers); i++)
         assert_int_equal(askers[i].answers, 1);
@@ -431,8 +442,8 @@ static void more_than_can_wait_are_refused(void **state)
         ask("t-1", now, &askers[i]);
     ROW("the last one, at once");
     assert_int_equal(askers[1024].answers, 1);
-    assert_int_equal(askers[1024].reason, REASON_BROKER_UNAVAILABLE);
-    assert_string_equal(askers[1024].detail, "too many wait for this key set");
+    assert_int_equal(askers[1024].reason, REASON_TENANT_UNAVAILABLE);
+    assert_string_equal(askers[1024].detail, "the key set has not come yet");
     ROW("all others are answered");
     assert_int_equal(look_count, 1);
     assert_int_equal(askers[1023].answers, 0);
@@ -441,6 +452,60 @@ static void more_than_can_wait_are_refused(void **state)
         assert_int_equal(askers[i].answers, 1);
         assert_int_equal(askers[i].reason, REASON_OK);
     }
+}
+
+static void assert_not_yet(const struct asker *asker)
+{
+    assert_int_equal(asker->answers, 1);
+    assert_int_equal(asker->reason, REASON_TENANT_UNAVAILABLE);
+    assert_string_equal(asker->detail, "the key set has not come yet");
+}
+
+static void rule_21_few_wait_for_a_service_that_takes_its_time(void **state)
+{
+    struct asker askers[16], late;
+    int64_t now = clock_ms();
+    size_t i;
+
+    (void)state;
+    begin_after_first_look(only_t_1);
+    for (i = 0; i < COUNT(askers); i++)
+        ask_until("t-1", now + (int64_t)i, now + 4750, &askers[i]);
+    assert_int_equal(look_count, 2);
+    ROW("for half a second all do");
+    assert_int_equal(keysets_run(keysets, only_t_1, now + 499), 1);
+    for (i = 0; i < COUNT(askers); i++)
+        assert_int_equal(askers[i].answers, 0);
+    ROW("then four");
+    assert_int_equal(keysets_run(keysets, only_t_1, now + 500), 4250);
+    for (i = 4; i < COUNT(askers); i++)
+        assert_not_yet(&askers[i]);
+    ROW("who comes later does not wait");
+    ask_until("t-1", now + 500, now + 5250, &late);
+    assert_not_yet(&late);
+    ROW("the four wait as long as they can");
+    assert_int_equal(keysets_run(keysets, only_t_1, now + 4749), 1);
+    for (i = 0; i < 4; i++)
+        assert_int_equal(askers[i].answers, 0);
+    assert_int_equal(keysets_run(keysets, only_t_1, now + 4750), 3600000);
+    for (i = 0; i < 4; i++)
+        assert_not_yet(&askers[i]);
+    ROW("another one may take their place, and is told how it ended");
+    ask_until("t-1", now + 5000, now + 9750, &late);
+    assert_int_equal(late.answers, 0);
+    end_last(KEY_REFRESH_FAILED);
+    assert_string_equal(late.detail, "status 500");
+    ROW("nobody is answered a second time, nor waits after the failure");
+    ask_until("t-1", now + 29000, now + 33750, &late);
+    assert_int_equal(late.answers, 1);
+    assert_int_equal(late.reason, REASON_OK);
+    for (i = 0; i < COUNT(askers); i++)
+        assert_int_equal(askers[i].answers, 1);
+    ROW("whoever has no time left does not wait, and has it look all the same");
+    begin_after_first_look(only_t_1);
+    ask_until("t-1", now, now, &late);
+    assert_not_yet(&late);
+    assert_int_equal(look_count, 2);
 }
 
 static void a_tenant_without_a_key_set_of_its_own_is_not_looked_for(void **state)
@@ -526,7 +591,7 @@ static void a_tenant_that_is_gone_is_forgotten(void **state)
     assert_int_equal(begun_at(none, clock_ms() + DAY_MS), 0);
     assert_int_equal(logged.count, before);
     assert_false(keysets_status(keysets, 0, &status));
-    keysets_ask(keysets, none, slice_of("t-1"), clock_ms(), keep_answer, &asker);
+    keysets_ask(keysets, none, slice_of("t-1"), clock_ms(), INT64_MAX, keep_answer, &asker);
     assert_int_equal(asker.reason, REASON_TENANT_UNKNOWN);
     ROW("one that comes back while it is under way is the same");
     keysets_configure(keysets, only_t_1, clock_ms());
@@ -645,6 +710,7 @@ int main(void)
         cmocka_unit_test(who_asks_while_it_looks_waits_for_that_look),
         cmocka_unit_test(who_asks_again_from_within_the_answer_is_answered_twice),
         cmocka_unit_test(more_than_can_wait_are_refused),
+        cmocka_unit_test(rule_21_few_wait_for_a_service_that_takes_its_time),
         cmocka_unit_test(a_tenant_without_a_key_set_of_its_own_is_not_looked_for),
         cmocka_unit_test(what_is_known_of_tenants_that_stay_is_kept),
         cmocka_unit_test(a_tenant_that_is_gone_is_forgotten),

@@ -800,7 +800,7 @@ def test_check_warns_of_a_configuration_that_latchkeyd_cannot_use(site, daemon):
     assert not [found for found in check(site.host) if found[0] == "warning"]
     good.chmod(0o600)  # root reads it still
     [warning] = [message for severity, message in check(site.host) if severity == "warning"]
-    assert "goes on with an older configuration" in warning and "Permission denied" in warning
+    assert "refuses every login" in warning and "Permission denied" in warning
 
 
 def test_check_by_somebody_whom_latchkeyd_does_not_serve_is_a_note(site, daemon):

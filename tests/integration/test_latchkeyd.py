@@ -74,6 +74,23 @@ def test_a_peer_is_limited_and_others_are_not(site):
         assert as_user("bob", exchange_question(site))["answer"] == "ok"
 
 
+def test_rule_27_junk_tokens_use_up_nobodys_rate(site):
+    """Whoever sends them to a server from afar has it ask about each, and API keys come through the same server."""
+    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
+    run("chown", USER, secret)
+    site.configure(broker_options="peer_rate = 1  rate = 2", more=f"""
+        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
+                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
+    site.give_keys_to_daemon()
+    token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
+    with Daemon(site.host):
+        for _ in range(8):
+            assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
+            assert ask({"ask": "signature", "tenant": "hmac", "token": token})["answer"] == "ok"
+        assert ask(exchange_question(site))["answer"] == "ok"
+        assert any(ask(exchange_question(site))["answer"] == "broker_unavailable" for _ in range(20))
+
+
 @pytest.mark.parametrize("question", [
     b"", b"{", b"[]", b"null", b"{}", b'{"ask":"nothing"}', b'{"ask":1}', b'{"ask":"exchange"}', b"\0" * 100,
     b'{"ask":"exchange","tenant":"t","subject":"s","api_key":"a b"}',
@@ -141,6 +158,36 @@ def test_a_crowd_of_one_user_takes_no_place_of_roots(site):
         assert len(report["refused"]) == 44 and refused >= 44, report
         wait_until(lambda: daemon.status()["clients"] == 1, "they are gone")
         assert as_user("bob", exchange_question(site))["answer"] == "ok"
+
+
+# Connects and hangs up, for ever.
+FLOOD = """
+import socket, sys
+while True:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.connect(sys.argv[1])
+"""
+
+
+def test_rule_27_a_flood_on_one_socket_holds_up_no_other(site):
+    """Of somebody whom it does not even serve."""
+    other = PRIVATE / "chroot" / "socket"
+    text = site.configure().read_text().replace(f'{{"{SOCKET}"}}', f'{{"{SOCKET}", "{other}"}}')
+    site.host.write("latchkey.conf", text)
+    site.give_keys_to_daemon()
+    with Daemon(site.host), contextlib.ExitStack() as stack:
+        for _ in range(8):
+            flood = subprocess.Popen([*AS_BOB, "/usr/bin/python3", "-c", FLOOD, str(SOCKET)])
+            stack.callback(flood.wait)
+            stack.callback(flood.kill)
+        wait_until(lambda: ask({"ask": "status"}, path=other)["status"]["refused"]["peer"] > 1000, "the flood runs")
+        for _ in range(20):
+            seconds, answer = timed(ask, exchange_question(site), path=other)
+            assert answer["answer"] == "ok" and seconds < 1
+            answer = ask({"ask": "status"}, path=other)
+            assert answer["status"]["clients"] <= 64, "who is refused holds no place"
+        # In the same queue a host waits for its turn.
+        assert site.host.verify(site.tenant.api_key, "--user", "svc-backup")["reason"] == "ok"
 
 
 def test_a_slow_tenant_holds_up_no_other_question(site, daemon):
@@ -274,6 +321,20 @@ def test_rule_21_unknown_keys_do_not_make_it_look_again_and_again(site, daemon):
         assert site.host.verify(stranger.sign(tokens.claims(iss=site.tenant.issuer)), "--user",
                                 "alice")["reason"] == "key_unknown"
     assert site.tenant.requests("jwks") == before + 1
+
+
+def test_rule_21_unknown_keys_do_not_hold_up_a_server_while_the_tenant_hangs(site, daemon):
+    """Sixteen are the threads of slapd."""
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    site.tenant.fault("discovery", "never")
+    question = {"ask": "refresh", "tenant": site.tenant.tenant}
+    with ThreadPoolExecutor(16) as pool:
+        done = sorted(pool.map(lambda _: timed(ask, question), range(16)), key=lambda pair: pair[0])
+    assert [answer["answer"] for _, answer in done] == ["tenant_unavailable"] * 16
+    assert done[11][0] < 1.5 and 4 < done[12][0] and done[15][0] < 5, done
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"] == "failed", "the look has ended")
+    seconds, answer = timed(ask, question)
+    assert seconds < 0.5 and answer["answer"] == "ok"
 
 
 BAD_KEY_SETS = {
@@ -434,7 +495,42 @@ def test_sighup_reads_the_configuration(site, daemon):
     daemon.reload()
     assert daemon.status()["cache"]["seconds"] == 77
     assert "latchkey.conf:1" in daemon.status()["configuration_fault"]
-    assert ask(exchange_question(site))["answer"] == "ok"
+
+
+@pytest.mark.parametrize("call", ["umask", "bind", "setresuid"])  # in this order
+def test_a_sighup_during_the_start_is_heeded_after_it(site, call):
+    site.give_keys_to_daemon()
+    under = ["strace", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=HUP:when=1"]
+    with Daemon(site.host, under=under) as daemon:
+        wait_until(lambda: any("SIGHUP" in line for line in daemon.lines()), "it reads the configuration")
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert daemon.process.wait(10) == 0  # strace ends as its program does
+
+
+def test_a_broken_configuration_lets_nobody_in(site):
+    """As in every host process: by what was good before, nobody would see any more what is revoked since."""
+    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
+    run("chown", USER, secret)
+    good = site.configure(broker_options="api_key_cache = 600", more=f"""
+        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
+                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""").read_text()
+    site.give_keys_to_daemon()
+    of_hmac = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
+    questions = [exchange_question(site), {"ask": "signature", "tenant": "hmac", "token": of_hmac},
+                 {"ask": "authenticate", "service": "imap", "credential": site.tenant.token(tokens.ALICE)},
+                 {"ask": "authenticate", "user": "svc-backup", "credential": site.tenant.api_key}]
+    with Daemon(site.host) as daemon:
+        assert [ask(question)["answer"] for question in questions] == ["ok"] * 4
+        site.host.write("latchkey.conf", good + "bogus = 1\n")
+        site.host.revoke(f"sub {tokens.ALICE}")
+        for _ in range(2):
+            answers = [ask(question) for question in questions]
+            assert [answer["answer"] for answer in answers] == ["config_invalid"] * 4
+            assert all("bogus" in answer["detail"] for answer in answers)
+        assert sum("no login is served" in line for line in daemon.lines()) == 1
+        assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
+        site.host.write("latchkey.conf", good)
+        assert [ask(question)["answer"] for question in questions] == ["ok", "ok", "token_revoked", "ok"]
 
 
 def test_a_socket_of_systemds_is_served(site):

@@ -94,6 +94,18 @@ def test_keys_are_rotated_without_a_restart(site):
     assert ask("alice", site.token(key=new))
 
 
+def test_a_broken_configuration_lets_nobody_in(site):
+    token = site.token()
+    assert ask("alice", token)
+    site.configure(lambda text: text + "bogus = 1\n")
+    for password in (token, site.tenant.api_key):
+        for user in ("alice", "svc-backup", "alice@example.org"):
+            assert not ask(user, password)
+            assert site.last() == ("reject", "config_invalid")
+    site.configure()
+    assert ask("alice", token)
+
+
 @pytest.mark.parametrize("path", SOCKETS)
 def test_the_group_of_the_socket_asks_and_nobody_else(site, path):
     status = os.stat(path)
