@@ -1,12 +1,12 @@
 /*
  * latchkey askpass: SSH_ASKPASS and SUDO_ASKPASS for tokens longer than a prompt takes.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "authenticate.h"
 #include "cleanup.h"
 #include "cli.h"
@@ -19,15 +19,11 @@
 
 static const char *find_token_file(int argc, char **argv)
 {
-    static const struct option known[] = { { "token-file", required_argument, NULL, 't' }, { NULL, 0, NULL, 0 } };
     const char *path = getenv("LATCHKEY_TOKEN_FILE");
-    int option;
+    const struct known_option known[] = { { "token-file", .text = &path }, { NULL } };
 
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (option != 't')
-            return NULL;
-        path = optarg;
-    }
+    if (!arguments_read("askpass", argc, argv, known, NULL))
+        return NULL;
     if (path == NULL)
         usage_error("askpass", "--token-file is not given and LATCHKEY_TOKEN_FILE is not set");
     return path;

@@ -1,11 +1,11 @@
 /*
  * latchkey exchange: an API key becomes the JWT of one local user's subject.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "arguments.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "handover.h"
@@ -21,39 +21,20 @@ struct exchange_options {
 
 static bool parse_options(int argc, char **argv, struct exchange_options *options)
 {
-    static const struct option known[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "user", required_argument, NULL, 'u' },
-        { "api-key-file", required_argument, NULL, 'k' },
-        { "output", required_argument, NULL, 'o' },
-        { NULL, 0, NULL, 0 },
+    const struct known_option known[] = {
+        { "config", .text = &options->config },
+        { "user", .text = &options->user },
+        { "api-key-file", .text = &options->api_key_file },
+        { "output", .text = &options->output },
+        { NULL },
     };
-    int option;
 
     *options = (struct exchange_options){ .config = NULL };
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 'u':
-            options->user = optarg;
-            break;
-        case 'k':
-            options->api_key_file = optarg;
-            break;
-        case 'o':
-            options->output = optarg;
-            break;
-        default: /* getopt_long() has said it */
-            return false;
-        }
-    }
-    if (optind < argc)
-        usage_error("exchange", "the API key comes from a file or on standard input, never as an argument");
-    else if (options->user == NULL)
+    if (!arguments_read("exchange", argc, argv, known, ARGUMENTS_NO_API_KEY))
+        return false;
+    if (options->user == NULL)
         usage_error("exchange", "--user is missing");
-    return optind == argc && options->user != NULL;
+    return options->user != NULL;
 }
 
 /* The account's block decides alone, as it does at a login. */

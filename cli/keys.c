@@ -2,9 +2,9 @@
  * latchkey keys: fetch the key sets from where the tenants publish them, and show what is in them. The JSON member
  * names are an interface.
  */
-#include <getopt.h>
 #include <stdio.h>
 
+#include "arguments.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "key_refresh.h"
@@ -106,29 +106,16 @@ static bool fetch(struct remote *remote)
 
 int command_keys_fetch(int argc, char **argv)
 {
-    static const struct option fetch_options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { NULL, 0, NULL, 0 },
+    const char *config = NULL, *tenant = NULL;
+    const struct known_option fetch_options[] = {
+        { "config", .text = &config },
+        { "tenant", .text = &tenant },
+        { NULL },
     };
     CLEANUP(remote_close) struct remote remote = { .command = "keys fetch" };
-    const char *config = NULL, *tenant = NULL;
-    int option;
 
-    while ((option = getopt_long(argc, argv, "", fetch_options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            config = optarg;
-            break;
-        case 't':
-            tenant = optarg;
-            break;
-        default: /* getopt_long() has said it */
-            return STATUS_USAGE;
-        }
-    }
-    if (optind < argc)
-        return usage_error(remote.command, "wants no arguments");
+    if (!arguments_read(remote.command, argc, argv, fetch_options, "wants no arguments"))
+        return STATUS_USAGE;
     if (remote_open(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant)) && fetch(&remote))
         return flush_output(remote.command);
     return remote.status;
@@ -236,34 +223,18 @@ static bool list(struct remote *remote, bool json)
 
 int command_keys_list(int argc, char **argv)
 {
-    static const struct option list_options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { "json", no_argument, NULL, 'j' },
-        { NULL, 0, NULL, 0 },
-    };
-    CLEANUP(remote_close) struct remote remote = { .command = "keys list" };
     const char *config = NULL, *tenant = NULL;
     bool json = false;
-    int option;
+    const struct known_option list_options[] = {
+        { "config", .text = &config },
+        { "tenant", .text = &tenant },
+        { "json", .flag = &json },
+        { NULL },
+    };
+    CLEANUP(remote_close) struct remote remote = { .command = "keys list" };
 
-    while ((option = getopt_long(argc, argv, "", list_options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            config = optarg;
-            break;
-        case 't':
-            tenant = optarg;
-            break;
-        case 'j':
-            json = true;
-            break;
-        default: /* getopt_long() has said it */
-            return STATUS_USAGE;
-        }
-    }
-    if (optind < argc)
-        return usage_error(remote.command, "wants no arguments");
+    if (!arguments_read(remote.command, argc, argv, list_options, "wants no arguments"))
+        return STATUS_USAGE;
     if (remote_load(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant))
         && list(&remote, json))
         return flush_output(remote.command);
