@@ -142,20 +142,15 @@ static void print_tenant(const struct tenant *tenant)
     }
 }
 
-static struct json *text_or_null(struct slice text)
-{
-    return text.len > 0 ? json_new_string(text) : json_new_null();
-}
-
 static struct json *key_json(const struct jwks *jwks, size_t index)
 {
     struct json *key = json_new_object();
 
-    if (!json_add(key, "kid", text_or_null(jwks_kid(jwks, index)))
+    if (!json_add(key, "kid", json_new_text(jwks_kid(jwks, index)))
         || !json_add(key, "type", json_new_string(slice_of(jwks_type(jwks, index))))
-        || !json_add(key, "alg", text_or_null(slice_of(jwks_alg(jwks, index))))
+        || !json_add(key, "alg", json_new_text(slice_of(jwks_alg(jwks, index))))
         || !json_add(key, "usable", json_new_boolean(jwks_note(jwks, index) == NULL))
-        || !json_add(key, "note", text_or_null(slice_of(jwks_note(jwks, index)))))
+        || !json_add(key, "note", json_new_text(slice_of(jwks_note(jwks, index)))))
         json_free(&key);
     return key;
 }
@@ -178,7 +173,7 @@ static struct json *tenant_json(const struct tenant *tenant)
 
     if (!json_add(object, "tenant", json_new_string(slice_of(tenant->id)))
         || !json_add(object, "file", json_new_string(slice_of(file_of(tenant))))
-        || !json_add(object, "failure", text_or_null(slice_of(failure)))
+        || !json_add(object, "failure", json_new_text(slice_of(failure)))
         || !json_add(object, "keys", keys_json(tenant->jwks)))
         json_free(&object);
     return object;

@@ -61,11 +61,6 @@ static void format_message(const struct verdict *verdict, char *message, size_t 
              verdict->evidence);
 }
 
-static struct json *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? json_new_string(slice_of(text)) : json_new_null();
-}
-
 static struct json *groups_json(const struct login *login)
 {
     struct json *groups = json_new_array();
@@ -108,9 +103,10 @@ static bool print_json(const struct verdict *verdict, const struct login *login)
         || !json_add(object, "verdict", json_new_string(slice_of(verdict->reason == REASON_OK ? "accept" : "reject")))
         || !json_add(object, "reason", json_new_string(slice_of(reason_name(verdict->reason))))
         || !json_add(object, "message", json_new_string(slice_of(message)))
-        || !json_add(object, "tenant", text_or_null(verdict->tenant))
-        || !json_add(object, "subject", text_or_null(verdict->subject))
-        || !json_add(object, "user", text_or_null(verdict->user)) || !json_add(object, "groups", groups_json(login))
+        || !json_add(object, "tenant", json_new_text(slice_of(verdict->tenant)))
+        || !json_add(object, "subject", json_new_text(slice_of(verdict->subject)))
+        || !json_add(object, "user", json_new_text(slice_of(verdict->user)))
+        || !json_add(object, "groups", groups_json(login))
         || !json_add(object, "expires", verdict->has_expiry ? json_new_integer(verdict->expiry) : json_new_null())
         || !json_add(object, "checks", checks_json(verdict->explanation)))
         return false;
