@@ -48,8 +48,7 @@ static bool all_are_done(const struct fetch *fetches, size_t count)
 /* A tenant that publishes no key set is passed over, unless it is the one that was named. */
 static bool is_wanted(const struct remote *remote, const struct tenant *tenant)
 {
-    return is_meant(remote, tenant)
-        && (remote->tenant != NULL || (tenant->keys_path != NULL && tenant->discovery != NULL));
+    return is_meant(remote, tenant) && (remote->tenant != NULL || config_publishes_keys(tenant));
 }
 
 /* All at the same time: a tenant that does not answer holds up nobody but itself. Returns how many there are. */
