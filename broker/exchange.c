@@ -81,9 +81,8 @@ static struct breaker *breaker_of(struct exchange *exchange, const char *tenant_
 
 static void answer_refusal(exchange_done *done, void *context, const struct verdict *verdict)
 {
-    struct broker_answer answer = { .reason = verdict->reason };
+    const struct broker_answer answer = broker_answer_of(verdict->reason, verdict->evidence);
 
-    snprintf(answer.detail, sizeof answer.detail, "%s", verdict->evidence);
     done(context, &answer);
 }
 

@@ -142,9 +142,8 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
 
 static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)
 {
-    struct broker_answer reply = { .reason = reason };
+    const struct broker_answer reply = broker_answer_of(reason, detail);
 
-    snprintf(reply.detail, sizeof reply.detail, "%s", detail);
     done(context, &reply);
 }
 
