@@ -2,7 +2,6 @@
  * latchkey exchange: an API key becomes the JWT of one local user's subject.
  */
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "arguments.h"
@@ -46,31 +45,19 @@ static bool find_account(struct verdict *verdict, const struct config *config, c
         || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "no user block with api_key = true for \"%s\"", user);
 }
 
-/* What comes back must be what was asked for, whatever the tenant service says. */
-static bool verify_exchanged(struct verdict *verdict, const struct remote *remote, const char *subject,
-                             struct slice token)
-{
-    struct verified_token verified;
-
-    if (!verify_claims(verdict, remote->config, token, time(NULL), &verified))
-        return false;
-    if (verified.tenant != remote->tenant)
-        return verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "tenant %s instead of %s", verified.tenant->id,
-                              remote->tenant->id);
-    return strcmp(verified.subject, subject) == 0
-        || verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "subject %s instead of %s", verified.subject, subject);
-}
-
 static bool exchange(struct verdict *verdict, const struct remote *remote, const char *subject,
                      struct secret *ret_token)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
+    double expires;
 
+    /* What comes back must be what was asked for, whatever the tenant service says. */
     return tenant_exchange_request(verdict, remote->tenant, slice_of(subject), remote->credential.api_key,
                                    remote_timeout_ms(remote), &request)
         && remote_perform(remote, &request, &reply) && tenant_exchange_read(verdict, &reply, ret_token)
-        && verify_exchanged(verdict, remote, subject, (struct slice){ ret_token->bytes, ret_token->len });
+        && verify_exchanged(verdict, remote->config, remote->tenant, subject,
+                            (struct slice){ ret_token->bytes, ret_token->len }, time(NULL), &expires);
 }
 
 static bool print_token(struct verdict *verdict, struct slice token)
