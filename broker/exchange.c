@@ -28,7 +28,7 @@ struct exchange {
 struct job {
     struct exchange *exchange;
     const struct config *config; /* held */
-    char tenant_id[FACT_MAX];
+    const struct tenant *tenant; /* lent by it */
     char subject[SUBJECT_MAX + 1];
     bool is_cacheable;
     struct cache_key key;
@@ -81,9 +81,8 @@ static struct breaker *breaker_of(struct exchange *exchange, const char *tenant_
 
 static void answer_refusal(exchange_done *done, void *context, const struct verdict *verdict)
 {
-    struct broker_answer answer = { .reason = verdict->reason };
+    const struct broker_answer answer = broker_answer_of(verdict->reason, verdict->evidence);
 
-    snprintf(answer.detail, sizeof answer.detail, "%s", verdict->evidence);
     done(context, &answer);
 }
 
@@ -95,13 +94,11 @@ static void answer_token(exchange_done *done, void *context, struct slice token)
 }
 
 /* A token that is good now, by the keys, the revocation list and the clock of this moment, and the account's. */
-static bool is_good(const struct config *config, const char *tenant_id, const char *subject, struct slice token,
-                    struct verified_token *ret_token)
+static bool is_good(const struct job *job, struct slice token, double *ret_expires)
 {
     struct verdict verdict = VERDICT_INIT;
 
-    return verify_claims(&verdict, config, token, time(NULL), ret_token)
-        && strcmp(ret_token->tenant->id, tenant_id) == 0 && strcmp(ret_token->subject, subject) == 0;
+    return verify_exchanged(&verdict, job->config, job->tenant, job->subject, token, time(NULL), ret_expires);
 }
 
 /* A token that is kept longer than a service lets it be old would shut the account out of that service. */
@@ -121,12 +118,11 @@ static double shortest_max_age(const struct config *config, double lifetime)
 /* Only what verifies is kept, and no longer than it lives. */
 static void keep(struct job *job, struct slice token)
 {
-    struct verified_token verified;
-    double lifetime;
+    double expires, lifetime;
 
-    if (!job->is_cacheable || !is_good(job->config, job->tenant_id, job->subject, token, &verified))
+    if (!job->is_cacheable || !is_good(job, token, &expires))
         return;
-    lifetime = verified.expires - (double)time(NULL); /* the leeway is for clocks that differ, not for us */
+    lifetime = expires - (double)time(NULL); /* the leeway is for clocks that differ, not for us */
     if (lifetime > (double)job->config->broker.api_key_cache)
         lifetime = (double)job->config->broker.api_key_cache;
     lifetime = shortest_max_age(job->config, lifetime);
@@ -162,7 +158,7 @@ static void arrived(void *context, struct http_reply *reply)
     CLEANUP(secret_clear) struct secret token = { NULL, 0 };
     struct verdict verdict = VERDICT_INIT;
 
-    tell_breaker(breaker_of(job->exchange, job->tenant_id), reply);
+    tell_breaker(breaker_of(job->exchange, job->tenant->id), reply);
     if (tenant_exchange_read(&verdict, reply, &token)) {
         keep(job, (struct slice){ token.bytes, token.len });
         answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
@@ -172,7 +168,7 @@ static void arrived(void *context, struct http_reply *reply)
     job_free(job);
 }
 
-static struct job *job_new(struct exchange *exchange, const struct config *config,
+static struct job *job_new(struct exchange *exchange, const struct config *config, const struct tenant *tenant,
                            const struct broker_question *question, exchange_done *done, void *context)
 {
     struct job *job = calloc(1, sizeof *job);
@@ -181,7 +177,7 @@ static struct job *job_new(struct exchange *exchange, const struct config *confi
         return NULL;
     job->exchange = exchange;
     job->config = config_hold(config);
-    snprintf(job->tenant_id, sizeof job->tenant_id, "%.*s", SLICE_ARG(question->tenant));
+    job->tenant = tenant;
     snprintf(job->subject, sizeof job->subject, "%.*s", SLICE_ARG(question->subject));
     job->done = done;
     job->context = context;
@@ -205,13 +201,12 @@ static const struct tenant *find_tenant(struct verdict *verdict, const struct co
     return NULL;
 }
 
-static bool start(struct verdict *verdict, struct job *job, const struct tenant *tenant,
-                  const struct broker_question *question, int timeout_ms)
+static bool start(struct verdict *verdict, struct job *job, const struct broker_question *question, int timeout_ms)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
-    struct breaker *breaker = breaker_of(job->exchange, tenant->id);
+    struct breaker *breaker = breaker_of(job->exchange, job->tenant->id);
 
-    if (!tenant_exchange_request(verdict, tenant, question->subject, question->secret, timeout_ms, &request))
+    if (!tenant_exchange_request(verdict, job->tenant, question->subject, question->secret, timeout_ms, &request))
         return false;
     if (!breaker_passes(breaker, clock_ms()))
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
@@ -228,7 +223,7 @@ void exchange_ask(struct exchange *exchange, const struct config *config, const 
 {
     struct verdict verdict = VERDICT_INIT;
     const struct tenant *tenant = find_tenant(&verdict, config, question);
-    struct job *job = tenant != NULL ? job_new(exchange, config, question, done, context) : NULL;
+    struct job *job = tenant != NULL ? job_new(exchange, config, tenant, question, done, context) : NULL;
     struct slice token;
 
     if (tenant != NULL && job == NULL)
@@ -237,16 +232,16 @@ void exchange_ask(struct exchange *exchange, const struct config *config, const 
         job->is_cacheable =
             cache_key_of(exchange->cache, question->tenant, question->subject, question->secret, &job->key);
     if (job != NULL && job->is_cacheable && cache_find(exchange->cache, &job->key, clock_ms(), &token)) {
-        struct verified_token verified;
+        double expires;
 
-        if (is_good(config, job->tenant_id, job->subject, token, &verified)) {
+        if (is_good(job, token, &expires)) {
             answer_token(done, context, token);
             job_free(job);
             return;
         }
         cache_drop(exchange->cache, &job->key); /* revoked, its key gone, or the clock set: the service has a new one */
     }
-    if (job != NULL && start(&verdict, job, tenant, question, timeout_ms))
+    if (job != NULL && start(&verdict, job, question, timeout_ms))
         return;
     answer_refusal(done, context, &verdict);
     if (job != NULL)

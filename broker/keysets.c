@@ -93,11 +93,6 @@ static struct keyset *find(const struct keysets *keysets, struct slice tenant_id
     return NULL;
 }
 
-static bool has_keyset(const struct tenant *tenant)
-{
-    return tenant != NULL && tenant->keys_path != NULL && tenant->discovery != NULL;
-}
-
 static void add(struct keysets *keysets, const struct tenant *tenant, int64_t now_ms)
 {
     struct keyset *set = calloc(1, sizeof *set);
@@ -120,7 +115,8 @@ static void forget_gone(struct keysets *keysets, const struct config *config)
     for (i = 0; i < keysets->count; i++) {
         struct keyset *set = keysets->sets[i];
 
-        if (set->is_under_way || set->answering > 0 || has_keyset(config_tenant(config, slice_of(set->tenant_id))))
+        if (set->is_under_way || set->answering > 0
+            || config_publishes_keys(config_tenant(config, slice_of(set->tenant_id))))
             keysets->sets[kept++] = set;
         else
             free(set);
@@ -144,7 +140,7 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
 
     forget_gone(keysets, config);
     for (i = 0; i < config->tenant_count && keysets->count < CONFIG_TENANTS_MAX; i++)
-        if (has_keyset(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
+        if (config_publishes_keys(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
             add(keysets, &config->tenants[i], now_ms);
     for (i = 0; i < keysets->count; i++)
         set_interval(keysets->sets[i], config->broker.refresh * 1000, now_ms);
@@ -152,9 +148,8 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
 
 static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)
 {
-    struct broker_answer reply = { .reason = reason };
+    const struct broker_answer reply = broker_answer_of(reason, detail);
 
-    snprintf(reply.detail, sizeof reply.detail, "%s", detail);
     done(context, &reply);
 }
 
@@ -196,7 +191,7 @@ static void look(struct keyset *set, const struct config *config, int64_t now_ms
 
     set->is_under_way = true;
     set->begun_ms = now_ms;
-    if (!has_keyset(tenant))
+    if (!config_publishes_keys(tenant))
         verdict_reject(&verdict, REASON_TENANT_UNKNOWN, "no longer configured");
     else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, looked, set))
         return;

@@ -28,10 +28,9 @@ static void send_answer(void *context, const struct broker_answer *answer)
 
 static void refuse(enum reason reason, const char *detail)
 {
-    struct broker_answer answer = { .reason = reason };
+    const struct broker_answer answer = broker_answer_of(reason, detail);
     bool is_answered;
 
-    verdict_fact(answer.detail, sizeof answer.detail, slice_of(detail));
     send_answer(&is_answered, &answer);
 }
 

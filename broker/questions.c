@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -27,9 +26,8 @@ static void send_away(struct client *client, const struct broker_answer *answer,
 
 static void refuse(struct client *client, enum reason reason, const char *detail)
 {
-    struct broker_answer answer = { .reason = reason };
+    const struct broker_answer answer = broker_answer_of(reason, detail);
 
-    snprintf(answer.detail, sizeof answer.detail, "%s", detail);
     send_away(client, &answer, NULL, NULL);
 }
 
@@ -72,20 +70,25 @@ static void ask_refresh(struct client *client, const struct broker_question *que
                 answered, client);
 }
 
+static bool check_signature(struct verdict *verdict, const struct config *config,
+                            const struct broker_question *question)
+{
+    const struct tenant *tenant = NULL;
+
+    if (!verify_signature(verdict, config, question->secret, &tenant))
+        return false;
+    return slice_equal_string(question->tenant, tenant->id)
+        || verdict_reject(verdict, REASON_TENANT_MISMATCH, "latchkeyd takes it for a token of %.100s", tenant->id);
+}
+
 /* A secret that the caller may not read. It learns whether the signature holds, and checks all else by itself. */
 static void ask_signature(struct client *client, const struct broker_question *question)
 {
     struct broker_answer answer = { .reason = REASON_OK };
     struct verdict verdict = VERDICT_INIT;
-    const struct tenant *tenant = NULL;
 
-    if (!verify_signature(&verdict, client->service->config, question->secret, &tenant)) {
-        answer.reason = verdict.reason;
-        snprintf(answer.detail, sizeof answer.detail, "%s", verdict.evidence);
-    } else if (!slice_equal_string(question->tenant, tenant->id)) {
-        answer.reason = REASON_TENANT_MISMATCH;
-        snprintf(answer.detail, sizeof answer.detail, "latchkeyd takes it for a token of %.100s", tenant->id);
-    }
+    if (!check_signature(&verdict, client->service->config, question))
+        answer = broker_answer_of(verdict.reason, verdict.evidence);
     answered(client, &answer);
 }
 
@@ -120,9 +123,9 @@ static void answer_login(void *context, const struct verdict *verdict, const str
 {
     struct client *client = context;
     CLEANUP(json_free) struct json *facts = delegate_login(verdict, login);
-    struct broker_answer answer = { .reason = facts != NULL ? verdict->reason : REASON_OUT_OF_MEMORY };
+    const struct broker_answer answer =
+        broker_answer_of(facts != NULL ? verdict->reason : REASON_OUT_OF_MEMORY, verdict->evidence);
 
-    snprintf(answer.detail, sizeof answer.detail, "%s", verdict->evidence);
     log_answer(broker_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, verdict);
     send_away(client, &answer, "login", facts);
 }
@@ -171,18 +174,15 @@ static void refuse_broken(struct client *client, const char *error)
 static bool may_answer(struct client *client)
 {
     struct service *service = client->service;
-    struct broker_answer refusal = { .reason = REASON_UNDECIDED };
+    struct broker_answer refusal;
     struct verdict verdict = VERDICT_INIT;
 
-    if (asks[client->ask].is_of_login && !service_may_decide(service, &verdict)) {
-        refusal.reason = verdict.reason;
-        memcpy(refusal.detail, verdict.evidence, sizeof refusal.detail);
-    } else if (asks[client->ask].is_counted && !service_may_ask(service, client->uid)) {
-        refusal.reason = REASON_BROKER_UNAVAILABLE;
-        snprintf(refusal.detail, sizeof refusal.detail, "too many questions a second");
-    } else {
+    if (asks[client->ask].is_of_login && !service_may_decide(service, &verdict))
+        refusal = broker_answer_of(verdict.reason, verdict.evidence);
+    else if (asks[client->ask].is_counted && !service_may_ask(service, client->uid))
+        refusal = broker_answer_of(REASON_BROKER_UNAVAILABLE, "too many questions a second");
+    else
         return true;
-    }
     answered(client, &refusal);
     return false;
 }

@@ -66,7 +66,7 @@ static void check_tenant(const struct tenant *tenant, const struct passwd *user)
         return; /* nothing is ever asked of it */
     if (!tenant_request_begin(&verdict, tenant, 1000, &request, "https://localhost/"))
         say("tenant \"%s\": ca_file: %s", tenant->id, verdict.evidence);
-    if (tenant->keys_path == NULL || tenant->discovery == NULL || user == NULL)
+    if (user == NULL || !config_publishes_keys(tenant))
         return;
     snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(tenant->keys_path, '/') + 1 - tenant->keys_path),
              tenant->keys_path);

@@ -5,11 +5,6 @@
 
 #include "broker_protocol.h"
 
-static struct json *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? json_new_string(slice_of(text)) : json_new_null();
-}
-
 static struct json *asked_json(const struct status_facts *facts)
 {
     struct json *asked = json_new_object();
@@ -64,8 +59,8 @@ static struct json *tenant_json(const struct status_facts *facts, const struct t
         || !json_add(json, "failures", json_new_integer(breaker.failures))
         || !json_add(json, "keys_looked_at",
                      status.looked_at != 0 ? json_new_integer((int64_t)status.looked_at) : json_new_null())
-        || !json_add(json, "keys", text_or_null(status.looked_at != 0 ? results[status.result] : ""))
-        || !json_add(json, "keys_failure", text_or_null(status.failure)))
+        || !json_add(json, "keys", json_new_text(slice_of(status.looked_at != 0 ? results[status.result] : NULL)))
+        || !json_add(json, "keys_failure", json_new_text(slice_of(status.failure))))
         json_free(&json);
     return json;
 }
@@ -93,7 +88,7 @@ struct json *status_json(const struct status_facts *facts)
         || !json_add(status, "passwords", json_new_integer((int64_t)facts->passwords))
         || !json_add(status, "refused", refused_json(facts)) || !json_add(status, "cache", cache_json(facts))
         || !json_add(status, "tenants", tenants_json(facts))
-        || !json_add(status, "configuration_fault", text_or_null(facts->config_fault)))
+        || !json_add(status, "configuration_fault", json_new_text(slice_of(facts->config_fault))))
         json_free(&status);
     return status;
 }

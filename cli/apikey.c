@@ -6,11 +6,12 @@
  * last key that is known to work: it renews the one that it was not given, tries it, hands it over, and only then
  * renews the other.
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "arguments.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "handover.h"
@@ -290,30 +291,6 @@ static bool rotate(struct remote *remote, const struct apikey_options *options)
     return false;
 }
 
-static bool parse_options(int argc, char **argv, const struct option *known, struct apikey_options *options)
-{
-    int option;
-
-    *options = (struct apikey_options){ .output = NULL };
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            options->output = optarg;
-            break;
-        case 'r':
-            options->is_revealed = true;
-            break;
-        case 'y':
-            options->is_confirmed = true;
-            break;
-        default:
-            if (!remote_take_option(&options->remote, option, optarg)) /* getopt_long() has said it */
-                return false;
-        }
-    }
-    return true;
-}
-
 /* A new key that nobody gets to see would be the end of the former one for nothing. */
 static bool check_receiver(const char *command, const struct apikey_options *options)
 {
@@ -325,21 +302,19 @@ static bool check_receiver(const char *command, const struct apikey_options *opt
 
 int command_apikey_show(int argc, char **argv)
 {
-    static const struct option show_options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { "api-key-file", required_argument, NULL, 'k' },
-        { "token-file", required_argument, NULL, 'b' },
-        { "reveal", no_argument, NULL, 'r' },
-        { NULL, 0, NULL, 0 },
+    struct apikey_options options = { .output = NULL };
+    const struct known_option show_options[] = {
+        { "config", .text = &options.remote.config },
+        { "tenant", .text = &options.remote.tenant },
+        { "api-key-file", .text = &options.remote.api_key_file },
+        { "token-file", .text = &options.remote.token_file },
+        { "reveal", .flag = &options.is_revealed },
+        { NULL },
     };
     CLEANUP(remote_close) struct remote remote = { .command = "apikey show" };
-    struct apikey_options options;
 
-    if (!parse_options(argc, argv, show_options, &options))
+    if (!arguments_read(remote.command, argc, argv, show_options, ARGUMENTS_NO_API_KEY))
         return STATUS_USAGE;
-    if (optind < argc)
-        return usage_error(remote.command, "the API key comes from a file or on standard input, never as an argument");
     if (remote_begin(&remote, &options.remote) && show(&remote, &options))
         return flush_output(remote.command);
     return remote.status;
@@ -359,21 +334,21 @@ static bool find_type_name(const char *name, enum api_key_type *ret_type)
 
 int command_apikey_create(int argc, char **argv)
 {
-    static const struct option create_options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { "api-key-file", required_argument, NULL, 'k' },
-        { "token-file", required_argument, NULL, 'b' },
-        { "output", required_argument, NULL, 'o' },
-        { "reveal", no_argument, NULL, 'r' },
-        { "yes", no_argument, NULL, 'y' },
-        { NULL, 0, NULL, 0 },
+    struct apikey_options options = { .output = NULL };
+    const struct known_option create_options[] = {
+        { "config", .text = &options.remote.config },
+        { "tenant", .text = &options.remote.tenant },
+        { "api-key-file", .text = &options.remote.api_key_file },
+        { "token-file", .text = &options.remote.token_file },
+        { "output", .text = &options.output },
+        { "reveal", .flag = &options.is_revealed },
+        { "yes", .flag = &options.is_confirmed },
+        { NULL },
     };
     CLEANUP(remote_close) struct remote remote = { .command = "apikey create" };
-    struct apikey_options options;
     enum api_key_type type;
 
-    if (!parse_options(argc, argv, create_options, &options))
+    if (!arguments_read(remote.command, argc, argv, create_options, NULL))
         return STATUS_USAGE;
     if (argc - optind != 1 || !find_type_name(argv[optind], &type))
         return usage_error(remote.command, "wants to know which: primary or secondary");
@@ -384,22 +359,20 @@ int command_apikey_create(int argc, char **argv)
 
 int command_apikey_rotate(int argc, char **argv)
 {
-    static const struct option rotate_options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { "api-key-file", required_argument, NULL, 'k' },
-        { "output", required_argument, NULL, 'o' },
-        { "reveal", no_argument, NULL, 'r' },
-        { "yes", no_argument, NULL, 'y' },
-        { NULL, 0, NULL, 0 },
+    struct apikey_options options = { .output = NULL };
+    const struct known_option rotate_options[] = {
+        { "config", .text = &options.remote.config },
+        { "tenant", .text = &options.remote.tenant },
+        { "api-key-file", .text = &options.remote.api_key_file },
+        { "output", .text = &options.output },
+        { "reveal", .flag = &options.is_revealed },
+        { "yes", .flag = &options.is_confirmed },
+        { NULL },
     };
     CLEANUP(remote_close) struct remote remote = { .command = "apikey rotate" };
-    struct apikey_options options;
 
-    if (!parse_options(argc, argv, rotate_options, &options))
+    if (!arguments_read(remote.command, argc, argv, rotate_options, ARGUMENTS_NO_API_KEY))
         return STATUS_USAGE;
-    if (optind < argc)
-        return usage_error(remote.command, "the API key comes from a file or on standard input, never as an argument");
     if (!check_receiver(remote.command, &options))
         return STATUS_USAGE;
     if (!options.is_confirmed && !terminal_is_there())

@@ -1,53 +1,40 @@
 /*
  * latchkey askpass: SSH_ASKPASS and SUDO_ASKPASS for tokens longer than a prompt takes.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "authenticate.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "options.h"
 #include "trusted_file.h"
 
-/* Bytes of one answer: what PAM_MAX_RESP_SIZE allows. sudo fails the conversation for a longer one. */
-#define PART_MAX          511
 #define OFFSET_DIGITS_MAX 5 /* CREDENTIAL_MAX_LEN has no more */
 
 static const char *find_token_file(int argc, char **argv)
 {
-    static const struct option known[] = { { "token-file", required_argument, NULL, 't' }, { NULL, 0, NULL, 0 } };
     const char *path = getenv("LATCHKEY_TOKEN_FILE");
-    int option;
+    const struct known_option known[] = { { "token-file", .text = &path }, { NULL } };
 
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (option != 't')
-            return NULL;
-        path = optarg;
-    }
+    if (!arguments_read("askpass", argc, argv, known, NULL))
+        return NULL;
     if (path == NULL)
         usage_error("askpass", "--token-file is not given and LATCHKEY_TOKEN_FILE is not set");
     return path;
 }
 
-/* The prompt's text without what ends it: "Access token: " becomes "Access token". */
-static struct slice stem_of(const char *prompt)
-{
-    struct slice stem = slice_of(prompt);
-
-    while (stem.len > 0 && (stem.bytes[stem.len - 1] == ' ' || stem.bytes[stem.len - 1] == ':'))
-        stem.len--;
-    return stem;
-}
-
 static struct slice token_stem(void)
 {
-    struct slice stem = stem_of(getenv("LATCHKEY_PROMPT"));
+    const char *prompt = getenv("LATCHKEY_PROMPT");
+    size_t len = prompt != NULL ? pam_prompt_stem_len(prompt) : 0;
 
-    return stem.len > 0 ? stem : stem_of(PAM_PROMPT_DEFAULT);
+    if (len == 0)
+        return (struct slice){ PAM_PROMPT_DEFAULT, pam_prompt_stem_len(PAM_PROMPT_DEFAULT) };
+    return (struct slice){ prompt, len };
 }
 
 /* Past the "(user@host) " that OpenSSH's client puts before a question of the server, whose host is *ret_host. */
@@ -107,19 +94,19 @@ static bool asks_for_token(const char *question, size_t *ret_offset, struct slic
     *ret_offset = 0;
     if (strcmp(rest, ":") == 0 || strcmp(rest, ": ") == 0)
         return true;
-    if (!skip_text(&rest, slice_of(" (continued, ")))
+    if (!skip_text(&rest, slice_of(PAM_PROMPT_CONTINUED)))
         return false;
     digits = strspn(rest, "0123456789");
     if (digits == 0 || digits > OFFSET_DIGITS_MAX || rest[0] == '0')
         return false;
     *ret_offset = strtoul(rest, NULL, 10);
-    return strcmp(rest + digits, " so far): ") == 0;
+    return strcmp(rest + digits, PAM_PROMPT_SO_FAR) == 0;
 }
 
 static int print_part(struct slice token, size_t offset)
 {
-    char line[PART_MAX + 1];
-    size_t len = token.len - offset < PART_MAX ? token.len - offset : PART_MAX;
+    char line[PAM_PROMPT_PART_MAX + 1];
+    size_t len = token.len - offset < PAM_PROMPT_PART_MAX ? token.len - offset : PAM_PROMPT_PART_MAX;
     ssize_t written;
 
     memcpy(line, token.bytes + offset, len);

@@ -3,7 +3,6 @@
  * an interface.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "check.h"
 #include "cleanup.h"
 #include "cli.h"
@@ -610,33 +610,15 @@ struct check_options {
 
 static bool parse_options(int argc, char **argv, struct check_options *options)
 {
-    static const struct option known[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "pam-directory", required_argument, NULL, 'p' },
-        { "json", no_argument, NULL, 'j' },
-        { NULL, 0, NULL, 0 },
+    const struct known_option known[] = {
+        { "config", .text = &options->config },
+        { "pam-directory", .text = &options->pam_directory },
+        { "json", .flag = &options->json },
+        { NULL },
     };
-    int option;
 
     *options = (struct check_options){ .config = CONFIG_PATH_DEFAULT, .pam_directory = PAM_DIRECTORY_DEFAULT };
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 'p':
-            options->pam_directory = optarg;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        default: /* getopt_long() has said it */
-            return false;
-        }
-    }
-    if (optind < argc)
-        usage_error("check", "wants no arguments");
-    return optind == argc;
+    return arguments_read("check", argc, argv, known, "wants no arguments");
 }
 
 int command_check(int argc, char **argv)

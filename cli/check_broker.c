@@ -129,11 +129,6 @@ static void tell_process(const struct lint *lint, const char *socket, const stru
                      "latchkeyd refuses every login, since it cannot use its configuration: %.*s", SLICE_ARG(fault));
 }
 
-static bool publishes_keys(const struct tenant *tenant)
-{
-    return tenant != NULL && tenant->keys_path != NULL && tenant->discovery != NULL;
-}
-
 static void tell_tenant(const struct lint *lint, const char *socket, const struct json *tenant)
 {
     struct slice id = text_of(tenant, "id"), breaker = text_of(tenant, "breaker"), keys = text_of(tenant, "keys");
@@ -148,8 +143,8 @@ static void tell_tenant(const struct lint *lint, const char *socket, const struc
     else
         findings_add(lint->findings, SEVERITY_NOTE, socket, 0, "tenant \"%.*s\": breaker %.*s; %s", SLICE_ARG(id),
                      SLICE_ARG(breaker),
-                     publishes_keys(config_tenant(lint->config, id)) ? "the key set was not looked at yet"
-                                                                     : "no key set is refreshed");
+                     config_publishes_keys(config_tenant(lint->config, id)) ? "the key set was not looked at yet"
+                                                                            : "no key set is refreshed");
     if (slice_equal_string(breaker, "open"))
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
                      "tenant \"%.*s\": its service failed %" PRId64

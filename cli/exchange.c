@@ -1,11 +1,10 @@
 /*
  * latchkey exchange: an API key becomes the JWT of one local user's subject.
  */
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
+#include "arguments.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "handover.h"
@@ -21,39 +20,20 @@ struct exchange_options {
 
 static bool parse_options(int argc, char **argv, struct exchange_options *options)
 {
-    static const struct option known[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "user", required_argument, NULL, 'u' },
-        { "api-key-file", required_argument, NULL, 'k' },
-        { "output", required_argument, NULL, 'o' },
-        { NULL, 0, NULL, 0 },
+    const struct known_option known[] = {
+        { "config", .text = &options->config },
+        { "user", .text = &options->user },
+        { "api-key-file", .text = &options->api_key_file },
+        { "output", .text = &options->output },
+        { NULL },
     };
-    int option;
 
     *options = (struct exchange_options){ .config = NULL };
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 'u':
-            options->user = optarg;
-            break;
-        case 'k':
-            options->api_key_file = optarg;
-            break;
-        case 'o':
-            options->output = optarg;
-            break;
-        default: /* getopt_long() has said it */
-            return false;
-        }
-    }
-    if (optind < argc)
-        usage_error("exchange", "the API key comes from a file or on standard input, never as an argument");
-    else if (options->user == NULL)
+    if (!arguments_read("exchange", argc, argv, known, ARGUMENTS_NO_API_KEY))
+        return false;
+    if (options->user == NULL)
         usage_error("exchange", "--user is missing");
-    return optind == argc && options->user != NULL;
+    return options->user != NULL;
 }
 
 /* The account's block decides alone, as it does at a login. */
@@ -65,31 +45,19 @@ static bool find_account(struct verdict *verdict, const struct config *config, c
         || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "no user block with api_key = true for \"%s\"", user);
 }
 
-/* What comes back must be what was asked for, whatever the tenant service says. */
-static bool verify_exchanged(struct verdict *verdict, const struct remote *remote, const char *subject,
-                             struct slice token)
-{
-    struct verified_token verified;
-
-    if (!verify_claims(verdict, remote->config, token, time(NULL), &verified))
-        return false;
-    if (verified.tenant != remote->tenant)
-        return verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "tenant %s instead of %s", verified.tenant->id,
-                              remote->tenant->id);
-    return strcmp(verified.subject, subject) == 0
-        || verdict_reject(verdict, REASON_EXCHANGE_MISMATCH, "subject %s instead of %s", verified.subject, subject);
-}
-
 static bool exchange(struct verdict *verdict, const struct remote *remote, const char *subject,
                      struct secret *ret_token)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
+    double expires;
 
+    /* What comes back must be what was asked for, whatever the tenant service says. */
     return tenant_exchange_request(verdict, remote->tenant, slice_of(subject), remote->credential.api_key,
                                    remote_timeout_ms(remote), &request)
         && remote_perform(remote, &request, &reply) && tenant_exchange_read(verdict, &reply, ret_token)
-        && verify_exchanged(verdict, remote, subject, (struct slice){ ret_token->bytes, ret_token->len });
+        && verify_exchanged(verdict, remote->config, remote->tenant, subject,
+                            (struct slice){ ret_token->bytes, ret_token->len }, time(NULL), &expires);
 }
 
 static bool print_token(struct verdict *verdict, struct slice token)

@@ -2,9 +2,9 @@
  * latchkey keys: fetch the key sets from where the tenants publish them, and show what is in them. The JSON member
  * names are an interface.
  */
-#include <getopt.h>
 #include <stdio.h>
 
+#include "arguments.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "key_refresh.h"
@@ -48,8 +48,7 @@ static bool all_are_done(const struct fetch *fetches, size_t count)
 /* A tenant that publishes no key set is passed over, unless it is the one that was named. */
 static bool is_wanted(const struct remote *remote, const struct tenant *tenant)
 {
-    return is_meant(remote, tenant)
-        && (remote->tenant != NULL || (tenant->keys_path != NULL && tenant->discovery != NULL));
+    return is_meant(remote, tenant) && (remote->tenant != NULL || config_publishes_keys(tenant));
 }
 
 /* All at the same time: a tenant that does not answer holds up nobody but itself. Returns how many there are. */
@@ -106,29 +105,16 @@ static bool fetch(struct remote *remote)
 
 int command_keys_fetch(int argc, char **argv)
 {
-    static const struct option fetch_options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { NULL, 0, NULL, 0 },
+    const char *config = NULL, *tenant = NULL;
+    const struct known_option fetch_options[] = {
+        { "config", .text = &config },
+        { "tenant", .text = &tenant },
+        { NULL },
     };
     CLEANUP(remote_close) struct remote remote = { .command = "keys fetch" };
-    const char *config = NULL, *tenant = NULL;
-    int option;
 
-    while ((option = getopt_long(argc, argv, "", fetch_options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            config = optarg;
-            break;
-        case 't':
-            tenant = optarg;
-            break;
-        default: /* getopt_long() has said it */
-            return STATUS_USAGE;
-        }
-    }
-    if (optind < argc)
-        return usage_error(remote.command, "wants no arguments");
+    if (!arguments_read(remote.command, argc, argv, fetch_options, "wants no arguments"))
+        return STATUS_USAGE;
     if (remote_open(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant)) && fetch(&remote))
         return flush_output(remote.command);
     return remote.status;
@@ -155,20 +141,15 @@ static void print_tenant(const struct tenant *tenant)
     }
 }
 
-static struct json *text_or_null(struct slice text)
-{
-    return text.len > 0 ? json_new_string(text) : json_new_null();
-}
-
 static struct json *key_json(const struct jwks *jwks, size_t index)
 {
     struct json *key = json_new_object();
 
-    if (!json_add(key, "kid", text_or_null(jwks_kid(jwks, index)))
+    if (!json_add(key, "kid", json_new_text(jwks_kid(jwks, index)))
         || !json_add(key, "type", json_new_string(slice_of(jwks_type(jwks, index))))
-        || !json_add(key, "alg", text_or_null(slice_of(jwks_alg(jwks, index))))
+        || !json_add(key, "alg", json_new_text(slice_of(jwks_alg(jwks, index))))
         || !json_add(key, "usable", json_new_boolean(jwks_note(jwks, index) == NULL))
-        || !json_add(key, "note", text_or_null(slice_of(jwks_note(jwks, index)))))
+        || !json_add(key, "note", json_new_text(slice_of(jwks_note(jwks, index)))))
         json_free(&key);
     return key;
 }
@@ -191,7 +172,7 @@ static struct json *tenant_json(const struct tenant *tenant)
 
     if (!json_add(object, "tenant", json_new_string(slice_of(tenant->id)))
         || !json_add(object, "file", json_new_string(slice_of(file_of(tenant))))
-        || !json_add(object, "failure", text_or_null(slice_of(failure)))
+        || !json_add(object, "failure", json_new_text(slice_of(failure)))
         || !json_add(object, "keys", keys_json(tenant->jwks)))
         json_free(&object);
     return object;
@@ -236,34 +217,18 @@ static bool list(struct remote *remote, bool json)
 
 int command_keys_list(int argc, char **argv)
 {
-    static const struct option list_options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { "json", no_argument, NULL, 'j' },
-        { NULL, 0, NULL, 0 },
-    };
-    CLEANUP(remote_close) struct remote remote = { .command = "keys list" };
     const char *config = NULL, *tenant = NULL;
     bool json = false;
-    int option;
+    const struct known_option list_options[] = {
+        { "config", .text = &config },
+        { "tenant", .text = &tenant },
+        { "json", .flag = &json },
+        { NULL },
+    };
+    CLEANUP(remote_close) struct remote remote = { .command = "keys list" };
 
-    while ((option = getopt_long(argc, argv, "", list_options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            config = optarg;
-            break;
-        case 't':
-            tenant = optarg;
-            break;
-        case 'j':
-            json = true;
-            break;
-        default: /* getopt_long() has said it */
-            return STATUS_USAGE;
-        }
-    }
-    if (optind < argc)
-        return usage_error(remote.command, "wants no arguments");
+    if (!arguments_read(remote.command, argc, argv, list_options, "wants no arguments"))
+        return STATUS_USAGE;
     if (remote_load(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant))
         && list(&remote, json))
         return flush_output(remote.command);

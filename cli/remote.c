@@ -15,26 +15,6 @@
 
 #define LINE_END_MAX 2 /* bytes after a credential that are no part of it */
 
-bool remote_take_option(struct remote_options *options, int option, const char *value)
-{
-    switch (option) {
-    case 'c':
-        options->config = value;
-        return true;
-    case 't':
-        options->tenant = value;
-        return true;
-    case 'k':
-        options->api_key_file = value;
-        return true;
-    case 'b':
-        options->token_file = value;
-        return true;
-    default:
-        return false;
-    }
-}
-
 bool remote_refuse(struct remote *remote, const struct verdict *verdict)
 {
     fprintf(stderr, "latchkey %s: %s: %s%s%s\n", remote->command, reason_name(verdict->reason),

@@ -36,10 +36,6 @@ struct remote_options {
     const char *token_file;
 };
 
-/* Take one of theirs, by what getopt_long() says of it: 'c' --config, 't' --tenant, 'k' --api-key-file, 'b'
- * --token-file. False when it is another one. */
-bool remote_take_option(struct remote_options *options, int option, const char *value);
-
 /* "latchkey keys fetch: tenant_unavailable: …: Connection timed out", and its exit status. Always false. */
 bool remote_refuse(struct remote *remote, const struct verdict *verdict);
 

@@ -2,11 +2,11 @@
  * latchkey users: the people of a tenant, page by page.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arguments.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "people.h"
@@ -40,46 +40,33 @@ static bool parse_count(const char *name, const char *text, unsigned max, unsign
     return false;
 }
 
+static bool take_page(const char *text, void *into)
+{
+    return parse_count("page", text, PAGE_MAX, into);
+}
+
+static bool take_page_size(const char *text, void *into)
+{
+    return parse_count("page-size", text, PAGE_SIZE_MAX, into);
+}
+
 static bool parse_options(int argc, char **argv, struct users_options *options)
 {
-    static const struct option known[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { "api-key-file", required_argument, NULL, 'k' },
-        { "token-file", required_argument, NULL, 'b' },
-        { "page", required_argument, NULL, 'p' },
-        { "page-size", required_argument, NULL, 's' },
-        { "all", no_argument, NULL, 'a' },
-        { "json", no_argument, NULL, 'j' },
-        { NULL, 0, NULL, 0 },
+    const struct known_option known[] = {
+        { "config", .text = &options->remote.config },
+        { "tenant", .text = &options->remote.tenant },
+        { "api-key-file", .text = &options->remote.api_key_file },
+        { "token-file", .text = &options->remote.token_file },
+        { "page", .take = take_page, .into = &options->page },
+        { "page-size", .take = take_page_size, .into = &options->page_size },
+        { "all", .flag = &options->all },
+        { "json", .flag = &options->json },
+        { NULL },
     };
-    int option;
 
     *options = (struct users_options){ .page = 1, .page_size = PAGE_SIZE_DEFAULT };
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'p':
-            if (!parse_count("page", optarg, PAGE_MAX, &options->page))
-                return false;
-            break;
-        case 's':
-            if (!parse_count("page-size", optarg, PAGE_SIZE_MAX, &options->page_size))
-                return false;
-            break;
-        case 'a':
-            options->all = true;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        default:
-            if (!remote_take_option(&options->remote, option, optarg)) /* getopt_long() has said it */
-                return false;
-        }
-    }
-    if (optind < argc)
-        usage_error("users", "the credential comes from a file or on standard input, never as an argument");
-    return optind == argc;
+    return arguments_read("users", argc, argv, known,
+                          "the credential comes from a file or on standard input, never as an argument");
 }
 
 /* A page as it arrived. Zero-initialise; end it with page_clear(). */

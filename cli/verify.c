@@ -2,7 +2,6 @@
  * latchkey verify: the verdict on one credential, explained. The JSON member names are an interface.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "authenticate.h"
 #include "cleanup.h"
 #include "cli.h"
@@ -26,67 +26,39 @@ struct verify_options {
     bool json;
 };
 
-static bool parse_time(const char *text, int64_t *ret)
+static bool take_time(const char *text, void *into)
 {
+    int64_t *ret = into;
     char *end;
     intmax_t value;
 
     errno = 0;
     value = strtoimax(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > CLOCK_MAX)
+    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > CLOCK_MAX) {
+        usage_error("verify", "--at wants seconds since 1970, not \"%s\"", text);
         return false;
+    }
     *ret = (int64_t)value;
     return true;
 }
 
 static bool parse_options(int argc, char **argv, struct verify_options *options)
 {
-    static const struct option known[] = {
-        { "config", required_argument, NULL, 'c' }, { "service", required_argument, NULL, 's' },
-        { "user", required_argument, NULL, 'u' },   { "at", required_argument, NULL, 'a' },
-        { "json", no_argument, NULL, 'j' },         { NULL, 0, NULL, 0 },
+    const struct known_option known[] = {
+        { "config", .text = &options->config },     { "service", .text = &options->request.service },
+        { "user", .text = &options->request.user }, { "at", .take = take_time, .into = &options->request.now },
+        { "json", .flag = &options->json },         { NULL },
     };
-    int option;
 
     *options = (struct verify_options){ .request = { .now = time(NULL) } };
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 's':
-            options->request.service = optarg;
-            break;
-        case 'u':
-            options->request.user = optarg;
-            break;
-        case 'a':
-            if (!parse_time(optarg, &options->request.now)) {
-                usage_error("verify", "--at wants seconds since 1970, not \"%s\"", optarg);
-                return false;
-            }
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        default: /* getopt_long() has said it */
-            return false;
-        }
-    }
-    if (optind < argc) /* a token in argv would stand in the process list */
-        usage_error("verify", "the credential comes on standard input, never as an argument");
-    return optind == argc;
+    /* A token in argv would stand in the process list. */
+    return arguments_read("verify", argc, argv, known, "the credential comes on standard input, never as an argument");
 }
 
 static void format_message(const struct verdict *verdict, char *message, size_t size)
 {
     snprintf(message, size, "%s%s%s", reason_sentence(verdict->reason), verdict->evidence[0] != '\0' ? ": " : "",
              verdict->evidence);
-}
-
-static struct json *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? json_new_string(slice_of(text)) : json_new_null();
 }
 
 static struct json *groups_json(const struct login *login)
@@ -131,9 +103,10 @@ static bool print_json(const struct verdict *verdict, const struct login *login)
         || !json_add(object, "verdict", json_new_string(slice_of(verdict->reason == REASON_OK ? "accept" : "reject")))
         || !json_add(object, "reason", json_new_string(slice_of(reason_name(verdict->reason))))
         || !json_add(object, "message", json_new_string(slice_of(message)))
-        || !json_add(object, "tenant", text_or_null(verdict->tenant))
-        || !json_add(object, "subject", text_or_null(verdict->subject))
-        || !json_add(object, "user", text_or_null(verdict->user)) || !json_add(object, "groups", groups_json(login))
+        || !json_add(object, "tenant", json_new_text(slice_of(verdict->tenant)))
+        || !json_add(object, "subject", json_new_text(slice_of(verdict->subject)))
+        || !json_add(object, "user", json_new_text(slice_of(verdict->user)))
+        || !json_add(object, "groups", groups_json(login))
         || !json_add(object, "expires", verdict->has_expiry ? json_new_integer(verdict->expiry) : json_new_null())
         || !json_add(object, "checks", checks_json(verdict->explanation)))
         return false;

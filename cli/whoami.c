@@ -1,10 +1,10 @@
 /*
  * latchkey whoami: whose a token is, as the tenant service says.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arguments.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "people.h"
@@ -19,37 +19,17 @@ struct whoami_options {
 
 static bool parse_options(int argc, char **argv, struct whoami_options *options)
 {
-    static const struct option known[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "tenant", required_argument, NULL, 't' },
-        { "token-file", required_argument, NULL, 'b' },
-        { "json", no_argument, NULL, 'j' },
-        { NULL, 0, NULL, 0 },
+    const struct known_option known[] = {
+        { "config", .text = &options->config },
+        { "tenant", .text = &options->tenant },
+        { "token-file", .text = &options->token_file },
+        { "json", .flag = &options->json },
+        { NULL },
     };
-    int option;
 
     *options = (struct whoami_options){ .token_file = getenv("LATCHKEY_TOKEN_FILE") };
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 't':
-            options->tenant = optarg;
-            break;
-        case 'b':
-            options->token_file = optarg;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        default: /* getopt_long() has said it */
-            return false;
-        }
-    }
-    if (optind < argc)
-        usage_error("whoami", "the token comes from a file or on standard input, never as an argument");
-    return optind == argc;
+    return arguments_read("whoami", argc, argv, known,
+                          "the token comes from a file or on standard input, never as an argument");
 }
 
 static bool ask(struct verdict *verdict, const struct remote *remote, struct json **ret_user)

@@ -165,7 +165,7 @@ static const struct config *refreshed(struct verdict *refusal, const struct conf
     struct verdict asked = VERDICT_INIT;
     const struct config *newer = NULL;
 
-    if (tenant == NULL || tenant->discovery == NULL || tenant->keys_path == NULL)
+    if (!config_publishes_keys(tenant))
         return NULL;
     if (!broker_ask(&asked, config, &question, &reply) || !config_acquire(&asked, config->path, &newer)) {
         verdict_add(refusal, "no newer key set: %s", asked.evidence);

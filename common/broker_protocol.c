@@ -229,6 +229,14 @@ bool broker_question_read(struct slice text, struct json **ret_json, struct brok
     return true;
 }
 
+struct broker_answer broker_answer_of(enum reason reason, const char *detail)
+{
+    struct broker_answer answer = { .reason = reason };
+
+    verdict_fact(answer.detail, sizeof answer.detail, slice_of(detail));
+    return answer;
+}
+
 bool broker_answer_write(const struct broker_answer *answer, const char *name, struct json *more,
                          struct secret *ret_text)
 {

@@ -73,6 +73,10 @@ struct broker_answer {
     const struct json *login; /* of BROKER_AUTHENTICATE, as far as it got (delegate.h); an object, or NULL if refused */
 };
 
+/* An answer that is a reason and no more. The detail is cut, and made printable: an answer that is not UTF-8 could not
+ * be written. */
+struct broker_answer broker_answer_of(enum reason reason, const char *detail);
+
 /* As for questions. What else is to be written ("status", "login") is `more`, not what stands in the answer; NULL:
  * nothing. It stays the caller's. */
 bool broker_answer_write(const struct broker_answer *answer, const char *name, struct json *more,

@@ -450,6 +450,11 @@ const struct tenant *config_tenant(const struct config *config, struct slice id)
     return NULL;
 }
 
+bool config_publishes_keys(const struct tenant *tenant)
+{
+    return tenant != NULL && tenant->keys_path != NULL && tenant->discovery != NULL;
+}
+
 const struct tenant *config_exchange_tenant(const struct config *config, const struct user_block *block)
 {
     const struct tenant *found = NULL;

@@ -115,6 +115,9 @@ bool config_is_out_of_sight(void);
 /* By its id; NULL when it is not configured. Lent. */
 const struct tenant *config_tenant(const struct config *config, struct slice id);
 
+/* Whether the tenant's key set is a file that is fetched anew from where the tenant publishes it. NULL: no. */
+bool config_publishes_keys(const struct tenant *tenant);
+
 /* The tenant service that exchanges API keys for an account: of the tenants that the block names (all, when it names
  * none) the only one with a url. Lent; NULL when there is none, or several. */
 const struct tenant *config_exchange_tenant(const struct config *config, const struct user_block *block);

@@ -211,7 +211,7 @@ static int look_up_account(const char *name, struct account *ret_account)
     if (ret_account->exists) {
         ret_account->uid = found->pw_uid;
         if (strlen(found->pw_name) <= USER_MAX)
-            strcpy(ret_account->name, found->pw_name);
+            memcpy(ret_account->name, found->pw_name, strlen(found->pw_name) + 1);
     }
     free(buffer);
     /* getpwnam(3) NOTES: what systems answer, beside 0, for a name that is not there. */

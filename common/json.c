@@ -680,6 +680,11 @@ struct json *json_new_null(void)
     return &null_value;
 }
 
+struct json *json_new_text(struct slice text)
+{
+    return text.len > 0 ? json_new_string(text) : json_new_null();
+}
+
 bool json_add(struct json *object, const char *name, struct json *value)
 {
     if (value != NULL && json_type_of(object) == JSON_OBJECT

@@ -64,6 +64,7 @@ struct json *json_new_string(struct slice string);
 struct json *json_new_integer(int64_t number);
 struct json *json_new_boolean(bool boolean);
 struct json *json_new_null(void);
+struct json *json_new_text(struct slice text); /* a string; null when the text is empty, for "there is none" */
 bool json_add(struct json *object, const char *name, struct json *value);
 bool json_append(struct json *array, struct json *value);
 

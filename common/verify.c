@@ -368,17 +368,15 @@ bool verify_signature(struct verdict *verdict, const struct config *config, stru
     return true;
 }
 
-bool verify_claims(struct verdict *verdict, const struct config *config, struct slice token, int64_t now,
-                   struct verified_token *ret_token)
+bool verify_exchanged(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
+                      const char *subject, struct slice token, int64_t now, double *ret_expires)
 {
-    const struct verify_request request = { .now = now };
+    const struct verify_request request = { .now = now, .exchange_tenant = tenant, .exchange_subject = subject };
     CLEANUP(verification_clear) struct verification v = { .config = config, .request = &request, .token = token };
 
     if (!run_steps(verdict, &v, EXTENT_CLAIMS))
         return false;
-    ret_token->tenant = v.tenant;
-    ret_token->expires = v.claims.expires;
-    copy_text(ret_token->subject, v.claims.subject);
+    *ret_expires = v.claims.expires;
     return true;
 }
 

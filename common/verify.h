@@ -54,22 +54,16 @@ bool verify_is_directory_name(const struct service_rules *service, struct slice 
 bool verify_service_rules(struct verdict *verdict, const struct service_rules *service, const struct login *login,
                           const struct claims_policy *policy, int64_t now);
 
-/* What a token without a login is good for. */
-struct verified_token {
-    const struct tenant *tenant; /* lent by the configuration */
-    char subject[SUBJECT_MAX + 1];
-    double expires; /* s since 1970 */
-};
-
 /* Does the signature hold? The steps up to there, and no other. *ret_tenant is lent by the configuration. False with
  * the reason. */
 bool verify_signature(struct verdict *verdict, const struct config *config, struct slice token,
                       const struct tenant **ret_tenant);
 
-/* All steps that concern the token alone, and none that concerns this host's users and services. *ret_token is set on
- * success only. False with the reason. */
-bool verify_claims(struct verdict *verdict, const struct config *config, struct slice token, int64_t now,
-                   struct verified_token *ret_token);
+/* A token that came for an API key: all steps that concern the token alone, and none that concerns this host's users
+ * and services. It must be this subject's of this tenant. *ret_expires, in s since 1970, is set on success only. False
+ * with the reason. */
+bool verify_exchanged(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
+                      const char *subject, struct slice token, int64_t now, double *ret_expires);
 
 /*
  * Decide about one token. *ret_login is complete on success, and means nothing otherwise.

@@ -6,11 +6,9 @@
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
@@ -18,8 +16,6 @@
 #include "algorithm.h"
 #include "base64url.h"
 #include "secret.h"
-
-#define COORDINATE_MAX 66 /* bytes: P-521 */
 
 struct signer {
     EVP_PKEY *key; /* NULL with a secret */
@@ -29,11 +25,11 @@ struct signer {
 /* The JWK and the OpenSSL name of each curve. */
 static const struct {
     const char *jwk, *openssl;
-    size_t coordinate_len;
+    size_t coordinate_len; /* bytes */
 } curves[] = {
     { "P-256", "prime256v1", 32 },
     { "P-384", "secp384r1", 48 },
-    { "P-521", "secp521r1", COORDINATE_MAX },
+    { "P-521", "secp521r1", 66 },
 };
 #define CURVE_COUNT (sizeof curves / sizeof curves[0])
 
@@ -103,110 +99,6 @@ struct signer *signer_from_pem(struct slice pem)
 
     BIO_free(bio);
     return signer_new(key);
-}
-
-/* A base64url member as bytes; at most `max`. 0 when it is absent or wrong. */
-static size_t jwk_bytes(const struct json *jwk, const char *name, unsigned char *bytes, size_t max)
-{
-    struct slice text;
-    size_t len;
-
-    if (!json_string(json_member(jwk, name), &text) || BASE64URL_DECODED_LEN(text.len) > max
-        || !base64url_decode(text, (char *)bytes, &len))
-        return 0;
-    return len;
-}
-
-static bool push_number(OSSL_PARAM_BLD *builder, const struct json *jwk, const char *member, const char *parameter,
-                        BIGNUM **ret_number)
-{
-    unsigned char bytes[2048];
-    size_t len = jwk_bytes(jwk, member, bytes, sizeof bytes);
-
-    *ret_number = len > 0 ? BN_bin2bn(bytes, (int)len, NULL) : NULL;
-    return *ret_number != NULL && OSSL_PARAM_BLD_push_BN(builder, parameter, *ret_number) == 1;
-}
-
-static bool push_rsa(OSSL_PARAM_BLD *builder, const struct json *jwk, BIGNUM *numbers[8])
-{
-    static const char *const members[][2] = {
-        { "n", OSSL_PKEY_PARAM_RSA_N },          { "e", OSSL_PKEY_PARAM_RSA_E },
-        { "d", OSSL_PKEY_PARAM_RSA_D },          { "p", OSSL_PKEY_PARAM_RSA_FACTOR1 },
-        { "q", OSSL_PKEY_PARAM_RSA_FACTOR2 },    { "dp", OSSL_PKEY_PARAM_RSA_EXPONENT1 },
-        { "dq", OSSL_PKEY_PARAM_RSA_EXPONENT2 }, { "qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1 },
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof members / sizeof members[0]; i++)
-        if (!push_number(builder, jwk, members[i][0], members[i][1], &numbers[i]))
-            return false;
-    return true;
-}
-
-static bool push_ec(OSSL_PARAM_BLD *builder, const struct json *jwk, unsigned char point[1 + 2 * COORDINATE_MAX],
-                    BIGNUM *numbers[8])
-{
-    struct slice curve;
-    size_t i;
-
-    if (!json_string(json_member(jwk, "crv"), &curve))
-        return false;
-    for (i = 0; i < CURVE_COUNT && !slice_equal_string(curve, curves[i].jwk); i++)
-        ;
-    if (i == CURVE_COUNT)
-        return false;
-    point[0] = POINT_CONVERSION_UNCOMPRESSED;
-    if (jwk_bytes(jwk, "x", point + 1, curves[i].coordinate_len) != curves[i].coordinate_len
-        || jwk_bytes(jwk, "y", point + 1 + curves[i].coordinate_len, curves[i].coordinate_len)
-            != curves[i].coordinate_len)
-        return false;
-    return OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, curves[i].openssl, 0) == 1
-        && OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * curves[i].coordinate_len)
-        == 1
-        && push_number(builder, jwk, "d", OSSL_PKEY_PARAM_PRIV_KEY, &numbers[0]);
-}
-
-static EVP_PKEY *key_from_numbers(const char *type, const struct json *jwk)
-{
-    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-    unsigned char point[1 + 2 * COORDINATE_MAX];
-    BIGNUM *numbers[8] = { NULL };
-    OSSL_PARAM *parameters = NULL;
-    EVP_PKEY *key = NULL;
-    size_t i;
-
-    if (builder != NULL && context != NULL
-        && (strcmp(type, "RSA") == 0 ? push_rsa(builder, jwk, numbers) : push_ec(builder, jwk, point, numbers))
-        && (parameters = OSSL_PARAM_BLD_to_param(builder)) != NULL && EVP_PKEY_fromdata_init(context) == 1
-        && EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEYPAIR, parameters) != 1)
-        key = NULL;
-    for (i = 0; i < 8; i++)
-        BN_clear_free(numbers[i]);
-    OSSL_PARAM_free(parameters);
-    OSSL_PARAM_BLD_free(builder);
-    EVP_PKEY_CTX_free(context);
-    return key;
-}
-
-struct signer *signer_from_jwk(const struct json *jwk)
-{
-    unsigned char bytes[1024];
-    struct slice type;
-    size_t len;
-
-    if (!json_string(json_member(jwk, "kty"), &type))
-        return NULL;
-    if (slice_equal_string(type, "RSA"))
-        return signer_new(key_from_numbers("RSA", jwk));
-    if (slice_equal_string(type, "EC"))
-        return signer_new(key_from_numbers("EC", jwk));
-    if (slice_equal_string(type, "OKP")) {
-        len = jwk_bytes(jwk, "d", bytes, sizeof bytes);
-        return signer_new(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, bytes, len));
-    }
-    len = jwk_bytes(jwk, "k", bytes, sizeof bytes);
-    return len > 0 ? signer_from_secret((struct slice){ (const char *)bytes, len }) : NULL;
 }
 
 char *signer_private_text(const struct signer *signer, size_t *ret_len)

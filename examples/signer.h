@@ -20,8 +20,6 @@ struct signer *signer_generate(const char *alg, unsigned rsa_bits);
 /* A private key in PEM (PKCS#8 or traditional); NULL when it is none. */
 struct signer *signer_from_pem(struct slice pem);
 struct signer *signer_from_secret(struct slice secret);
-/* A private key as a JWK (the RFCs' appendices give theirs so): RSA, EC, OKP or oct with the private members. */
-struct signer *signer_from_jwk(const struct json *jwk);
 void signer_free(struct signer **signer);
 
 /* PKCS#8 PEM of the private key, or the raw HMAC secret. malloc'ed; *ret_len without the NUL. NULL on failure. */

@@ -19,6 +19,15 @@ static const struct option {
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 
+size_t pam_prompt_stem_len(const char *prompt)
+{
+    size_t len = strlen(prompt);
+
+    while (len > 0 && (prompt[len - 1] == ' ' || prompt[len - 1] == ':'))
+        len--;
+    return len;
+}
+
 const char *pam_options_name(size_t index)
 {
     return index < OPTION_COUNT ? options[index].name : NULL;

@@ -25,16 +25,6 @@ static bool append(struct verdict *verdict, struct credential *credential, struc
     return true;
 }
 
-/* The prompt's text without what ends it: "Access token: " becomes "Access token". */
-static int stem_len(const char *prompt)
-{
-    size_t len = strlen(prompt);
-
-    while (len > 0 && (prompt[len - 1] == ' ' || prompt[len - 1] == ':'))
-        len--;
-    return (int)len;
-}
-
 /* One prompt, its answer appended. *ret_len is the answer's length. */
 static bool ask(struct verdict *verdict, pam_handle_t *pamh, const char *prompt, struct credential *credential,
                 size_t *ret_len)
@@ -47,8 +37,8 @@ static bool ask(struct verdict *verdict, pam_handle_t *pamh, const char *prompt,
     if (credential->len == 0)
         error = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, &answer, "%s", prompt);
     else
-        error = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, &answer, "%.*s (continued, %zu so far): ", stem_len(prompt),
-                           prompt, credential->len);
+        error = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, &answer, "%.*s" PAM_PROMPT_CONTINUED "%zu" PAM_PROMPT_SO_FAR,
+                           (int)pam_prompt_stem_len(prompt), prompt, credential->len);
     credential->was_asked = true;
     part = credential_trim(slice_of(answer));
     *ret_len = part.len;
@@ -75,7 +65,8 @@ static bool get_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct c
  */
 static bool is_masked_part(const struct credential *credential, size_t answer_len)
 {
-    return credential_is_masked(so_far(credential)) && (answer_len == 511 || answer_len == 1023 || answer_len == 4095);
+    return credential_is_masked(so_far(credential))
+        && (answer_len == PAM_PROMPT_PART_MAX || answer_len == 1023 || answer_len == 4095);
 }
 
 bool credential_get(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,

@@ -233,16 +233,14 @@ static bool is_user(struct slice user)
     return user.len <= AUTHZID_MAX && slice_is_utf8(user) && !slice_has_control(user);
 }
 
-bool oauthbearer_write(struct slice user, const char *host, unsigned port, struct slice bearer, struct secret *ret)
+bool oauthbearer_write(struct slice user, const char *host, struct slice bearer, struct secret *ret)
 {
-    char encoded[3 * AUTHZID_MAX], digits[16] = "";
+    char encoded[3 * AUTHZID_MAX];
     const struct slice kvsep = { "\1", 1 }, none = { NULL, 0 };
     const bool has_host = host != NULL && host[0] != '\0';
 
     if (!is_user(user) || !is_visible(bearer) || (has_host && !is_visible(slice_of(host))))
         return false;
-    if (port != 0)
-        snprintf(digits, sizeof digits, "%u", port);
     const struct slice parts[] = {
         slice_of("n,"),
         user.len > 0 ? slice_of("a=") : none,
@@ -252,9 +250,6 @@ bool oauthbearer_write(struct slice user, const char *host, unsigned port, struc
         has_host ? slice_of("host=") : none,
         has_host ? slice_of(host) : none,
         has_host ? kvsep : none,
-        port != 0 ? slice_of("port=") : none,
-        slice_of(digits),
-        port != 0 ? kvsep : none,
         slice_of("auth=Bearer "),
         bearer,
         kvsep,

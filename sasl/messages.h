@@ -34,10 +34,11 @@ message_read oauthbearer_read;
 message_read xoauth2_read;
 
 /*
- * A client's first message. user: empty for none (XOAUTH2 has no such form). host and port: NULL and 0 for none. False
- * when memory is short, or when a value does not fit into the grammar. End it with secret_clear().
+ * A client's first message. user: empty for none (XOAUTH2 has no such form). host: NULL for none; it may always be left
+ * out, as the port is, since only tokens with keyed digests need them (RFC 7628 §3.1). False when memory is short, or
+ * when a value does not fit into the grammar. End it with secret_clear().
  */
-bool oauthbearer_write(struct slice user, const char *host, unsigned port, struct slice bearer, struct secret *ret);
+bool oauthbearer_write(struct slice user, const char *host, struct slice bearer, struct secret *ret);
 bool xoauth2_write(struct slice user, struct slice bearer, struct secret *ret);
 
 /* The server's error message, at most size bytes with a NUL that is not sent. scope and discovery may be empty or NULL

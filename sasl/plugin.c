@@ -1,10 +1,5 @@
 #include "plugin.h"
 
-static bool oauthbearer_message(struct slice user, const char *host, struct slice bearer, struct secret *ret)
-{
-    return oauthbearer_write(user, host, 0, bearer, ret);
-}
-
 static bool xoauth2_message(struct slice user, const char *host, struct slice bearer, struct secret *ret)
 {
     (void)host;
@@ -12,7 +7,7 @@ static bool xoauth2_message(struct slice user, const char *host, struct slice be
 }
 
 const struct mechanism mechanisms[MECHANISM_COUNT] = {
-    { "OAUTHBEARER", oauthbearer_read, oauthbearer_error, oauthbearer_is_last, oauthbearer_message, false, "\1", 1 },
+    { "OAUTHBEARER", oauthbearer_read, oauthbearer_error, oauthbearer_is_last, oauthbearer_write, false, "\1", 1 },
     { "XOAUTH2", xoauth2_read, xoauth2_error, xoauth2_is_last, xoauth2_message, true, "", 0 },
 };
 

@@ -16,9 +16,9 @@
 #define ERROR_TEXT_MAX 2048
 #define SCOPE_TEXT_MAX 1024
 #define LDAP_USER      "u:"
-#define GROUPS_NAME                                                                                  \
-    "latchkeyGroups" /* the property with the local groups, of who proved to be somebody: "*" before \
-                      */
+
+/* The property with the local groups: with a "*" before it of who proved to be somebody, without one of the authzid. */
+#define GROUPS_NAME "latchkeyGroups"
 
 #define X(id, name, pam, sasl, status, exit, told, sentence) [id] = { sasl, status },
 static const struct {

@@ -80,7 +80,7 @@ compare "$page: options of the commands" \
     "$({ echo "any help"; echo "any version"
         for file in $(echo "$commands" | cut -d' ' -f1 | sort -u); do
             perl -ne '$part = /option (\w+)_options\[\]/ ? " $1" : "" if /option \w+\[\] =/;
-                print "'"$file"'$part $1\n" while /\{ "([a-z-]+)", (?:no|required|optional)_argument/g' \
+                print "'"$file"'$part $1\n" while /\{ "([a-z-]+)", \.(?:text|flag|take) = /g' \
                 "cli/$file.c"
         done; } | sort)" \
     "$(section $page COMMANDS | awk '$1 == ".Pp" && !depth { command = "any" } $2 == "Ic" { command = $3 ($4 ? " " $4 : "") }

@@ -184,4 +184,17 @@ FIXTURE int directory_remove(void)
     return rmdir(directory);
 }
 
+/* For a group of tests that needs nothing else. */
+FIXTURE int directory_set_up(void **state)
+{
+    (void)state;
+    return directory_make();
+}
+
+FIXTURE int directory_tear_down(void **state)
+{
+    (void)state;
+    return directory_remove();
+}
+
 #endif

@@ -605,18 +605,6 @@ static void rule_31_many_threads_may_ask_at_once(void **state)
     assert_int_equal(open_descriptors(), descriptors);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return directory_make();
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return directory_remove();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -636,5 +624,5 @@ int main(void)
         cmocka_unit_test(rule_31_many_threads_may_ask_at_once),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, directory_set_up, directory_tear_down);
 }

@@ -712,6 +712,14 @@ static void rule_34_a_detail_is_printable(void **state)
     assert_string_equal(got.detail, longest);
     json_free(&json);
     free(text);
+    ROW("before it is sent, too");
+    answer = broker_answer_of(REASON_SYSTEM_ERROR, longer);
+    assert_int_equal(answer.reason, REASON_SYSTEM_ERROR);
+    assert_string_equal(answer.detail, longest);
+    answer = broker_answer_of(REASON_SYSTEM_ERROR, "a character that was cut: \xc3");
+    assert_string_equal(answer.detail, "a character that was cut: ?");
+    assert_string_equal(answer_fault(BROKER_STATUS, slice_of(answer_text(&answer, NULL)), &json, &got), "");
+    json_free(&json);
     free(longest);
     free(longer);
 }

@@ -1,46 +1,13 @@
 #include "fixture.h"
+#include "http_double.h"
 
+#include <limits.h>
 #include <time.h>
 
 #include "exchange.h"
 
 #define API_KEY "api-key-0123456789abcdef"
 #define BASE    "https://auth.example.com/tenant/t-1/api/Auth/token-exchange"
-
-/*
- * In place of http.c: what is sent, and who waits for the reply that the test makes up. None of http.c is linked.
- */
-static struct {
-    char url[HTTP_URL_MAX];
-    char api_key[64], body[256];
-    int timeout_ms;
-    http_done *done;
-    void *context;
-    unsigned requests;
-    bool is_short_of_memory;
-} sent;
-
-bool http_start(struct http *http, const struct http_request *request, http_done *done, void *context)
-{
-    (void)http;
-    if (sent.is_short_of_memory)
-        return false;
-    strcpy(sent.url, request->url);
-    snprintf(sent.api_key, sizeof sent.api_key, "%.*s", SLICE_ARG(request->api_key));
-    snprintf(sent.body, sizeof sent.body, "%.*s", SLICE_ARG(request->body));
-    sent.timeout_ms = request->timeout_ms;
-    sent.done = done;
-    sent.context = context;
-    sent.requests++;
-    return true;
-}
-
-bool http_escape(struct slice text, char *escaped, size_t size)
-{
-    (void)text, (void)escaped, (void)size;
-    fail();
-    return false;
-}
 
 static struct signer *signer;
 static struct exchange *exchange;
@@ -87,9 +54,7 @@ static void reply(int status, int retry_after, const char *body)
                               .retry_after = retry_after };
     unsigned answers = answer.count;
 
-    assert_true(secret_copy(slice_of(body), &got.body));
-    sent.done(sent.context, &got);
-    secret_clear(&got.body);
+    http_double_reply(&got, body);
     assert_int_equal(answer.count, answers + 1);
 }
 
@@ -167,10 +132,10 @@ static void rule_32_short_memory_is_answered(void **state)
 {
     (void)state;
     exchange_reset(exchange);
-    sent.is_short_of_memory = true;
+    sent.memory_for = 0;
     assert_false(ask(config, "t-1", "sub-1", API_KEY));
     assert_int_equal(answer.reason, REASON_OUT_OF_MEMORY);
-    sent.is_short_of_memory = false;
+    sent.memory_for = UINT_MAX;
 }
 
 static void rule_27_a_service_that_is_down_is_left_alone(void **state)
@@ -385,6 +350,7 @@ static int set_up(void **state)
     write_key_set("keys", &jwk, 1);
     config = config_of(TENANTS);
     exchange = exchange_new(NULL);
+    sent.memory_for = UINT_MAX;
     return exchange != NULL ? 0 : -1;
 }
 

@@ -675,6 +675,8 @@ static void trees_are_built_and_printed(void **state)
     assert_true(json_append(array, json_new_integer(INT64_MIN)));
     assert_true(json_append(array, json_new_integer(INT64_MAX)));
     assert_true(json_append(array, json_new_null()));
+    assert_true(json_append(array, json_new_text((struct slice){ NULL, 0 })));
+    assert_true(json_append(array, json_new_text(LITERAL("text"))));
     assert_true(json_append(array, json_new_boolean(false)));
     assert_true(json_append(array, json_new_boolean(true)));
     assert_true(json_add(object, "s", json_new_string(LITERAL("a/\"\\\n\0\xc3\xa4"))));
@@ -684,7 +686,7 @@ static void trees_are_built_and_printed(void **state)
     ROW("on one line");
     assert_string_equal(json_print(object, false),
                         "{\"s\":\"a/\\\"\\\\\\n\\u0000\xc3\xa4\",\"empty\":\"\",\"null\":null,"
-                        "\"array\":[-9223372036854775808,9223372036854775807,null,false,true]}");
+                        "\"array\":[-9223372036854775808,9223372036854775807,null,null,\"text\",false,true]}");
     ROW("a member that is added again replaces the first");
     assert_true(json_add(object, "s", json_new_integer(1)));
     array = json_new_array();

@@ -1,10 +1,10 @@
 #include "unit.h"
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "base64url.h"
 #include "jwks.h"
+#include "openssl_double.h"
 
 /* The keys of RFC 7520 §3.4, RFC 7515 appendix A.3, NIST CAVP (P-384), RFC 7515 appendix A.4, RFC 8037 appendix A.2. */
 #define N                                                                                                              \
@@ -37,32 +37,6 @@
 /* clang-format off */
 #define BYTES(text) { (text), sizeof(text) - 1 }
 /* clang-format on */
-
-/* In place of OpenSSL's allocator: the allocation that `allocations_left` counts down to fails. -1: none. */
-static int allocations_left = -1;
-
-static bool is_short(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-static void *allocate(size_t len, const char *file, int line)
-{
-    (void)file, (void)line;
-    return is_short() ? NULL : malloc(len);
-}
-
-static void *reallocate(void *bytes, size_t len, const char *file, int line)
-{
-    (void)file, (void)line;
-    return is_short() ? NULL : realloc(bytes, len);
-}
-
-static void release(void *bytes, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(bytes);
-}
 
 /* Parse from memory of exactly the text's size, so that a sanitizer sees one byte too many. */
 static bool parse(struct verdict *verdict, struct slice text, struct jwks **ret_jwks)
@@ -830,7 +804,7 @@ int main(void)
         cmocka_unit_test(free_accepts_nothing),
     };
 
-    if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+    if (!openssl_double_install())
         return 1;
     /* What OpenSSL makes once for a process stays broken when memory is short for it: the error queue. */
     ERR_raise(ERR_LIB_USER, 1);

@@ -1,4 +1,5 @@
 #include "fixture.h"
+#include "http_double.h"
 
 #include <time.h>
 
@@ -11,45 +12,6 @@
 #define MOVED      "{\"issuer\":\"" ISSUER "\",\"jwks_uri\":\"https://keys.example.com/new/t-1\"}"
 #define YESTERDAY  "Mon, 23 Nov 2026 10:00:00 GMT"
 #define TIMEOUT_MS 4711
-
-/*
- * In place of http.c: what is sent, and who waits for the reply that the test makes up. None of http.c is linked.
- */
-static struct {
-    char url[HTTP_URL_MAX];
-    char etag[HTTP_HEADER_MAX], last_modified[HTTP_HEADER_MAX]; /* empty: none */
-    int timeout_ms;
-    http_done *done;
-    void *context;
-    unsigned requests;
-    unsigned memory_for; /* so many requests */
-} sent;
-
-bool http_start(struct http *http, const struct http_request *request, http_done *done, void *context)
-{
-    (void)http;
-    if (sent.memory_for == 0)
-        return false;
-    sent.memory_for--;
-    assert_string_equal(request->method, "GET");
-    assert_int_equal(request->api_key.len + request->bearer.len + request->body.len, 0);
-    strcpy(sent.url, request->url);
-    snprintf(sent.etag, sizeof sent.etag, "%s", request->etag != NULL ? request->etag : "");
-    snprintf(sent.last_modified, sizeof sent.last_modified, "%s",
-             request->last_modified != NULL ? request->last_modified : "");
-    sent.timeout_ms = request->timeout_ms;
-    sent.done = done;
-    sent.context = context;
-    sent.requests++;
-    return true;
-}
-
-bool http_escape(struct slice text, char *escaped, size_t size)
-{
-    (void)text, (void)escaped, (void)size;
-    fail();
-    return false;
-}
 
 static const struct config *config; /* tenants: t-1 with a url; n, which cannot store; p without a url; h, a secret */
 static char *keys, *other_keys;     /* two key sets */
@@ -89,9 +51,8 @@ static void reply(int status, const char *body, const char *etag, const char *la
 
     snprintf(got.etag, sizeof got.etag, "%s", etag);
     snprintf(got.last_modified, sizeof got.last_modified, "%s", last_modified);
-    assert_true(secret_copy(slice_of(body), &got.body));
-    sent.done(sent.context, &got);
-    secret_clear(&got.body);
+    assert_true(sent.is_bare);
+    http_double_reply(&got, body);
 }
 
 /* Until the key set is asked for. */

@@ -434,18 +434,6 @@ static void what_systemd_hands_over_is_looked_at(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return directory_make();
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return directory_remove();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,5 +445,5 @@ int main(void)
         cmocka_unit_test(what_systemd_hands_over_is_looked_at),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, directory_set_up, directory_tear_down);
 }

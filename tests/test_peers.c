@@ -260,18 +260,6 @@ static void many_uids_do_not_make_room_for_more(void **state)
     peers_free(&peers);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return directory_make();
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return directory_remove();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,5 +271,5 @@ int main(void)
         cmocka_unit_test(many_uids_do_not_make_room_for_more),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, directory_set_up, directory_tear_down);
 }

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 
-#include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -12,6 +11,7 @@
 #include "base64url.h"
 #include "json.h"
 #include "jwks.h"
+#include "openssl_double.h"
 #include "signature.h"
 #include "signer.h"
 
@@ -36,32 +36,6 @@ struct slice jwt_signature(const struct jwt *jwt)
 const struct json *jwt_unverified_payload(const struct jwt *jwt)
 {
     return (const struct json *)jwt; /* only its address is looked at */
-}
-
-/* In place of OpenSSL's allocator: the allocation that `allocations_left` counts down to fails. -1: none. */
-static int allocations_left = -1;
-
-static bool is_short(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-static void *allocate(size_t len, const char *file, int line)
-{
-    (void)file, (void)line;
-    return is_short() ? NULL : malloc(len);
-}
-
-static void *reallocate(void *bytes, size_t len, const char *file, int line)
-{
-    (void)file, (void)line;
-    return is_short() ? NULL : realloc(bytes, len);
-}
-
-static void release(void *bytes, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(bytes);
 }
 
 static struct slice text_of(const struct json *object, const char *name)
@@ -801,7 +775,7 @@ int main(void)
         cmocka_unit_test(rule_32_a_short_memory_refuses),
     };
 
-    if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+    if (!openssl_double_install())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
