@@ -14,6 +14,7 @@ struct judgement {
     char *service, *user, *authzid;
     struct auth_request request; /* lends them */
     struct auth_plan plan;
+    int64_t until_ms;    /* by when there is a verdict, so that who asks has not gone */
     struct secret token; /* what is to be verified: the credential, or what it was exchanged for */
     struct verdict verdict;
     struct login login;
@@ -71,7 +72,7 @@ static void verify(struct judgement *judgement)
                       &judgement->login)
         && judgement->verdict.reason == REASON_KEY_UNKNOWN && judgement->verdict.tenant[0] != '\0')
         keysets_ask(judgement->authenticator->keysets, judgement->config, slice_of(judgement->verdict.tenant),
-                    clock_ms(), clock_ms() + exchange_timeout_ms(judgement->config), verify_again, judgement);
+                    clock_ms(), judgement->until_ms, verify_again, judgement);
     else
         finish(judgement);
 }
@@ -132,6 +133,7 @@ static struct judgement *judgement_new(const struct authenticator *authenticator
         return NULL;
     judgement->authenticator = authenticator;
     judgement->config = config_hold(config);
+    judgement->until_ms = clock_ms() + exchange_timeout_ms(config);
     judgement->verdict = VERDICT_INIT;
     judgement->request.now = request->now;
     judgement->done = done;

@@ -1,7 +1,7 @@
 /*
  * The whole verdict on a credential, in latchkeyd: for hosts that cannot see the configuration (delegate.h), and for
  * the saslauthd protocol. The same steps as authenticate.h, but nothing waits: an exchange and a look for a newer key
- * set go on in http_run().
+ * set go on in http_run(), both together for exchange_timeout_ms() at most.
  */
 #ifndef LATCHKEY_AUTHENTICATOR_H
 #define LATCHKEY_AUTHENTICATOR_H
@@ -35,8 +35,8 @@ struct authenticator {
 };
 
 /*
- * Judge for a process of this uid, at once or from within http_run(). The strings of the request and the credential are
- * not needed any more when it returns; the authenticator is, until `done`.
+ * Judge for a process of this uid, at once or from within http_run() or keysets_run(). The strings of the request and
+ * the credential are not needed any more when it returns; the authenticator is, until `done`.
  */
 void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct auth_request *request,
                          struct slice credential, authenticator_done *done, void *context);

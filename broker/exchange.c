@@ -136,14 +136,14 @@ static void job_free(struct job *job)
     free(job);
 }
 
-/* Down, or not itself: what a login would have to wait for in vain. A 404 is a service that is there. */
+/* Down, or not itself: what a login would have to wait for in vain. A 404 is a service that is there, and so is a 429,
+ * which is for one who types too often: nobody must be able to shut the others out by it. */
 static bool is_up(const struct http_reply *reply)
 {
-    return reply->arrived && reply->status < 500 && reply->status != 429;
+    return reply->arrived && reply->status < 500;
 }
 
-/* A request that waited for a connection in vain says nothing about the service. 429 may be about the one who typed,
- * who must not be able to shut the others out by it: it counts, but does not open the breaker alone. */
+/* A request that waited for a connection in vain says nothing about the service. */
 static void tell_breaker(struct breaker *breaker, const struct http_reply *reply)
 {
     if (!reply->arrived && !reply->has_begun)

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "authenticator.h"
+#include "clock.h"
 
 #define API_KEY "api-key-0123456789abcdef"
 
@@ -14,18 +15,20 @@ static struct {
     char tenant[32], subject[32];
     exchange_done *done;
     void *context;
+    int64_t until_ms;
     unsigned asked;
 } exchanged, looked;
 
 int exchange_timeout_ms(const struct config *by)
 {
-    return (int)by->broker.timeout * 1000;
+    return (int)by->broker.timeout * 1000 - 250;
 }
 
 void exchange_ask(struct exchange *exchange, const struct config *by, const struct broker_question *question,
                   int timeout_ms, exchange_done *done, void *context)
 {
-    (void)exchange, (void)by, (void)timeout_ms;
+    (void)exchange, (void)by;
+    exchanged.until_ms = clock_ms() + timeout_ms;
     snprintf(exchanged.tenant, sizeof exchanged.tenant, "%.*s", SLICE_ARG(question->tenant));
     snprintf(exchanged.subject, sizeof exchanged.subject, "%.*s", SLICE_ARG(question->subject));
     exchanged.done = done;
@@ -36,7 +39,9 @@ void exchange_ask(struct exchange *exchange, const struct config *by, const stru
 void keysets_ask(struct keysets *keysets, const struct config *by, struct slice tenant_id, int64_t now_ms,
                  int64_t until_ms, keysets_done *done, void *context)
 {
-    (void)keysets, (void)by, (void)now_ms, (void)until_ms;
+    (void)keysets, (void)by;
+    assert_in_range(clock_ms() - now_ms, 0, 1000);
+    looked.until_ms = until_ms;
     snprintf(looked.tenant, sizeof looked.tenant, "%.*s", SLICE_ARG(tenant_id));
     looked.done = done;
     looked.context = context;
@@ -255,10 +260,35 @@ static void a_wait_is_time_that_passes(void **state)
     free(token);
 }
 
+static void rule_27_one_deadline_is_for_all_that_is_waited_for(void **state)
+{
+    char *token = token_from(unknown, "k-unknown", 0, 300);
+    int64_t before = clock_ms(), after;
+
+    (void)state;
+    ROW("a look alone");
+    judge("bin", token);
+    assert_in_range(looked.until_ms, before + 2750, clock_ms() + 2750);
+    answer_look(REASON_TENANT_UNAVAILABLE, "the key set has not come yet");
+    assert_outcome(REASON_KEY_UNKNOWN);
+    ROW("a look after an exchange gets what is left");
+    before = clock_ms();
+    judge("bin", API_KEY);
+    after = clock_ms();
+    assert_in_range(exchanged.until_ms, before + 2750, after + 2750);
+    nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+    answer_exchange(token);
+    assert_in_range(looked.until_ms, before + 2750, after + 2750);
+    answer_look(REASON_TENANT_UNAVAILABLE, "the key set has not come yet");
+    assert_outcome(REASON_KEY_UNKNOWN);
+    free(token);
+}
+
 #define CONFIG(keys)                                                                           \
     "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/" keys "\" leeway = 0 }\n" \
     "user \"bin\" { sub = {\"sub-bin\"} api_key = true }\n"                                    \
     "service \"imap\" { credentials = {\"jwt\", \"api_key\"} }\n"                              \
+    "broker { timeout = 3 }\n"                                                                 \
     "revocation_list = \"~/revoked\"\n"
 
 static int set_up(void **state)
@@ -299,6 +329,7 @@ int main(void)
         cmocka_unit_test(rule_21_a_key_that_is_not_in_the_set_is_looked_for),
         cmocka_unit_test(rule_35_no_configuration_no_login),
         cmocka_unit_test(a_wait_is_time_that_passes),
+        cmocka_unit_test(rule_27_one_deadline_is_for_all_that_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

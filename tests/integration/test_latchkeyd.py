@@ -337,6 +337,17 @@ def test_rule_21_unknown_keys_do_not_hold_up_a_server_while_the_tenant_hangs(sit
     assert seconds < 0.5 and answer["answer"] == "ok"
 
 
+def test_rule_27_a_login_that_is_judged_here_is_judged_within_the_timeout(site, daemon):
+    """As a password and in a chroot: whoever asks has gone after that."""
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    site.tenant.rotate(drop=True)
+    site.tenant.fault("exchange", "slow-body", seconds=3, count=1)
+    site.tenant.fault("discovery", "never")
+    seconds, answer = timed(ask, {"ask": "authenticate", "user": "svc-backup", "credential": site.tenant.api_key})
+    assert answer["answer"] == "key_unknown" and "no newer key set" in answer["detail"]
+    assert 4 < seconds < 5
+
+
 BAD_KEY_SETS = {
     "broken JSON": "{", "no set": "{}", "an empty set": '{"keys":[]}', "a page of HTML": "<html></html>",
     "a set without a usable key": '{"keys":[{"kty":"oct","k":"AAAA"}]}',
