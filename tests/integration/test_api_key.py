@@ -482,20 +482,21 @@ def files_below(*directories):
 def test_rule_26_the_key_is_in_no_log_no_file_no_argv_and_no_environment(site, way):
     key = new_key(site, "secondary", site.tenant.api_key)
     site.tenant.fault("exchange", "slow-body", seconds=2)
-    seen = []
+    seen, programs, before = [], set(), site.tenant.requests("exchange")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         login = pool.submit(log_in, site, key)
-        wait_until(lambda: site.tenant.requests("exchange") > 0 or login.done(), "the exchange begins")
-        time.sleep(0.5)
+        wait_until(lambda: site.tenant.requests("exchange") > before or login.done(), "the exchange begins")
         for process in Path("/proc").glob("[0-9]*"):
-            for name in ("cmdline", "environ"):
-                try:
+            try:
+                for name in ("cmdline", "environ"):
                     if secrets_in((process / name).read_bytes(), key):
                         seen.append((process / name, (process / "comm").read_text()))
-                except OSError:
-                    pass
+                programs.add(os.readlink(process / "exe"))
+            except OSError:
+                pass
+        assert not login.done()  # else they were not looked at while they had the key
         assert login.result() == PAM_SUCCESS
-    assert not seen
+    assert not seen and {str(PRIVATE / "pamhost"), str(PROGRAM)} <= programs
     assert not secrets_in("\n".join(site.host.log_lines()).encode(), key)
     state = Path(site.tenant.state).parent
     for path in files_below("/run", "/etc", "/var/lib/latchkey", "/var/log", "/tmp"):
