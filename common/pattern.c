@@ -1,6 +1,7 @@
 #include "pattern.h"
 
 #include <locale.h>
+#include <pthread.h>
 #include <string.h>
 
 /* regerror() translates, and a fork while gettext holds its lock would leave a child waiting for it for ever. */
@@ -20,6 +21,38 @@ static const struct {
     { REG_ERANGE, "a range in [ ] whose end comes before its beginning" },
     { REG_BADRPT, "a repetition of nothing" },
 };
+
+/* regexec() holds a lock of the compiled expression, which would stay locked for ever in a child that the host forks in
+ * that moment: none is forked then. */
+static pthread_mutex_t matching = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&matching);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&matching);
+}
+
+/* Without memory for the handlers only a fork at the wrong moment is at risk, which is no reason to refuse a login. */
+static void guard_forks(void)
+{
+    pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+static int match_guarded(const regex_t *regex, const char *text, regmatch_t match[2])
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int code;
+
+    pthread_once(&once, guard_forks);
+    pthread_mutex_lock(&matching);
+    code = regexec(regex, text, 2, match, 0);
+    pthread_mutex_unlock(&matching);
+    return code;
+}
 
 /* The locale of the thread is the host's again after leave(). "C" needs no memory in glibc; elsewhere it may. */
 static bool enter(locale_t *ret_own, locale_t *ret_of_host)
@@ -89,7 +122,7 @@ bool pattern_match(const struct pattern *pattern, struct slice value, bool *ret_
     if (value.len > 0)
         memcpy(text, value.bytes, value.len);
     text[value.len] = '\0';
-    code = regexec(&pattern->regex, text, 2, match, 0);
+    code = match_guarded(&pattern->regex, text, match);
     leave(own, of_host);
     if (code != 0)
         return code == REG_NOMATCH;
