@@ -154,7 +154,7 @@ static return_set others_agree(const struct pam_line *line, const void *latchkey
 {
     if (pam_line_is(line, MODULE))
         return RETURNS(*(const size_t *)latchkey_code);
-    return pam_line_is(line, "pam_deny.so") ? FAILS : SUCCEEDS;
+    return pam_line_is(line, "pam_deny.so") || pam_line_is(line, "pam_rootok.so") ? FAILS : SUCCEEDS;
 }
 
 /* The first line of Latchkey of a type, or NULL. */
@@ -187,8 +187,9 @@ static void list_answers_that_let_in(const struct pam_stack *stack,
     size_t row, code, len = 0;
 
     codes[0] = '\0';
-    for (row = 0; row < ANSWER_COUNT; row++) {
-        code = answer_code(row);
+    for (row = 0; row <= ANSWER_COUNT; row++) {
+        code = row < ANSWER_COUNT ? answer_code(row)
+                                  : (size_t)RETURN_MODULE_UNKNOWN; /* libpam's, for one it cannot load */
         if ((seen & RETURNS(code)) != 0)
             continue;
         seen |= RETURNS(code);
@@ -218,6 +219,39 @@ static void check_lets_in(struct findings *findings, const struct service *servi
                      "service %s: a module that is not known to ask for proof can let people in without any when "
                      "Latchkey answers %s",
                      service->name, possible);
+}
+
+/* A jump that is one too short, or too long, refuses every good token; who tries a wrong one sees no difference. */
+static void check_opens(struct findings *findings, const struct service *service)
+{
+    static const enum stack_type types[] = { STACK_AUTH, STACK_ACCOUNT };
+    static const char *const names[] = { "auth", "account" };
+    const size_t code = RETURN_SUCCESS;
+    size_t i;
+
+    for (i = 0; i < sizeof types / sizeof types[0]; i++) {
+        const struct pam_line *line = find_latchkey(&service->stack, types[i]);
+
+        if (line != NULL && !pam_stack_can_succeed(&service->stack, types[i], anything_is_possible, &code))
+            findings_add(findings, SEVERITY_ERROR, line->file, line->number,
+                         "service %s: no token opens it: the %s stack cannot end in success when Latchkey's does",
+                         service->name, names[i]);
+    }
+}
+
+/* su(1) keeps the limits of whoever runs it: by ulimit -v a caller keeps libpam from loading the module. */
+static void check_unloadable(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
+    const size_t code = RETURN_MODULE_UNKNOWN;
+
+    if (account != NULL && (strcmp(service->name, "su") == 0 || strcmp(service->name, "su-l") == 0)
+        && pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, others_agree, &code))
+        findings_add(
+            findings, SEVERITY_WARNING, account->file, account->number,
+            "service %s: the account stack succeeds when Latchkey cannot be loaded (module_unknown), which who "
+            "runs su can bring about by ulimit -v: revoked people with a local password get in",
+            service->name);
 }
 
 static void check_locks_out(struct findings *findings, const struct service *service)
@@ -252,7 +286,7 @@ static void check_ignore(struct findings *findings, const struct service *servic
         if (line->type == STACK_AUTH && pam_line_is(line, MODULE) && (action == ACTION_BAD || action == ACTION_DIE))
             findings_add(
                 findings, SEVERITY_WARNING, line->file, line->number,
-                "service %s: without ignore=ignore, logins by other means (a public key) fail in pam_setcred()",
+                "service %s: without ignore=ignore, logins by other means (a local password) fail in pam_setcred()",
                 service->name);
     }
     if (account != NULL && !pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, anything_is_possible, &code))
@@ -333,7 +367,7 @@ static void check_first_pass(struct findings *findings, const struct service *se
 
 /* What is asked of a whole stack, not of a part that others include. */
 static void (*const stack_checks[])(struct findings *findings, const struct service *service) = {
-    check_lets_in,           check_locks_out,   check_ignore,     check_revocation_holds,
+    check_lets_in,           check_opens,       check_unloadable, check_locks_out, check_ignore, check_revocation_holds,
     check_account_of_others, check_same_config, check_first_pass,
 };
 

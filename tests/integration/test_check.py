@@ -543,6 +543,21 @@ STACKS = {
     "a pam_u2f that agrees where nobody has a key":
         (f"auth optional pam_latchkey.so\nauth required pam_u2f.so cue nouserok\n{ACCOUNT}", "error", 1,
          "lets everybody in"),
+    "a jump that is one too short":
+        ("auth [success=1 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
+         f"auth requisite pam_deny.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
+         "no token opens it: the auth stack"),
+    "a jump over a line that has come since":
+        ("auth [success=2 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
+         f"auth required pam_faillock.so authfail\nauth requisite pam_deny.so\nauth required pam_permit.so\n{ACCOUNT}",
+         "error", 1, "no token opens it: the auth stack"),
+    "an account line that refuses what is good":
+        (f"{AUTH}\n{UNIX}account [success=die default=ignore] pam_latchkey.so\naccount required pam_unix.so\n", "error", 3,
+         "no token opens it: the account stack"),
+    "a module that cannot be loaded, and a jump":
+        ("auth [success=2 module_unknown=2 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
+         f"auth requisite pam_deny.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
+         "when Latchkey answers module_unknown"),
     "optional, then pam_exec":
         (f"auth optional pam_latchkey.so\nauth required pam_exec.so /bin/true\n{ACCOUNT}", "warning", 1,
          "not known to ask for proof"),
@@ -590,6 +605,20 @@ SILENT = {
         f"auth required pam_succeed_if.so uid >= 0\n{AUTH}\n{UNIX}{ACCOUNT}",
     "a password line": f"{AUTH}\n{UNIX}{ACCOUNT}password optional pam_latchkey.so\n",
 }
+
+
+@pytest.mark.parametrize("service, account, is_told", [
+    ("su", ACCOUNT.replace("ignore=ignore", "ignore=ignore module_unknown=ignore"), True),
+    ("su-l", ACCOUNT.replace("ignore=ignore", "ignore=ignore module_unknown=ignore"), True),
+    ("su", ACCOUNT, False),
+    ("sshd", ACCOUNT.replace("ignore=ignore", "ignore=ignore module_unknown=ignore"), False),
+])
+def test_a_module_that_a_caller_of_su_keeps_from_loading(site, service, account, is_told):
+    site.stack(service, f"{AUTH}\n{UNIX}{account}")
+    if is_told:
+        site.expect("warning", service, 3, "by ulimit -v: revoked people")
+    else:
+        assert site.check() == ([], 0)
 
 
 @pytest.mark.parametrize("name", SILENT)

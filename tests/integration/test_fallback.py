@@ -4,7 +4,7 @@ import os
 import pytest
 
 import tokens
-from host import PASSWORDS
+from host import PASSWORDS, run
 
 
 def break_config(host):
@@ -105,6 +105,24 @@ def test_a_module_that_cannot_be_loaded_locks_nobody_out(host):
     assert (done.returncode, done.stdout) == (0, "alice\n"), done.stderr
     assert host.ssh("alice", password="wrong").returncode == 255
     assert host.ssh("alice", host.token()).returncode == 255
+
+
+def su_with_password(host, caller, *limits):
+    command = "; ".join([*limits, "exec su alice -c 'id -un'"])
+    return run(*host.as_user(caller), "/bin/sh", "-c", command, input=f"{PASSWORDS['alice']}\n", check=False)
+
+
+def test_no_limit_of_a_caller_switches_the_revocation_list_off(host):
+    """su keeps the limits of whoever runs it, and libpam does not load a module for which memory is short."""
+    host.revoke(f"sub {tokens.ALICE}")
+    for limit in (6000, 7000, 8000, 8500, 9000, 9068, 9500, 10000, 12000):
+        done = su_with_password(host, "bob", f"ulimit -Sv {limit}")
+        assert "alice" not in done.stdout, limit
+
+
+def test_root_needs_no_module_in_su(host):
+    host.example_stack("su", module="/nonexistent/pam_latchkey.so")
+    assert run("su", "alice", "-c", "id -un").stdout == "alice\n"
 
 
 @pytest.mark.parametrize("client", ["ssh", "sudo"])
