@@ -245,6 +245,17 @@ static bool read_authzid(struct verdict *verdict, const struct service_rules *se
     return true;
 }
 
+/* sshd puts other bytes in the place of what was typed for a user whom it does not know, or lets in another way alone.
+ * The token may be a good one, and whoever reads the log must not look for a fault in it. */
+static bool check_seen(struct verdict *verdict, struct slice credential)
+{
+    return !credential_is_masked(credential)
+        || verdict_reject(
+            verdict, REASON_TOKEN_MALFORMED,
+            "control characters: the host hides what was typed (no such user, or one that it does not let "
+            "in this way), or it was damaged");
+}
+
 bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                        struct slice credential, struct auth_plan *ret_plan)
 {
@@ -256,7 +267,7 @@ bool authenticate_plan(struct verdict *verdict, const struct config *config, con
                                     .ahead = request->now - time(NULL) };
     if (!verdict_check(verdict, CHECK_CONFIGURATION) || !check_revocation_list(verdict, config)
         || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, kind)
-        || !read_authzid(verdict, service, request->authzid, ret_plan))
+        || !check_seen(verdict, credential) || !read_authzid(verdict, service, request->authzid, ret_plan))
         return false;
     if (user == NULL && ret_plan->hint[0] != '\0')
         user = ret_plan->verify.hint = ret_plan->hint;

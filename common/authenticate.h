@@ -57,8 +57,8 @@ bool authenticate_name(struct verdict *verdict, const struct service_rules *serv
  * The first part of authenticate(), for latchkeyd, which must not wait in the middle of it: what is to be verified by
  * verify_token(), and whether the credential must be exchanged before (verify.exchange_subject is not NULL then). The
  * strings are lent by the request, the configuration and the plan itself, which therefore stays where it is.
- * False with REVOCATION_UNAVAILABLE, CREDENTIAL_ABSENT, CREDENTIAL_NOT_ALLOWED, REALM_UNKNOWN or
- * AUTHZID_NOT_ALLOWED.
+ * False with REVOCATION_UNAVAILABLE, CREDENTIAL_ABSENT, CREDENTIAL_NOT_ALLOWED, TOKEN_MALFORMED (masked),
+ * REALM_UNKNOWN or AUTHZID_NOT_ALLOWED.
  */
 struct auth_plan {
     struct verify_request verify;
