@@ -76,15 +76,29 @@ int json_object_put(struct json_object *value)
     return real(value);
 }
 
-/* In place of the C library's: how many secrets were wiped. */
+/* How many secrets were wiped. */
 static unsigned secrets_wiped;
 
-void explicit_bzero(void *bytes, size_t len)
+static void wipe(void *bytes, size_t len)
 {
     __asm__ volatile("" : "+r"(bytes) : : "memory"); /* which string.h calls write-only */
     secrets_wiped += len > 6 && memcmp(bytes, "SECRET", 6) == 0;
     memset(bytes, 0, len);
     __asm__ volatile("" : : "r"(bytes) : "memory");
+}
+
+/* In place of the C library's, with _FORTIFY_SOURCE and without. */
+#undef explicit_bzero
+void explicit_bzero(void *bytes, size_t len)
+{
+    wipe(bytes, len);
+}
+
+void __explicit_bzero_chk(void *bytes, size_t len, size_t room);
+void __explicit_bzero_chk(void *bytes, size_t len, size_t room)
+{
+    (void)room;
+    wipe(bytes, len);
 }
 
 /* Parse from memory of exactly the text's size, so that a sanitizer sees one byte too many. NULL and *ret_error, or a
