@@ -382,7 +382,7 @@ static bool add_member(struct reader *reader, struct json_object *object, const 
     /* json-c lets a later member replace an earlier one, which it then frees as it is. */
     const bool is_twice = json_object_object_get_ex(object, name, NULL);
 
-    if (!is_twice && json_object_object_add(object, name, value) == 0)
+    if (!is_twice && json_object_object_add_ex(object, name, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) == 0)
         return true;
     drop(value);
     return fail(reader, is_twice ? "a member name stands twice" : JSON_MEMORY_IS_SHORT);

@@ -35,6 +35,9 @@ SHORT_OF_MEMORY(struct json_object *, NULL, json_object_new_string_len, (const c
 SHORT_OF_MEMORY(int, -1, json_object_array_add, (struct json_object * array, struct json_object *value), (array, value))
 SHORT_OF_MEMORY(int, -1, json_object_object_add,
                 (struct json_object * object, const char *name, struct json_object *value), (object, name, value))
+SHORT_OF_MEMORY(int, -1, json_object_object_add_ex,
+                (struct json_object * object, const char *name, struct json_object *value, unsigned options),
+                (object, name, value, options))
 
 const char *json_object_to_json_string_length(struct json_object *value, int flags, size_t *ret_len);
 const char *json_object_to_json_string_length(struct json_object *value, int flags, size_t *ret_len)
