@@ -87,8 +87,8 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
 /*
  * Once more before the session begins. With a login of Latchkey: the account is still the one that was logged in, the
  * token is not revoked, and the service's rules hold. Without (login NULL: public key, password): not all subjects of
- * the account's user block are revoked; an account without a block, or without subjects, passes.
- * False with the reason.
+ * the account's user block are revoked, in whatever spelling the account was named; an account without a block, or
+ * without subjects, passes. NSS is asked only where the list names somebody. False with the reason.
  */
 bool authenticate_account(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                           const struct login *login);
