@@ -16,7 +16,7 @@ rows=(
     "cleanup clock slice secret reason verdict"
     "algorithm base64url json pattern trusted_file"
     "jwt jwks claims identity revocation config/config_file"
-    "signature broker_protocol broker_spawn"
+    "signature credential_form broker_protocol broker_spawn"
     "verify broker_client delegate"
     "authenticate"
 )
@@ -102,8 +102,8 @@ for file in "${sources[@]}"; do
     common/*) check_common "$file" ;;
     tenant/*) check_folder "$file" "$everything_of_common" ;;
     broker/*) check_folder "$file" "$everything_of_common $everything_of_tenant" ;;
-    pam/*) check_folder "$file" "authenticate.h config.h verdict.h reason.h cleanup.h" ;;
-    sasl/*) check_folder "$file" "authenticate.h config.h verdict.h reason.h cleanup.h slice.h secret.h trusted_file.h" ;;
+    pam/*) check_folder "$file" "authenticate.h credential_form.h config.h verdict.h reason.h cleanup.h" ;;
+    sasl/*) check_folder "$file" "authenticate.h credential_form.h config.h verdict.h reason.h cleanup.h slice.h secret.h trusted_file.h" ;;
     cli/*) check_folder "$file" "$everything_of_common $everything_of_tenant options.h" ;;
     esac
     for door in "${doors[@]}"; do
