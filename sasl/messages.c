@@ -129,8 +129,6 @@ static bool read_auth(struct slice value, struct bearer_message *message, const 
 {
     struct slice scheme, bearer;
 
-    if (message->bearer.len > 0)
-        return fail(ret_error, "auth stands twice");
     if (!slice_cut(value, ' ', &scheme, &bearer) || !slice_equal_nocase(scheme, "Bearer"))
         return fail(ret_error, "the scheme is not Bearer");
     while (bearer.len > 0 && bearer.bytes[0] == ' ')
@@ -141,10 +139,14 @@ static bool read_auth(struct slice value, struct bearer_message *message, const 
     return true;
 }
 
-/* *(kvpair) kvsep, up to the very end. host, port and keys that nobody knows are ignored, in any order (§3.1). */
+/*
+ * *(kvpair) kvsep, up to the very end. host, port and unknown keys are ignored, in any order (§3.1). An auth without a
+ * value is no malformed token: the client asks where to get one (§4.3).
+ */
 static bool read_kvpairs(struct slice in, struct bearer_message *message, const char **ret_error)
 {
     struct slice pair, key, value;
+    bool has_auth = false;
 
     for (;;) {
         if (!slice_cut(in, KVSEP, &pair, &in))
@@ -153,12 +155,17 @@ static bool read_kvpairs(struct slice in, struct bearer_message *message, const 
             break;
         if (!slice_cut(pair, '=', &key, &value) || !is_kvpair(key, value))
             return fail(ret_error, "something that is no key=value");
-        if (slice_equal_string(key, "auth") && !read_auth(value, message, ret_error))
+        if (!slice_equal_string(key, "auth"))
+            continue;
+        if (has_auth)
+            return fail(ret_error, "auth stands twice");
+        has_auth = true;
+        if (value.len > 0 && !read_auth(value, message, ret_error))
             return false;
     }
     if (in.len > 0)
         return fail(ret_error, "something follows the end");
-    return message->bearer.len > 0 || fail(ret_error, "auth is missing");
+    return has_auth || fail(ret_error, "auth is missing");
 }
 
 bool oauthbearer_read(struct slice message, struct bearer_message *ret, const char **ret_error)
@@ -323,14 +330,4 @@ size_t xoauth2_error(const char *status, const char *scope, const char *discover
     len = add_member(text, len, size, "schemes", "bearer");
     len = add_member(text, len, size, "scope", scope);
     return finish(text, len);
-}
-
-bool oauthbearer_is_last(struct slice message)
-{
-    return message.len == 1 && message.bytes[0] == KVSEP;
-}
-
-bool xoauth2_is_last(struct slice message)
-{
-    return message.len == 0 || oauthbearer_is_last(message);
 }

@@ -4,7 +4,7 @@
  *
  *     OAUTHBEARER   client  gs2-header %x01 *(key "=" value %x01) %x01          RFC 7628 §3.1, RFC 5801 §4
  *                   server  {"status":…,"scope":…,"openid-configuration":…}     on refusal, RFC 7628 §3.2.2
- *                   client  %x01                                                its only answer, §3.2.3
+ *                   client  %x01                                                its answer, §3.2.3
  *     XOAUTH2       client  "user=" user %x01 "auth=Bearer " token %x01 %x01
  *                   server  {"status":"401","schemes":"bearer","scope":…}       on refusal
  *                   client  an empty message
@@ -23,7 +23,8 @@
 
 /* What a client's first message says. */
 struct bearer_message {
-    struct slice bearer; /* lent by the message; 1 or more bytes of visible ASCII */
+    /* Lent by the message; visible ASCII. No bytes: the client has no token, and asks where to get one (§4.3). */
+    struct slice bearer;
     bool has_user;
     char user[AUTHZID_MAX + 1]; /* the authzid, decoded, or the user of XOAUTH2; UTF-8 without control bytes */
 };
@@ -45,9 +46,5 @@ bool xoauth2_write(struct slice user, struct slice bearer, struct secret *ret);
  * and are then left out, as is what does not fit. Returns its length. */
 size_t oauthbearer_error(const char *status, const char *scope, const char *discovery, char *text, size_t size);
 size_t xoauth2_error(const char *status, const char *scope, const char *discovery, char *text, size_t size);
-
-/* Whether a client's answer to that is the one that it must be. */
-bool oauthbearer_is_last(struct slice message); /* one %x01 */
-bool xoauth2_is_last(struct slice message);     /* nothing; some clients send one %x01 there, too */
 
 #endif

@@ -7,8 +7,8 @@ static bool xoauth2_message(struct slice user, const char *host, struct slice be
 }
 
 const struct mechanism mechanisms[MECHANISM_COUNT] = {
-    { "OAUTHBEARER", oauthbearer_read, oauthbearer_error, oauthbearer_is_last, oauthbearer_write, false, "\1", 1 },
-    { "XOAUTH2", xoauth2_read, xoauth2_error, xoauth2_is_last, xoauth2_message, true, "", 0 },
+    { "OAUTHBEARER", oauthbearer_read, oauthbearer_error, oauthbearer_write, false, "\1", 1 },
+    { "XOAUTH2", xoauth2_read, xoauth2_error, xoauth2_message, true, "", 0 },
 };
 
 const char *plugin_option(const sasl_utils_t *utils, const char *name)

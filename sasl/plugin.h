@@ -23,7 +23,6 @@ struct mechanism {
     const char *name;
     message_read *read;
     size_t (*error)(const char *status, const char *scope, const char *discovery, char *text, size_t size);
-    bool (*is_last)(struct slice message);
     bool (*write)(struct slice user, const char *host, struct slice bearer, struct secret *ret);
     bool needs_user;    /* its message has no form without one */
     const char *answer; /* of a client to the error message */

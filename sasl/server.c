@@ -64,6 +64,15 @@ static const char *remote_host(const sasl_server_params_t *params, char *host, s
     return host;
 }
 
+/*
+ * libsasl passes on errors alone unless it is told otherwise, and a refusal must not go unseen. A client that asks
+ * where to get a token (RFC 7628 §4.3) has tried nothing.
+ */
+static int log_level(const struct verdict *verdict)
+{
+    return verdict->reason == REASON_OK || verdict->reason == REASON_CREDENTIAL_ABSENT ? SASL_LOG_NOTE : SASL_LOG_ERR;
+}
+
 static void log_verdict(const struct exchange *exchange, const sasl_server_params_t *params,
                         const struct verdict *verdict, const char *authzid)
 {
@@ -75,9 +84,7 @@ static void log_verdict(const struct exchange *exchange, const sasl_server_param
     };
 
     verdict_log_line(verdict, &attempt, line);
-    /* libsasl passes on errors alone unless it is told otherwise, and a refusal must not go unseen. */
-    params->utils->log(params->utils->conn, verdict->reason == REASON_OK ? SASL_LOG_NOTE : SASL_LOG_ERR, "latchkey: %s",
-                       line);
+    params->utils->log(params->utils->conn, log_level(verdict), "latchkey: %s", line);
 }
 
 /*
@@ -292,7 +299,9 @@ static int server_mech_step(void *conn_context, sasl_server_params_t *params, co
     case HAS_SENT_ERROR:
         exchange->state = IS_OVER;
         tell(exchange, params); /* once more: libsasl forgets it with every step */
-        return exchange->of->mechanism->is_last(in) ? exchange->code : SASL_BADPROT;
+        /* RFC 7628 §3.2.3 wants one %x01. Many clients send nothing, or the token again. Whatever it is, nothing is
+         * judged, and the code tells the client why it was refused, not that its answer was wrong. */
+        return exchange->code;
     default: /* one token an exchange */
         return SASL_FAIL;
     }

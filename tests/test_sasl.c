@@ -7,14 +7,15 @@
 
 #include "config.h"
 
-#define LINES_MAX 4096
-#define API_KEY   "lk_0123456789abcdefghij"
-#define DISCOVERY "https://auth.example.com/tenant/t-1/v2.0/Auth/.well-known/openid-configuration"
-#define MANY      200
-#define OAUTH     "OAUTHBEARER"
-#define XOAUTH    "XOAUTH2"
-#define REFUSED   "{\"status\":\"invalid_token\",\"openid-configuration\":\"" DISCOVERY "\"}"
-#define REFUSED_X "{\"status\":\"401\",\"schemes\":\"bearer\"}"
+#define LINES_MAX      4096
+#define API_KEY        "lk_0123456789abcdefghij"
+#define DISCOVERY      "https://auth.example.com/tenant/t-1/v2.0/Auth/.well-known/openid-configuration"
+#define ONLY_DISCOVERY "https://auth.example.com/tenant/t-3/v2.0/Auth/.well-known/openid-configuration"
+#define MANY           200
+#define OAUTH          "OAUTHBEARER"
+#define XOAUTH         "XOAUTH2"
+#define REFUSED        "{\"status\":\"invalid_token\",\"openid-configuration\":\"" DISCOVERY "\"}"
+#define REFUSED_X      "{\"status\":\"401\",\"schemes\":\"bearer\"}"
 
 static const char *const mechanisms[] = { OAUTH, XOAUTH };
 
@@ -480,34 +481,48 @@ static void rule_36_a_refusal_says_no_more_than_it_should(void **state)
     }
 }
 
-static void rule_39_nothing_but_the_answer_ends_a_refusal(void **state)
+/* RFC 7628 §3.2.3 wants one %x01 here. Clients that send something else (msmtp, mpop and getmail an empty answer,
+ * JavaMail the token again) were refused for the same reason, and hear of it. */
+static void rule_39_whatever_the_client_answers_the_refusal_stays(void **state)
 {
+    static const struct {
+        const char *name, *claim, *value, *user;
+        int code;
+        const char *reason, *told;
+    } refused[] = {
+        { "an expired token", "exp", "1000000000", "daemon", SASL_BADAUTH, "token_expired", "The token expired" },
+        { "a revoked token", "jti", "\"revoked\"", "daemon", SASL_NOAUTHZ, "token_revoked", "Token not accepted." },
+        { "another name", NULL, NULL, "root", SASL_NOAUTHZ, "authzid_not_allowed", "Token not accepted." },
+    };
     static const struct {
         const char *name;
         struct slice answer;
-        bool ends[COUNT(mechanisms)];
-    } rows[] = {
-        { "%x01", { "\1", 1 }, { true, true } },           { "nothing", { "", 0 }, { false, true } },
-        { "%x01 twice", { "\1\1", 2 }, { false, false } }, { "a NUL", { "\0", 1 }, { false, false } },
-        { "an asterisk", { "*", 1 }, { false, false } },   { "a line end", { "\r\n", 2 }, { false, false } },
+    } answers[] = {
+        { "%x01", { "\1", 1 } },         { "nothing", { "", 0 } },      { "no memory at all", { NULL, 0 } },
+        { "a NUL", { "\0", 1 } },        { "an asterisk", { "*", 1 } }, { "%x01 twice", { "\1\1", 2 } },
+        { "a line end", { "\r\n", 2 } },
     };
-    char *token = token_with("exp", "1");
     sasl_conn_t *server;
     struct slice challenge;
-    size_t i, m;
+    size_t i, m, a;
 
     (void)state;
     start_server();
-    for (i = 0; i < COUNT(rows); i++)
-        for (m = 0; m < COUNT(mechanisms); m++) {
-            ROW(rows[i].name);
-            server = server_for("imap");
-            assert_int_equal(log_in(server, mechanisms[m], true, "daemon", token, &challenge), SASL_CONTINUE);
-            assert_int_equal(send_next(server, rows[i].answer), rows[i].ends[m] ? SASL_BADAUTH : SASL_BADPROT);
-            assert_one_verdict("token_expired", SASL_LOG_ERR);
-            sasl_dispose(&server);
-        }
-    free(token);
+    for (i = 0; i < COUNT(refused); i++)
+        for (m = 0; m < COUNT(mechanisms); m++)
+            for (a = 0; a < COUNT(answers); a++) {
+                char *token = token_with(refused[i].claim, refused[i].value);
+
+                ROW(answers[a].name);
+                server = server_for("smtp");
+                assert_int_equal(log_in(server, mechanisms[m], true, refused[i].user, token, &challenge),
+                                 SASL_CONTINUE);
+                assert_int_equal(send_next(server, answers[a].answer), refused[i].code);
+                assert_non_null(strstr(sasl_errdetail(server), refused[i].told));
+                assert_one_verdict(refused[i].reason, SASL_LOG_ERR);
+                sasl_dispose(&server);
+                free(token);
+            }
 }
 
 static void peer_an_exchange_judges_one_token(void **state)
@@ -525,7 +540,7 @@ static void peer_an_exchange_judges_one_token(void **state)
         ROW(mechanisms[m]);
         server = server_for("imap");
         assert_int_equal(log_in(server, mechanisms[m], true, "daemon", bad, &challenge), SASL_CONTINUE);
-        assert_int_equal(send_next(server, slice_of(message)), SASL_BADPROT);
+        assert_int_equal(send_next(server, slice_of(message)), SASL_BADAUTH);
         ROW("nor one after that, whatever a host does");
         assert_int_not_equal(send_next(server, slice_of(message)), SASL_OK);
         assert_int_not_equal(send_next(server, slice_of(message)), SASL_OK);
@@ -543,6 +558,45 @@ static void peer_an_exchange_judges_one_token(void **state)
     }
     free(bad);
     free(good);
+}
+
+/* RFC 7628 §4.3: a client without a token asks where to get one. That is no attempt which an administrator must see. */
+static void a_client_without_a_token_is_told_where_to_get_one(void **state)
+{
+    static const struct {
+        const char *mechanism, *message, *answer;
+    } rows[] = {
+        { OAUTH, "n,,\1auth=\1\1",
+          "{\"status\":\"invalid_token\",\"scope\":\"mail send\",\"openid-configuration\":\"" ONLY_DISCOVERY "\"}" },
+        { OAUTH, "n,a=nobody-here,\1host=mail.example.com\1port=143\1auth=\1\1",
+          "{\"status\":\"invalid_token\",\"scope\":\"mail send\",\"openid-configuration\":\"" ONLY_DISCOVERY "\"}" },
+        { XOAUTH, "user=daemon\1auth=\1\1", "{\"status\":\"401\",\"schemes\":\"bearer\",\"scope\":\"mail send\"}" },
+    };
+    static const char *const answers[] = { "\1", "", "n,,\1auth=Bearer x\1\1" };
+    struct slice challenge;
+    sasl_conn_t *server;
+    size_t i, a;
+
+    (void)state;
+    put_file("main.conf",
+             "tenant \"t-3\" { url = \"https://auth.example.com\" keys = \"~/keys.json\""
+             " algorithms = {\"ES256\"} scope = {\"mail\", \"send\"} }\n"
+             "service \"keys\" { credentials = {\"api_key\"} }\n");
+    start_server();
+    for (i = 0; i < COUNT(rows); i++)
+        for (a = 0; a < COUNT(answers); a++) {
+            ROW(rows[i].message);
+            server = server_for(a == 0 ? "imap" : "keys");
+            assert_int_equal(send_first(server, rows[i].mechanism, a != 1, slice_of(rows[i].message), &challenge),
+                             SASL_CONTINUE);
+            if (!slice_equal_string(challenge, rows[i].answer))
+                fail_msg("%.*s", SLICE_ARG(challenge));
+            assert_int_equal(send_next(server, slice_of(answers[a])), SASL_BADAUTH);
+            assert_one_verdict("credential_absent", SASL_LOG_NOTE);
+            assert_int_equal(lines_with("", SASL_LOG_ERR), 0);
+            assert_null(name_of(server, SASL_USERNAME));
+            sasl_dispose(&server);
+        }
 }
 
 static void an_exchange_may_be_left_at_any_point(void **state)
@@ -2001,8 +2055,9 @@ int main(void)
         TEST(an_empty_initial_response_is_none),
         TEST(rule_39_a_refusal_tells_what_a_client_can_use),
         TEST(rule_36_a_refusal_says_no_more_than_it_should),
-        TEST(rule_39_nothing_but_the_answer_ends_a_refusal),
+        TEST(rule_39_whatever_the_client_answers_the_refusal_stays),
         TEST(peer_an_exchange_judges_one_token),
+        TEST(a_client_without_a_token_is_told_where_to_get_one),
         TEST(an_exchange_may_be_left_at_any_point),
         TEST(what_cannot_be_judged_fails_at_once_and_without_a_word),
         TEST(rule_40_it_is_offered_where_plain_is),

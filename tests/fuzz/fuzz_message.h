@@ -1,6 +1,6 @@
 /*
  * What the fuzz targets of both mechanisms share. An input is taken three ways: as a client's message, as what a client
- * has to say in one, and as what a server's refusal names and is answered with.
+ * has to say in one, and as what a server's refusal names.
  */
 #ifndef LATCHKEY_FUZZ_MESSAGE_H
 #define LATCHKEY_FUZZ_MESSAGE_H
@@ -32,8 +32,9 @@ static inline bool read_message(message_read *read, struct slice text, struct be
         return false;
     }
     demand(text.len <= MESSAGE_MAX && memchr(text.bytes, '\0', text.len) == NULL);
-    demand(ret->bearer.len > 0 && ret->bearer.bytes > text.bytes
-           && ret->bearer.bytes + ret->bearer.len < text.bytes + text.len);
+    /* No bytes: the client asks where to get a token. */
+    demand(ret->bearer.len == 0
+           || (ret->bearer.bytes > text.bytes && ret->bearer.bytes + ret->bearer.len < text.bytes + text.len));
     for (i = 0; i < ret->bearer.len; i++)
         demand(ret->bearer.bytes[i] > ' ' && ret->bearer.bytes[i] <= '~');
     demand(ret->has_user == (ret->user[0] != '\0'));

@@ -78,9 +78,10 @@ def smtp(port=587, ciphers=None, tls=True):
         client.close()
 
 
-def smtp_login(token, mechanism="OAUTHBEARER", initial=True, ciphers=None, message=None, **names):
+def smtp_login(token, mechanism="OAUTHBEARER", initial=True, ciphers=None, message=None, last=None, **names):
+    """last: what the client answers to an error, where that is not the answer of the mechanism."""
     message = message if message is not None else MESSAGES[mechanism](token, **names)
-    exchange = Exchange(LAST.get(mechanism, ""))
+    exchange = Exchange(LAST.get(mechanism, "") if last is None else last)
     answer = exchange.answers(message)
     with smtp(ciphers=ciphers) as client:
         try:
@@ -92,6 +93,19 @@ def smtp_login(token, mechanism="OAUTHBEARER", initial=True, ciphers=None, messa
         except (smtplib.SMTPServerDisconnected, ConnectionError) as error:
             exchange.ok, exchange.text = False, f"disconnected: {error}"
     return exchange
+
+
+def answers_to_an_error(token):
+    """What clients answer to a refusal, by its name: the mechanism's answer, that of msmtp, mpop and getmail, and the
+    first message again, as JavaMail has it."""
+    return {"%x01": "\1", "nothing": "", "the token again": shortest_message(token)}
+
+
+def msmtp(user, token, mechanism="oauthbearer"):
+    return run("msmtp", f"--host={MAIL}", "--port=587", "--tls=on", "--tls-starttls=on", f"--auth={mechanism}",
+               f"--user={user}", "--passwordeval=cat $TOKEN_FILE", f"--from={user}@example.com", "--file=/dev/null",
+               "alice@example.com", input="Subject: by msmtp\n\nHello.\n", check=False,
+               env={"PATH": os.environ["PATH"], "TOKEN_FILE": str(token)})
 
 
 def b64(text):
@@ -121,9 +135,9 @@ def imap(ciphers=None, tls=True):
         client.shutdown()
 
 
-def imap_login(token, mechanism="OAUTHBEARER", ciphers=None, message=None, **names):
-    """imaplib sends no initial response."""
-    exchange = Exchange(LAST[mechanism])
+def imap_login(token, mechanism="OAUTHBEARER", ciphers=None, message=None, last=None, **names):
+    """imaplib sends no initial response. last: as for smtp_login()."""
+    exchange = Exchange(LAST[mechanism] if last is None else last)
     answer = exchange.answers(message if message is not None else MESSAGES[mechanism](token, **names))
     with imap(ciphers) as client:
         try:

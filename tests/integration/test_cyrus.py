@@ -7,7 +7,7 @@ import pytest
 
 import tokens
 from host import PRIVATE, run
-from mail_clients import (LOGIN_DENIED, curl_imap, curl_password, example, imap, imap_login, oauthbearer,
+from mail_clients import (LOGIN_DENIED, answers_to_an_error, curl_imap, curl_password, example, imap, imap_login, oauthbearer,
                           shortest_message)
 from servers import CLIENTS, MAIL, TOKEN_4K, TOKEN_8K, Cyrus
 
@@ -31,6 +31,15 @@ def check_refused(site, exchange, reason, status="invalid_token"):
     if exchange.error is not None and status is not None:
         assert exchange.error == {"status": status, "openid-configuration": site.discovery}
     assert site.last() == ("reject", reason)
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_whatever_a_client_answers_the_refusal_stays(site, mechanism):
+    expired = site.token(lifetime=-600)
+    for answer in answers_to_an_error(expired).values():
+        exchange = imap_login(expired, mechanism, last=answer)
+        check_refused(site, exchange, "token_expired", "invalid_token" if mechanism == "OAUTHBEARER" else None)
+        assert "authentication failure" in exchange.text
 
 
 def no_group(text):

@@ -11,8 +11,8 @@ import pytest
 
 import tokens
 from host import wait_until
-from mail_clients import (LOGIN_DENIED, SENDERS, curl_smtp, example, shortest_message, smtp, smtp_login, smtplib_auth,
-                          swaks)
+from mail_clients import (LOGIN_DENIED, SENDERS, answers_to_an_error, curl_smtp, example, msmtp, shortest_message, smtp,
+                          smtp_login, smtplib_auth, swaks)
 from servers import TOKEN_4K, TOKEN_8K, Postfix, add_to_service, demand_group, mailbox, processes
 
 CHROOT = Path("/var/spool/postfix")
@@ -93,6 +93,32 @@ def test_an_expired_token(site, mechanism, initial):
     check_refused(site, exchange, "token_expired", "invalid_token" if mechanism == "OAUTHBEARER" else "401")
     assert exchange.error is not None
     assert site.verify(token, "smtp") == site.last()
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_whatever_a_client_answers_the_refusal_stays(site, mechanism):
+    expired, good = site.token(lifetime=-600), site.token()
+    for answer in (answers_to_an_error(expired) | {"a good token": shortest_message(good)}).values():
+        exchange = smtp_login(expired, mechanism, last=answer)
+        check_refused(site, exchange, "token_expired", "invalid_token" if mechanism == "OAUTHBEARER" else "401")
+        assert "authentication failure" in exchange.text
+
+
+@pytest.mark.parametrize("mechanism", ["oauthbearer", "xoauth2"])
+def test_msmtp(site, mechanism):
+    done = msmtp("alice", site.password_file(site.token()), mechanism)
+    assert done.returncode == 0, done.stderr
+    done = msmtp("alice", site.password_file(site.token(lifetime=-600)), mechanism)
+    assert done.returncode != 0 and "535" in done.stderr and "authentication failure" in done.stderr
+    assert site.last() == ("reject", "token_expired")
+
+
+def test_a_client_without_a_token_is_told_where_to_get_one(site):
+    """RFC 7628 §4.3; nothing was tried, so there is no verdict among the errors that smtpd logs."""
+    exchange = smtp_login(None, message="n,a=alice,\1host=mail.example.com\1port=587\1auth=\1\1")
+    assert not exchange.ok and exchange.text.startswith("535 ")
+    assert exchange.error == {"status": "invalid_token", "openid-configuration": site.discovery}
+    assert site.host.verdicts() == []
 
 
 def test_curl_says_that_an_expired_token_is_denied(site):

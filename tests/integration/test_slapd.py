@@ -1,15 +1,18 @@
 """slapd with the examples of examples/sasl/slapd, and ldapwhoami, ldapsearch and python3-ldap as its clients."""
+import json
 import re
+import socket
 import sys
 
 import pytest
 
 import tokens
 from host import run
+from mail_clients import MESSAGES, answers_to_an_error
 from servers import CLIENTS, LDAP, TOKEN_4K, TOKEN_8K, Slapd, demand_group, install
 
 ALICE = "dn:uid=alice,ou=people,dc=example,dc=com"
-INVALID_CREDENTIALS, INSUFFICIENT_ACCESS, NOT_SUPPORTED = 49, 50, 7  # RFC 4511
+INVALID_CREDENTIALS, INSUFFICIENT_ACCESS, NOT_SUPPORTED, BIND_IN_PROGRESS = 49, 50, 7, 14  # RFC 4511
 # In a process of its own: libsasl loads its plug-ins once in a process, and pytest's began before ours was there.
 PYTHON_LDAP = f"""
 import ldap, ldap.sasl, sys
@@ -47,6 +50,38 @@ def whoami(site, token, *arguments, mechanism="OAUTHBEARER", uri=f"ldap://{LDAP}
 def offered(*arguments):
     done = run("ldapsearch", "-x", "-LLL", "-b", "", "-s", "base", "supportedSASLMechanisms", *arguments)
     return set(re.findall("supportedSASLMechanisms: (.*)", done.stdout))
+
+
+class RawLdap:
+    """A connection over ldapi:// and binds that no library shapes: RFC 4511 §4.2 by hand."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect("/run/slapd/ldapi")
+        self.id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    @staticmethod
+    def element(tag, content):
+        length = len(content)
+        size = bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")
+        return bytes([tag]) + size + content
+
+    def bind(self, mechanism, message):
+        """The result code, and the server's SASL message."""
+        self.id += 1
+        sasl = self.element(0x04, mechanism.encode()) + self.element(0x04, message.encode())
+        request = self.element(0x02, b"\3") + self.element(0x04, b"") + self.element(0xA3, sasl)
+        self.socket.send(self.element(0x30, self.element(0x02, bytes([self.id])) + self.element(0x60, request)))
+        answer = self.socket.recv(65536)
+        result = re.search(rb"\x61(?:\x82..|\x81.|[^\x80-\xff])\x0a\x01(.)", answer, re.S)
+        message = re.search(rb"\x87(?:\x82..|\x81.|[^\x80-\xff])(.*)", answer, re.S)
+        return result[1][0], message[1].decode() if message else None
 
 
 def check_refused(site, done, reason, status=INVALID_CREDENTIALS, told="Token not accepted."):
@@ -116,6 +151,27 @@ def test_an_expired_token(site):
 def test_an_expired_token_of_xoauth2_is_not_anonymous(site):
     done = whoami(site, site.token(lifetime=-600), "-U", "alice", mechanism="XOAUTH2")
     check_refused(site, done, "token_expired", told="The token expired 10 minutes ago.")
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_whatever_a_client_answers_the_refusal_stays(site, mechanism):
+    expired, good = site.token(lifetime=-600), MESSAGES[mechanism](site.token())
+    for answer in (*answers_to_an_error(expired).values(), good):
+        with RawLdap() as client:
+            code, error = client.bind(mechanism, MESSAGES[mechanism](expired))
+            assert code == BIND_IN_PROGRESS and '"status":' in error
+            assert client.bind(mechanism, answer)[0] == INVALID_CREDENTIALS
+            assert site.last() == ("reject", "token_expired")
+            assert client.bind(mechanism, good)[0] == 0  # a new exchange
+
+
+def test_a_client_without_a_token_is_told_where_to_get_one(site):
+    with RawLdap() as client:
+        code, error = client.bind("OAUTHBEARER", "n,,\1auth=\1\1")
+        assert (code, json.loads(error)) == (BIND_IN_PROGRESS, {"status": "invalid_token",
+                                                               "openid-configuration": site.discovery})
+        assert client.bind("OAUTHBEARER", "\1")[0] == INVALID_CREDENTIALS
+    assert site.host.verdicts() == []
 
 
 def test_a_token_of_an_unknown_key(site):
