@@ -97,12 +97,88 @@ static bool read_jti(struct verdict *verdict, const struct json *payload, struct
     return true;
 }
 
+/*
+ * What a tenant signs beside access tokens and ID tokens, with the same keys and perhaps for the same audience. A typ
+ * in the header would tell them apart (RFC 8725 §3.11), but many of their standards leave it out. Each row is a claim
+ * that the standard gives to the other kind alone, or a value with which a token names its own kind. Every value of the
+ * claim counts, null and malformed ones too, where the row names none.
+ */
+static const struct mark {
+    const char *claim;
+    const char *value; /* in any case of its letters; NULL: the claim's presence is the mark */
+    enum reason reason;
+    const char *evidence; /* NULL: the claim says it all */
+} marks[] = {
+    /* RFC 7800, RFC 8705 §3.1, RFC 9449 §6: who has the token must prove to have the key, too. */
+    { "cnf", NULL, REASON_PROOF_REQUIRED, NULL },
+    /* RFC 8417 §2.2; OpenID Connect Back-Channel Logout §2.4 */
+    { "events", NULL, REASON_TYPE_UNSUPPORTED, "a security event token, such as a logout token" },
+    { "token_introspection", NULL, REASON_TYPE_UNSUPPORTED, "an answer of token introspection (RFC 9701)" },
+    { "htm", NULL, REASON_TYPE_UNSUPPORTED, "a DPoP proof (RFC 9449)" },
+    { "htu", NULL, REASON_TYPE_UNSUPPORTED, "a DPoP proof (RFC 9449)" },
+    { "response_type", NULL, REASON_TYPE_UNSUPPORTED, "an authorization request (RFC 9101)" },
+    { "redirect_uris", NULL, REASON_TYPE_UNSUPPORTED, "a software statement (RFC 7591)" },
+    /* OpenID Federation 1.0 §3; also a software statement's. */
+    { "jwks", NULL, REASON_TYPE_UNSUPPORTED, "an entity statement" },
+    { "authority_hints", NULL, REASON_TYPE_UNSUPPORTED, "an entity statement" },
+    { "status_list", NULL, REASON_TYPE_UNSUPPORTED, "a status list" },
+    /* W3C Verifiable Credentials Data Model 1.1 §6.3.1, 2.0 §4: the holder would have to prove to be its subject. */
+    { "vc", NULL, REASON_TYPE_UNSUPPORTED, "a verifiable credential" },
+    { "vp", NULL, REASON_TYPE_UNSUPPORTED, "a verifiable presentation" },
+    { "credentialSubject", NULL, REASON_TYPE_UNSUPPORTED, "a verifiable credential" },
+    { "verifiableCredential", NULL, REASON_TYPE_UNSUPPORTED, "a verifiable presentation" },
+    /* RFC 9901: the issuer's part of an SD-JWT without its disclosures, and the holder's proof. */
+    { "_sd", NULL, REASON_TYPE_UNSUPPORTED, "an SD-JWT" },
+    { "_sd_alg", NULL, REASON_TYPE_UNSUPPORTED, "an SD-JWT" },
+    { "sd_hash", NULL, REASON_TYPE_UNSUPPORTED, "the key binding of an SD-JWT" },
+    { "vct", NULL, REASON_TYPE_UNSUPPORTED, "an SD-JWT credential" },
+    /* No standard makes a refresh token a JWT (RFC 6749 §1.5); those that are one name it so. */
+    { "typ", "Refresh", REASON_TYPE_UNSUPPORTED, "a refresh token" },
+    { "typ", "Offline", REASON_TYPE_UNSUPPORTED, "a refresh token" },
+    { "token_type", "refresh", REASON_TYPE_UNSUPPORTED, "a refresh token" },
+    { "token_use", "refresh", REASON_TYPE_UNSUPPORTED, "a refresh token" },
+    { "type", "refresh", REASON_TYPE_UNSUPPORTED, "a refresh token" },
+};
+
+static bool has_mark(const struct json *payload, const struct mark *mark)
+{
+    const struct json *value = json_member(payload, mark->claim);
+    struct slice text;
+
+    if (value == NULL || mark->value == NULL)
+        return value != NULL;
+    return json_string(value, &text) && slice_equal_nocase(text, mark->value);
+}
+
+/* The line of such a token names its subject, too, which other kinds than logins may lack. */
+static bool refuse_mark(struct verdict *verdict, const struct json *payload, const struct claims_policy *policy,
+                        const struct mark *mark)
+{
+    struct slice subject;
+
+    if (json_string(json_member(payload, policy->subject_claim), &subject))
+        verdict_fact(verdict->subject, sizeof verdict->subject, subject);
+    return verdict_reject(verdict, mark->reason, "%s%s%s", mark->claim, mark->evidence != NULL ? ": " : "",
+                          mark->evidence != NULL ? mark->evidence : "");
+}
+
+static bool check_kind(struct verdict *verdict, const struct json *payload, const struct claims_policy *policy)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (has_mark(payload, &marks[i]))
+            return refuse_mark(verdict, payload, policy, &marks[i]);
+    return true;
+}
+
 bool claims_read(struct verdict *verdict, const struct json *payload, const struct claims_policy *policy,
                  struct claims *ret_claims)
 {
     struct claims claims = { .payload = payload };
 
-    if (!claims_text(verdict, payload, policy->subject_claim, &claims.subject))
+    /* First: another kind of token may lack what a login needs, and its reason is its kind. */
+    if (!check_kind(verdict, payload, policy) || !claims_text(verdict, payload, policy->subject_claim, &claims.subject))
         return false;
     verdict_fact(verdict->subject, sizeof verdict->subject, claims.subject);
     if (!read_jti(verdict, payload, &claims) || !read_dates(verdict, payload, &claims)

@@ -54,7 +54,10 @@ struct claims {
 /*
  * Read and check the types: exp required; exp, nbf, iat numbers in range; subject a string in bounds; groups absent,
  * one string, or an array of at most CLAIMS_GROUPS_MAX strings; jti, when present, a string without control bytes.
- * False with CLAIM_MISSING or CLAIM_INVALID; the evidence names the claim. Sets the facts subject, jti and expiry.
+ * A token of another kind than a login's is refused first, by the claims that mark it (the table in claims.c): one that
+ * is bound to a key (`cnf`), a security event token, a request, a credential, a refresh token, …
+ * False with PROOF_REQUIRED, TYPE_UNSUPPORTED, CLAIM_MISSING or CLAIM_INVALID; the evidence names the claim. Sets the
+ * facts subject, jti and expiry.
  */
 bool claims_read(struct verdict *verdict, const struct json *payload, const struct claims_policy *policy,
                  struct claims *ret_claims);

@@ -34,7 +34,7 @@
   X(REASON_TOKEN_TOO_LONG,         "token_too_long",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token is longer than any accepted one") \
   X(REASON_TOKEN_MALFORMED,        "token_malformed",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "not a JWS in compact serialization") \
   X(REASON_HEADER_UNSUPPORTED,     "header_unsupported",      PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the header demands what is not supported") \
-  X(REASON_TYPE_UNSUPPORTED,       "type_unsupported",        PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "typ names another kind of token") \
+  X(REASON_TYPE_UNSUPPORTED,       "type_unsupported",        PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "typ or a claim names another kind of token") \
   X(REASON_TENANT_UNKNOWN,         "tenant_unknown",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token claims no configured tenant, or several") \
   X(REASON_ALGORITHM_UNSUPPORTED,  "algorithm_unsupported",   PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "alg is no known signature algorithm") \
   X(REASON_ALGORITHM_NOT_ALLOWED,  "algorithm_not_allowed",   PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the tenant does not allow this alg") \
@@ -46,6 +46,7 @@
   /* the claims of a token with a good signature */ \
   X(REASON_CLAIM_MISSING,          "claim_missing",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "a required claim is absent") \
   X(REASON_CLAIM_INVALID,          "claim_invalid",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "a claim has the wrong type or range") \
+  X(REASON_PROOF_REQUIRED,         "proof_required",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token is bound to a key, and no proof of its possession came with it") \
   X(REASON_TENANT_MISMATCH,        "tenant_mismatch",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the tenant claim names another tenant") \
   X(REASON_ISSUER_UNTRUSTED,       "issuer_untrusted",        PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "iss is not the tenant's issuer") \
   X(REASON_AUDIENCE_MISMATCH,      "audience_mismatch",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "aud names none of the configured audiences") \

@@ -32,7 +32,7 @@
   X(CHECK_HEADER,        "header",        "typ and alg are known and allowed for the tenant") \
   X(CHECK_KEY,           "key",           "one key of the tenant fits") \
   X(CHECK_SIGNATURE,     "signature",     "the signature verifies") \
-  X(CHECK_CLAIMS,        "claims",        "the claims have the right types and ranges") \
+  X(CHECK_CLAIMS,        "claims",        "the claims are a login's, and have the right types and ranges") \
   X(CHECK_BINDING,       "binding",       "tenant claim, iss, aud, azp and scope are the configured ones") \
   X(CHECK_REVOCATION,    "revocation",    "the revocation list does not name it") \
   X(CHECK_USER,          "user",          "the subject maps to the local user") \

@@ -1015,6 +1015,171 @@ static void rule_13_typ_is_that_of_an_access_token(void **state)
     config_release(&config);
 }
 
+/* Each value of JSON, since what is malformed must not read as absent. */
+static const struct claim_row bound[] = {
+    { "cnf, by a thumbprint",
+      { { "cnf", "{\"jkt\":\"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I\"}" } },
+      REASON_PROOF_REQUIRED },
+    { "cnf, by a certificate",
+      { { "cnf", "{\"x5t#S256\":\"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2\"}" } },
+      REASON_PROOF_REQUIRED },
+    { "cnf, by a key", { { "cnf", "{\"jwk\":{}}" } }, REASON_PROOF_REQUIRED },
+    { "cnf, by a method that nobody knows", { { "cnf", "{\"x\":1}" } }, REASON_PROOF_REQUIRED },
+    { "cnf empty", { { "cnf", "{}" } }, REASON_PROOF_REQUIRED },
+    { "cnf null", { { "cnf", "null" } }, REASON_PROOF_REQUIRED },
+    { "cnf false", { { "cnf", "false" } }, REASON_PROOF_REQUIRED },
+    { "cnf a string", { { "cnf", "\"\"" } }, REASON_PROOF_REQUIRED },
+    { "cnf an array", { { "cnf", "[]" } }, REASON_PROOF_REQUIRED },
+    { "cnf a number", { { "cnf", "0" } }, REASON_PROOF_REQUIRED },
+    { "cnf written with an escape", { { "\\u0063nf", "{}" } }, REASON_PROOF_REQUIRED },
+    { "cnf before a claim that is wrong", { { "cnf", "{}" }, { "exp", NULL } }, REASON_PROOF_REQUIRED },
+    { "cnf in another case", { { "Cnf", "{}" } }, REASON_OK },
+    { "cnf inside another claim", { { "act", "{\"cnf\":{}}" } }, REASON_OK },
+};
+
+static void rule_42_a_token_that_is_bound_to_a_key_is_refused(void **state)
+{
+    static const struct member header[CHANGES_MAX] = { { "typ", "\"at+jwt\"" } };
+    static const struct member claims[CHANGES_MAX] = { { "cnf", "{}" } };
+    static struct outcome outcome;
+    char told[TOLD_MAX];
+
+    (void)state;
+    run_claims(&plain, bound, COUNT(bound));
+    ROW("whatever its typ");
+    assert_int_equal(judge_free(&plain, token_with(NULL, header, claims), &outcome), REASON_PROOF_REQUIRED);
+    ROW("the line says whose it is, the person reads nothing of it");
+    assert_string_equal(outcome.verdict.subject, "sub-alice");
+    assert_string_equal(outcome.explanation.made[outcome.explanation.count - 1].detail, "cnf");
+    verdict_told(&outcome.verdict, told);
+    assert_string_equal(told, TOLD_REFUSED);
+    ROW("before the signature holds it is not believed");
+    assert_int_equal(judge_free(&plain, token_with(keys.other_rsa, NULL, claims), NULL), REASON_SIGNATURE_INVALID);
+}
+
+static const struct claim_row other_kinds[] = {
+    { "a security event", { { "events", "{\"https://schemas.example/x\":{}}" } }, REASON_TYPE_UNSUPPORTED },
+    { "a logout token",
+      { { "events", "{\"http://schemas.openid.net/event/backchannel-logout\":{}}" }, { "sid", "\"s\"" } },
+      REASON_TYPE_UNSUPPORTED },
+    { "a logout token without sub", { { "events", "{}" }, { "sub", NULL } }, REASON_TYPE_UNSUPPORTED },
+    { "a security event without exp", { { "events", "{}" }, { "exp", NULL } }, REASON_TYPE_UNSUPPORTED },
+    { "events null", { { "events", "null" } }, REASON_TYPE_UNSUPPORTED },
+    { "events a string", { { "events", "\"\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "an answer of introspection", { { "token_introspection", "{\"active\":true}" } }, REASON_TYPE_UNSUPPORTED },
+    { "a proof of possession", { { "htm", "\"POST\"" }, { "htu", "\"https://x\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "a proof of possession, by htm", { { "htm", "\"POST\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "a proof of possession, by htu", { { "htu", "\"https://x\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "an authorization request", { { "response_type", "\"code\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "a software statement", { { "redirect_uris", "[]" } }, REASON_TYPE_UNSUPPORTED },
+    { "an entity statement", { { "jwks", "{\"keys\":[]}" } }, REASON_TYPE_UNSUPPORTED },
+    { "an entity configuration", { { "authority_hints", "[]" } }, REASON_TYPE_UNSUPPORTED },
+    { "a list of states", { { "status_list", "{\"bits\":1}" } }, REASON_TYPE_UNSUPPORTED },
+    { "a credential", { { "vc", "{}" } }, REASON_TYPE_UNSUPPORTED },
+    { "a presentation", { { "vp", "{}" } }, REASON_TYPE_UNSUPPORTED },
+    { "a credential of the second version", { { "credentialSubject", "{}" } }, REASON_TYPE_UNSUPPORTED },
+    { "a presentation of the second version", { { "verifiableCredential", "[]" } }, REASON_TYPE_UNSUPPORTED },
+    { "an SD-JWT, by its digests", { { "_sd", "[]" } }, REASON_TYPE_UNSUPPORTED },
+    { "an SD-JWT, by its hash", { { "_sd_alg", "\"sha-256\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "an SD-JWT's proof", { { "sd_hash", "\"x\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "an SD-JWT credential", { { "vct", "\"https://x\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "a refresh token, by typ", { { "typ", "\"Refresh\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "an offline token, by typ", { { "typ", "\"Offline\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "a refresh token, by token_type", { { "token_type", "\"refresh\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "a refresh token, by token_use", { { "token_use", "\"REFRESH\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "a refresh token, by type", { { "type", "\"refresh\"" } }, REASON_TYPE_UNSUPPORTED },
+    { "what another check keeps out: a response of authorization",
+      { { "code", "\"c\"" }, { "state", "\"s\"" }, { "sub", NULL } },
+      REASON_CLAIM_MISSING },
+    { "a client's assertion",
+      { { "iss", "\"client\"" }, { "sub", "\"client\"" }, { "aud", "\"https://auth.example.com/token\"" } },
+      REASON_ISSUER_UNTRUSTED },
+};
+
+/* Claims of the access tokens and ID tokens of well-known providers. */
+static const struct claim_row logins[] = {
+    { "Keycloak: an access token", { { "typ", "\"Bearer\"" }, { "realm_access", "{\"roles\":[]}" } }, REASON_OK },
+    { "Keycloak: an ID token", { { "typ", "\"ID\"" }, { "at_hash", "\"x\"" }, { "acr", "\"1\"" } }, REASON_OK },
+    { "Cognito", { { "token_use", "\"access\"" }, { "origin_jti", "\"x\"" }, { "event_id", "\"x\"" } }, REASON_OK },
+    { "Entra", { { "ver", "\"2.0\"" }, { "uti", "\"x\"" }, { "xms_st", "{}" } }, REASON_OK },
+    { "token_type Bearer", { { "token_type", "\"Bearer\"" } }, REASON_OK },
+    { "a type of the application's own", { { "type", "\"user\"" }, { "typ", "[\"Refresh\"]" } }, REASON_OK },
+    { "an actor", { { "act", "{\"sub\":\"x\"}" }, { "may_act", "{}" } }, REASON_OK },
+    { "verified claims", { { "verified_claims", "{}" }, { "txn", "\"x\"" } }, REASON_OK },
+    { "a state in a list", { { "status", "{\"status_list\":{}}" } }, REASON_OK },
+    { "a nonce and a session", { { "nonce", "\"n\"" }, { "sid", "\"s\"" }, { "auth_time", "1" } }, REASON_OK },
+    { "a client", { { "client_id", "\"c\"" }, { "scope", "\"openid\"" }, { "azp", "\"c\"" } }, REASON_OK },
+};
+
+static void rule_42_what_is_no_login_is_refused_by_its_claims(void **state)
+{
+    static const char *const names[] = { "JWT", "at+jwt", "application/at+jwt" };
+    static const struct member claims[CHANGES_MAX] = { { "events", "{}" } };
+    static struct outcome outcome;
+    char quoted[32];
+    size_t i;
+
+    (void)state;
+    run_claims(&plain, other_kinds, COUNT(other_kinds));
+    for (i = 0; i < COUNT(names); i++) {
+        const struct member header[CHANGES_MAX] = { { "typ", quoted } };
+
+        ROW(names[i]);
+        snprintf(quoted, sizeof quoted, "\"%s\"", names[i]);
+        assert_int_equal(judge_free(&plain, token_with(NULL, header, claims), &outcome), REASON_TYPE_UNSUPPORTED);
+    }
+    assert_string_equal(outcome.verdict.evidence, "events: a security event token, such as a logout token");
+    ROW("access tokens and ID tokens go on to log in");
+    run_claims(&plain, logins, COUNT(logins));
+}
+
+/* What IANA's registry and drafts name, beside the access token. */
+static void rule_42_what_is_no_login_is_refused_by_its_typ(void **state)
+{
+    static const char *const names[] = {
+        "logout+jwt",
+        "secevent+jwt",
+        "token-introspection+jwt",
+        "oauth-authz-req+jwt",
+        "dpop+jwt",
+        "jwk-set+jwt",
+        "entity-statement+jwt",
+        "trust-mark+jwt",
+        "resolve-response+jwt",
+        "explicit-registration-response+jwt",
+        "oauth-client-attestation+jwt",
+        "oauth-client-attestation-pop+jwt",
+        "txntoken+jwt",
+        "statuslist+jwt",
+        "dc+sd-jwt",
+        "vc+sd-jwt",
+        "vc+jwt",
+        "vp+jwt",
+        "kb+jwt",
+        "example+sd-jwt",
+        "openid4vci-proof+jwt",
+        "client-authentication+jwt",
+        "passport",
+        "JOSE",
+        "JOSE+JSON",
+        "at+jwt2",
+        "x-at+jwt",
+        "jwt+at",
+    };
+    char quoted[96];
+    const struct member header[CHANGES_MAX] = { { "typ", quoted } };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(names); i++) {
+        ROW(names[i]);
+        snprintf(quoted, sizeof quoted, "\"%s\"", names[i]);
+        assert_int_equal(judge_free(&plain, token_with(NULL, header, NULL), NULL), REASON_TYPE_UNSUPPORTED);
+        snprintf(quoted, sizeof quoted, "\"Application/%s\"", names[i]);
+        assert_int_equal(judge_free(&plain, token_with(NULL, header, NULL), NULL), REASON_TYPE_UNSUPPORTED);
+    }
+}
+
 static void rule_14_no_claim_is_believed_before_the_signature_holds(void **state)
 {
     static struct outcome outcome;
@@ -1858,6 +2023,9 @@ int main(void)
         cmocka_unit_test(peer_crudeoauth_a_forged_jku_is_never_fetched),
         cmocka_unit_test(rule_12_a_kid_picks_one_key),
         cmocka_unit_test(rule_13_typ_is_that_of_an_access_token),
+        cmocka_unit_test(rule_42_a_token_that_is_bound_to_a_key_is_refused),
+        cmocka_unit_test(rule_42_what_is_no_login_is_refused_by_its_claims),
+        cmocka_unit_test(rule_42_what_is_no_login_is_refused_by_its_typ),
         cmocka_unit_test(rule_14_no_claim_is_believed_before_the_signature_holds),
         cmocka_unit_test(peer_stefb69_a_bad_signature_is_the_end),
         cmocka_unit_test(every_bit_of_what_is_signed_counts),

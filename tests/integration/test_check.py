@@ -767,6 +767,8 @@ def test_verify_accepts_and_tells_the_whole_story(site):
     ("tenant_mismatch", "binding", {CLAIM: "another"}),
     ("user_unmapped", "user", {"sub": "nobody-knows"}),
     ("claim_invalid", "claims", {"exp": "soon"}),
+    ("proof_required", "claims", {"cnf": {"jkt": "x"}}),
+    ("type_unsupported", "claims", {"events": {}}),
     ("key_unknown", "key", {"kid": "b"}),
     ("signature_invalid", "signature", {"key": rsa.generate_private_key(public_exponent=65537, key_size=2048)}),
 ])

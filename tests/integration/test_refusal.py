@@ -159,6 +159,12 @@ def test_rule_16_a_token_for_another_party_is_not_accepted(host, claim, reason):
     refuse(host, "alice", host.token(**{claim: "somebody else's"}), reason)
 
 
+@pytest.mark.parametrize("claim, reason", [("cnf", "proof_required"), ("events", "type_unsupported")])
+def test_rule_42_a_token_that_is_no_login_is_not_accepted(host, claim, reason):
+    verdict = refuse(host, "alice", host.token(**{claim: {}}), reason)
+    assert verdict["sub"] == tokens.ALICE
+
+
 def expired_token(host):
     return host.token(iat=int(time.time()) - 700, exp=int(time.time()) - 220)
 

@@ -45,6 +45,8 @@ def test_an_api_key_is_a_password(site):
     ("an expired one", {"lifetime": -600}, "token_expired"),
     ("one without the group", {"groups": []}, "group_missing"),
     ("one of another audience", {"aud": "elsewhere"}, "audience_mismatch"),
+    ("one that is bound to a key", {"cnf": {"jkt": "x"}}, "proof_required"),
+    ("a security event", {"events": {}}, "type_unsupported"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_what_is_refused_is_refused_as_anywhere(site, what, changes, reason):
     token = site.token(**changes)

@@ -174,6 +174,13 @@ def test_a_client_without_a_token_is_told_where_to_get_one(site):
     assert site.host.verdicts() == []
 
 
+@pytest.mark.parametrize("claim, reason", [("cnf", "proof_required"), ("events", "type_unsupported")])
+def test_rule_42_a_token_that_is_no_login(site, claim, reason):
+    token = site.token(**{claim: {}})
+    check_refused(site, whoami(site, token), reason)
+    assert site.verify(token, "ldap") == site.last() == ("reject", reason)
+
+
 def test_a_token_of_an_unknown_key(site):
     token = site.token(key=tokens.Key("RS256", "nobodys"))
     check_refused(site, whoami(site, token), "key_unknown")
