@@ -363,6 +363,18 @@ class Host:
         shadow.write_text(re.sub(rf"^{user}:[^:]*:", lambda _: f"{user}:{digest}:", shadow.read_text(), flags=re.M))
 
     @staticmethod
+    def set_shadow(user, password=None, changed=20000, oldest="", inactive="", expires=""):
+        """The fields of shadow(5), in days since 1970; `password` is what stands before the hash ("!" locks it)."""
+        shadow = Path("/etc/shadow")
+        lines = shadow.read_text().splitlines()
+        for i, line in enumerate(lines):
+            name, digest, *_ = line.split(":")
+            if name == user:
+                digest = (password or "") + digest
+                lines[i] = f"{user}:{digest}:{changed}:0:{oldest}:7:{inactive}:{expires}:"
+        shadow.write_text("\n".join(lines) + "\n")
+
+    @staticmethod
     def script(name, text):
         path = PRIVATE / name
         path.write_text(f"#!/bin/sh\n{text}\n")
