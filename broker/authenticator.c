@@ -14,6 +14,7 @@ struct judgement {
     char *service, *user, *authzid;
     struct auth_request request; /* lends them */
     struct auth_plan plan;
+    uid_t uid;           /* of the process that asks */
     int64_t until_ms;    /* by when there is a verdict, so that who asks has not gone */
     struct secret token; /* what is to be verified: the credential, or what it was exchanged for */
     struct verdict verdict;
@@ -111,7 +112,7 @@ static void exchange(struct judgement *judgement)
     verdict_fact(judgement->verdict.tenant, sizeof judgement->verdict.tenant, question.tenant);
     verdict_fact(judgement->verdict.subject, sizeof judgement->verdict.subject, question.subject);
     judgement->token = (struct secret){ NULL, 0 };
-    exchange_ask(judgement->authenticator->exchange, judgement->config, &question,
+    exchange_ask(judgement->authenticator->exchange, judgement->config, judgement->uid, &question,
                  exchange_timeout_ms(judgement->config), exchanged, judgement);
     secret_clear(&api_key);
 }
@@ -124,7 +125,7 @@ static bool copy_text(const char *text, char **ret, const char **ret_lent)
 }
 
 static struct judgement *judgement_new(const struct authenticator *authenticator, const struct config *config,
-                                       const struct auth_request *request, struct slice credential,
+                                       uid_t uid, const struct auth_request *request, struct slice credential,
                                        authenticator_done *done, void *context)
 {
     struct judgement *judgement = calloc(1, sizeof *judgement);
@@ -133,6 +134,7 @@ static struct judgement *judgement_new(const struct authenticator *authenticator
         return NULL;
     judgement->authenticator = authenticator;
     judgement->config = config_hold(config);
+    judgement->uid = uid;
     judgement->until_ms = clock_ms() + exchange_timeout_ms(config);
     judgement->verdict = VERDICT_INIT;
     judgement->request.now = request->now;
@@ -153,7 +155,7 @@ void authenticator_judge(const struct authenticator *authenticator, uid_t uid, c
     struct verdict refusal = VERDICT_INIT;
     const struct config *config = authenticator->config(authenticator->server, &refusal);
     struct judgement *judgement =
-        config != NULL ? judgement_new(authenticator, config, request, credential, done, context) : NULL;
+        config != NULL ? judgement_new(authenticator, config, uid, request, credential, done, context) : NULL;
 
     if (judgement == NULL) {
         verdict_reject(&refusal, REASON_OUT_OF_MEMORY, "latchkeyd"); /* unless it was the configuration */
@@ -163,10 +165,7 @@ void authenticator_judge(const struct authenticator *authenticator, uid_t uid, c
         finish(judgement);
     } else if (judgement->plan.verify.exchange_subject == NULL) {
         verify(judgement);
-    } else if (authenticator->may_exchange(authenticator->server, uid)) {
-        exchange(judgement);
     } else {
-        verdict_reject(&judgement->verdict, REASON_BROKER_UNAVAILABLE, "too many questions a second");
-        finish(judgement);
+        exchange(judgement);
     }
 }

@@ -23,15 +23,11 @@ typedef void authenticator_done(void *context, const struct verdict *verdict, co
  * the reason why it cannot be used: then nobody logs in. */
 typedef const struct config *authenticator_config(void *server, struct verdict *verdict);
 
-/* Whether a question of this uid may go to the tenant service now; asked once for each credential that would. */
-typedef bool authenticator_may_exchange(void *server, uid_t uid);
-
 struct authenticator {
     struct exchange *exchange;
     struct keysets *keysets;
     authenticator_config *config;
-    authenticator_may_exchange *may_exchange;
-    void *server; /* their argument */
+    void *server; /* its argument */
 };
 
 /*

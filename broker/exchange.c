@@ -7,8 +7,10 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "guesses.h"
 #include "tenant.h"
 #include "verify.h"
+#include "waiting.h"
 
 #define WAY_MS 250
 
@@ -19,7 +21,12 @@ struct tenant_state {
 
 struct exchange {
     struct http *http;
+    exchange_may_ask *may_ask;
+    void *may_ask_context;
     struct cache *cache;
+    struct guesses *guesses;
+    struct exchange_counts counts;
+    struct job *jobs; /* that wait for a tenant service */
     struct tenant_state tenants[CONFIG_TENANTS_MAX];
     size_t tenant_count;
 };
@@ -34,6 +41,7 @@ struct job {
     struct cache_key key;
     exchange_done *done;
     void *context;
+    struct job *next, **previous; /* of those that wait; previous NULL: it does not */
 };
 
 int exchange_timeout_ms(const struct config *config)
@@ -41,15 +49,18 @@ int exchange_timeout_ms(const struct config *config)
     return (int)config->broker.timeout * 1000 - WAY_MS;
 }
 
-struct exchange *exchange_new(struct http *http)
+struct exchange *exchange_new(struct http *http, exchange_may_ask *may_ask, void *may_ask_context)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
 
     if (exchange == NULL)
         return NULL;
     exchange->http = http;
+    exchange->may_ask = may_ask;
+    exchange->may_ask_context = may_ask_context;
     exchange->cache = cache_new();
-    if (exchange->cache == NULL)
+    exchange->guesses = guesses_new();
+    if (exchange->cache == NULL || exchange->guesses == NULL)
         exchange_free(&exchange);
     return exchange;
 }
@@ -59,6 +70,7 @@ void exchange_free(struct exchange **exchange)
     if (exchange == NULL || *exchange == NULL)
         return;
     cache_free(&(*exchange)->cache);
+    guesses_free(&(*exchange)->guesses);
     free(*exchange);
     *exchange = NULL;
 }
@@ -130,8 +142,22 @@ static void keep(struct job *job, struct slice token)
         cache_put(job->exchange->cache, &job->key, token, clock_ms() + (int64_t)(lifetime * 1000));
 }
 
+static void job_wait(struct job *job)
+{
+    job->next = job->exchange->jobs;
+    job->previous = &job->exchange->jobs;
+    if (job->next != NULL)
+        job->next->previous = &job->next;
+    job->exchange->jobs = job;
+}
+
 static void job_free(struct job *job)
 {
+    if (job->previous != NULL) {
+        *job->previous = job->next;
+        if (job->next != NULL)
+            job->next->previous = job->previous;
+    }
     config_release(&job->config);
     free(job);
 }
@@ -163,6 +189,8 @@ static void arrived(void *context, struct http_reply *reply)
         keep(job, (struct slice){ token.bytes, token.len });
         answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
     } else {
+        if (verdict.reason == REASON_CREDENTIAL_REFUSED)
+            guesses_count(job->exchange->guesses, job->tenant->id, job->subject, clock_ms());
         answer_refusal(job->done, job->context, &verdict);
     }
     job_free(job);
@@ -201,25 +229,75 @@ static const struct tenant *find_tenant(struct verdict *verdict, const struct co
     return NULL;
 }
 
-static bool start(struct verdict *verdict, struct job *job, const struct broker_question *question, int timeout_ms)
+/* How many wait for this tenant service, and how many of them for the account of this subject. */
+static size_t count_waiting(const struct exchange *exchange, const char *tenant_id, const char *subject,
+                            size_t *ret_of_account)
+{
+    const struct job *job;
+    size_t of_tenant = 0;
+
+    *ret_of_account = 0;
+    for (job = exchange->jobs; job != NULL; job = job->next)
+        if (strcmp(job->tenant->id, tenant_id) == 0) {
+            of_tenant++;
+            *ret_of_account += strcmp(job->subject, subject) == 0;
+        }
+    return of_tenant;
+}
+
+/* An exchange that waits holds a place, here and in the process that asks: a tenant has no more than its share. A key
+ * that is under way may turn out to be a guess. */
+static bool has_place(struct verdict *verdict, const struct job *job)
+{
+    struct exchange *exchange = job->exchange;
+    const size_t share = waiting_share(job->config->tenant_count);
+    size_t of_account, of_tenant = count_waiting(exchange, job->tenant->id, job->subject, &of_account);
+
+    if (of_tenant >= share || of_account >= share / 2) {
+        exchange->counts.crowded++;
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
+                              "%zu API keys wait for it already, %zu of the account", of_tenant, of_account);
+    }
+    if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= of_account) {
+        exchange->counts.guesses++;
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "too many API keys were refused for this account");
+    }
+    return true;
+}
+
+/* Last of all, so that what is not asked costs nobody's rate. */
+static bool is_within_rate(struct verdict *verdict, const struct exchange *exchange, uid_t uid)
+{
+    return exchange->may_ask == NULL || exchange->may_ask(exchange->may_ask_context, uid)
+        || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "too many questions a second");
+}
+
+static bool start(struct verdict *verdict, struct job *job, uid_t uid, const struct broker_question *question,
+                  int timeout_ms)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     struct breaker *breaker = breaker_of(job->exchange, job->tenant->id);
 
-    if (!tenant_exchange_request(verdict, job->tenant, question->subject, question->secret, timeout_ms, &request))
+    if (!has_place(verdict, job)
+        || !tenant_exchange_request(verdict, job->tenant, question->subject, question->secret, timeout_ms, &request))
         return false;
     if (!breaker_passes(breaker, clock_ms()))
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
                               "not asked for another %lld s, since it failed %u times",
                               (long long)(breaker->try_from_ms - clock_ms()) / 1000 + 1, breaker->failures);
-    if (http_start(job->exchange->http, &request.http, arrived, job))
-        return true;
+    if (is_within_rate(verdict, job->exchange, uid)) {
+        if (http_start(job->exchange->http, &request.http, arrived, job)) {
+            job_wait(job);
+            return true;
+        }
+        verdict_reject(verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");
+    }
     breaker_forget(breaker);
-    return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");
+    return false;
 }
 
-void exchange_ask(struct exchange *exchange, const struct config *config, const struct broker_question *question,
-                  int timeout_ms, exchange_done *done, void *context)
+void exchange_ask(struct exchange *exchange, const struct config *config, uid_t uid,
+                  const struct broker_question *question, int timeout_ms, exchange_done *done, void *context)
 {
     struct verdict verdict = VERDICT_INIT;
     const struct tenant *tenant = find_tenant(&verdict, config, question);
@@ -241,7 +319,7 @@ void exchange_ask(struct exchange *exchange, const struct config *config, const 
         }
         cache_drop(exchange->cache, &job->key); /* revoked, its key gone, or the clock set: the service has a new one */
     }
-    if (job != NULL && start(&verdict, job, question, timeout_ms))
+    if (job != NULL && start(&verdict, job, uid, question, timeout_ms))
         return;
     answer_refusal(done, context, &verdict);
     if (job != NULL)
@@ -256,7 +334,20 @@ void exchange_sweep(struct exchange *exchange)
 void exchange_reset(struct exchange *exchange)
 {
     cache_sweep(exchange->cache, INT64_MAX);
+    guesses_reset(exchange->guesses);
     exchange->tenant_count = 0;
+}
+
+struct exchange_counts exchange_counts(const struct exchange *exchange)
+{
+    return exchange->counts;
+}
+
+size_t exchange_waiting(const struct exchange *exchange, const char *tenant_id)
+{
+    size_t of_account;
+
+    return count_waiting(exchange, tenant_id, "", &of_account);
 }
 
 struct cache_counts exchange_cache_counts(const struct exchange *exchange)

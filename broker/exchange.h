@@ -1,11 +1,16 @@
 /*
- * API keys become tokens here: by the cache, or by asking the tenant service, unless its breaker is open.
+ * API keys become tokens here: by the cache, or by asking the tenant service.
+ *
+ * It is not asked while its breaker is open; while the account has used up its guesses (guesses.h); while as many
+ * exchanges wait for it as a tenant's share (waiting.h), or for one account half of that; and while the process that
+ * asks does so too often. Each of these is answered at once. A key in the cache is answered whatever holds there.
  */
 #ifndef LATCHKEY_EXCHANGE_H
 #define LATCHKEY_EXCHANGE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "breaker.h"
 #include "broker_protocol.h"
@@ -21,24 +26,36 @@ typedef void exchange_done(void *context, const struct broker_answer *answer);
 
 struct exchange;
 
-struct exchange *exchange_new(struct http *http); /* NULL when memory or randomness is short; http outlives it */
+/* Whether a question of this uid may go to a tenant service now; asked once for each that would, after all else. */
+typedef bool exchange_may_ask(void *context, uid_t uid);
+
+/* NULL when out of memory or randomness. http outlives it. `may_ask` NULL: always. */
+struct exchange *exchange_new(struct http *http, exchange_may_ask *may_ask, void *may_ask_context);
 void exchange_free(struct exchange **exchange);
 
 /*
- * Answer a question of kind BROKER_EXCHANGE, at once or from within http_run(). The question and the configuration are
- * not needed any more when it returns.
- * Answers: OK with a token, of which only a cached one is verified; CREDENTIAL_REFUSED; TENANT_UNAVAILABLE;
- * TENANT_UNKNOWN; CONFIG_INVALID; OUT_OF_MEMORY.
+ * Answer a question of kind BROKER_EXCHANGE of a process of this uid, at once or from within http_run(). The question
+ * and the configuration are not needed any more when it returns.
+ * Answers: OK with a token, of which only a cached one is verified; CREDENTIAL_REFUSED; TENANT_UNAVAILABLE, also when
+ * too many wait; BROKER_UNAVAILABLE when the account or the uid asks too often; TENANT_UNKNOWN; CONFIG_INVALID;
+ * OUT_OF_MEMORY.
  */
-void exchange_ask(struct exchange *exchange, const struct config *config, const struct broker_question *question,
-                  int timeout_ms, exchange_done *done, void *context);
+void exchange_ask(struct exchange *exchange, const struct config *config, uid_t uid,
+                  const struct broker_question *question, int timeout_ms, exchange_done *done, void *context);
 
 /* Wipe what the cache should not hold any longer; now and then. */
 void exchange_sweep(struct exchange *exchange);
-/* Forget the cache and the breakers: what they are about may be another service by now. */
+/* Forget the cache, the breakers and the guesses: what they are about may be another service by now. */
 void exchange_reset(struct exchange *exchange);
 
 struct cache_counts exchange_cache_counts(const struct exchange *exchange);
+struct exchange_counts {
+    uint64_t crowded; /* answered at once, since too many waited */
+    uint64_t guesses; /* answered at once, since too many keys were refused for the account */
+};
+struct exchange_counts exchange_counts(const struct exchange *exchange);
+/* How many exchanges of a tenant are under way. */
+size_t exchange_waiting(const struct exchange *exchange, const char *tenant_id);
 /* Of a tenant; one that was never asked has a closed breaker. */
 struct breaker exchange_breaker(const struct exchange *exchange, const char *tenant_id);
 

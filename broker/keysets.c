@@ -7,8 +7,8 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "waiting.h"
 
-#define WAITERS_MAX        1024  /* as many as latchkeyd serves at once */
 #define FIRST_RETRY_MS     30000 /* after a failure; doubled until it is the interval */
 #define FIRST_LOOK_MS      2000  /* after the start, at most: hosts that boot together do not all ask at once */
 #define REFRESH_TIMEOUT_MS 10000
@@ -34,7 +34,7 @@ struct keyset {
     bool is_under_way;
     unsigned answering; /* how many times looked() is at work */
     struct keyset_status status;
-    struct waiter waiters[WAITERS_MAX];
+    struct waiter waiters[WAITING_OF_TENANT];
     size_t waiter_count;
 };
 
@@ -206,7 +206,7 @@ static void answer_not_yet(keysets_done *done, void *context)
 /* Answer those whose time is over, and tell when the next one's is. */
 static int64_t dismiss(struct keyset *set, int64_t now_ms)
 {
-    struct waiter over[WAITERS_MAX];
+    struct waiter over[WAITING_OF_TENANT];
     size_t over_count = 0, kept = 0, i;
     int64_t next_ms = INT64_MAX;
 
@@ -258,7 +258,7 @@ static bool wait_for_look(struct keyset *set, int64_t begun_ms, int64_t now_ms, 
     waiter.is_patient = patient < KEYSETS_PATIENT;
     if (!waiter.is_patient && waiter.until_ms > begun_ms + KEYSETS_BRIEF_MS)
         waiter.until_ms = begun_ms + KEYSETS_BRIEF_MS;
-    if (set->waiter_count == WAITERS_MAX || waiter.until_ms <= now_ms)
+    if (set->waiter_count >= waiting_share(set->all->count) || waiter.until_ms <= now_ms)
         return false;
     set->waiters[set->waiter_count++] = waiter;
     return true;

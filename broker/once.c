@@ -83,12 +83,12 @@ static void answer_question(const struct config *config, struct slice text)
         return;
     }
     http = http_new(1);
-    exchange = http != NULL ? exchange_new(http) : NULL;
+    exchange = http != NULL ? exchange_new(http, NULL, NULL) : NULL;
     if (exchange == NULL) {
         refuse(REASON_OUT_OF_MEMORY, "latchkeyd");
         return;
     }
-    exchange_ask(exchange, config, &question, exchange_timeout_ms(config), send_answer, &is_answered);
+    exchange_ask(exchange, config, geteuid(), &question, exchange_timeout_ms(config), send_answer, &is_answered);
     while (!is_answered && is_wanted() && http_run(http, &(struct pollfd){ .fd = STDIN_FILENO }, 1, 1000))
         ;
 }

@@ -7,17 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bucket.h"
+
 #define UIDS_MAX        256  /* whose rates are remembered */
 #define PEER_GROUPS_MAX 4096 /* what Linux's NGROUPS_MAX allows and people really have lie far apart */
 
 /* So many may come at once as in two seconds of the rate. */
 #define BURST_S 2
-
-/* A token bucket. */
-struct bucket {
-    double left;
-    int64_t at_ms; /* when `left` was right; 0: never used, and full */
-};
 
 struct peers {
     uid_t *uids;
@@ -127,14 +123,9 @@ bool peers_allow(const struct peers *peers, int socket, uid_t *ret_uid)
     return is_known && (has_uid(peers, peer.uid) || has_gid(peers, peer.gid) || has_group_of(peers, socket));
 }
 
-static void refill(struct bucket *bucket, int64_t rate, int64_t now_ms)
+static double refill(struct bucket *bucket, int64_t rate, int64_t now_ms)
 {
-    double full = (double)(rate * BURST_S);
-
-    bucket->left = bucket->at_ms == 0 ? full : bucket->left + (double)(now_ms - bucket->at_ms) * (double)rate / 1000;
-    if (bucket->left > full)
-        bucket->left = full;
-    bucket->at_ms = now_ms;
+    return bucket_refill(bucket, (double)rate, (double)(rate * BURST_S), now_ms);
 }
 
 /* The bucket of a uid; one that is not known yet takes the place of who was silent longest. */
@@ -157,10 +148,10 @@ bool peers_count(struct peers *peers, uid_t uid, int64_t now_ms)
 {
     const double reserve = uid != 0 ? (double)(peers->rate * BURST_S) / 4 : 0;
     struct bucket *of_uid = bucket_of(peers, uid);
+    const double left = refill(of_uid, peers->peer_rate, now_ms),
+                 left_of_all = refill(&peers->all, peers->rate, now_ms);
 
-    refill(of_uid, peers->peer_rate, now_ms);
-    refill(&peers->all, peers->rate, now_ms);
-    if (of_uid->left < 1 || peers->all.left < 1 + reserve)
+    if (left < 1 || left_of_all < 1 + reserve)
         return false;
     of_uid->left -= 1;
     peers->all.left -= 1;

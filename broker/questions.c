@@ -58,7 +58,8 @@ static void ask_exchange(struct client *client, const struct broker_question *qu
 {
     struct service *service = client->service;
 
-    exchange_ask(service->exchange, service->config, question, exchange_timeout_ms(service->config), answered, client);
+    exchange_ask(service->exchange, service->config, client->uid, question, exchange_timeout_ms(service->config),
+                 answered, client);
 }
 
 static void ask_refresh(struct client *client, const struct broker_question *question)
@@ -153,13 +154,12 @@ static void ask_authenticate(struct client *client, const struct broker_question
 static const struct {
     void (*answer)(struct client *client, const struct broker_question *question);
     bool is_of_login; /* somebody is let in by the answer */
-    bool is_counted;  /* as service_may_ask() does; what is to be judged, once it turns out to be an API key */
 } asks[] = {
-    [BROKER_EXCHANGE] = { ask_exchange, true, true },
-    [BROKER_REFRESH] = { ask_refresh, false, false }, /* starts a look once in KEYSETS_PAUSE_MS */
-    [BROKER_SIGNATURE] = { ask_signature, true, false },
-    [BROKER_AUTHENTICATE] = { ask_authenticate, true, false },
-    [BROKER_STATUS] = { ask_status, false, false },
+    [BROKER_EXCHANGE] = { ask_exchange, true },
+    [BROKER_REFRESH] = { ask_refresh, false }, /* starts a look once in KEYSETS_PAUSE_MS */
+    [BROKER_SIGNATURE] = { ask_signature, true },
+    [BROKER_AUTHENTICATE] = { ask_authenticate, true },
+    [BROKER_STATUS] = { ask_status, false },
 };
 
 static void refuse_broken(struct client *client, const char *error)
@@ -177,12 +177,9 @@ static bool may_answer(struct client *client)
     struct broker_answer refusal;
     struct verdict verdict = VERDICT_INIT;
 
-    if (asks[client->ask].is_of_login && !service_may_decide(service, &verdict))
-        refusal = broker_answer_of(verdict.reason, verdict.evidence);
-    else if (asks[client->ask].is_counted && !service_may_ask(service, client->uid))
-        refusal = broker_answer_of(REASON_BROKER_UNAVAILABLE, "too many questions a second");
-    else
+    if (!asks[client->ask].is_of_login || service_may_decide(service, &verdict))
         return true;
+    refusal = broker_answer_of(verdict.reason, verdict.evidence);
     answered(client, &refusal);
     return false;
 }

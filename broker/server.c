@@ -17,13 +17,16 @@
 #include "http.h"
 #include "log.h"
 #include "service.h"
+#include "waiting.h"
 
+/* Of clients that have connected and not asked yet. A client that has asked is answered at once, or waits for a tenant
+ * service, of which as many may as its share (waiting.h). */
 #define CLIENTS_MAX       1024
 #define CLIENTS_OF_UID    256  /* of one that is not root */
 #define CLIENTS_OF_OTHERS 768  /* that are not root, together: sshd and sudo always find a way in */
 #define ASK_WITHIN_MS     2000 /* whoever connects and asks nothing is sent away */
 #define ACCEPTS_PER_ROUND 16   /* of one listener; then the others have their turn, and those who have asked */
-#define CONNECTIONS_MAX   32   /* to tenant services */
+#define CONNECTIONS_MAX   (WAITING_MAX + CONFIG_TENANTS_MAX) /* to one host: for all who may wait, and the key sets */
 #define DESCRIPTORS       4096
 #define LAST_ANSWERS_MS   10000
 #define LAST_ACCEPTS      (CLIENTS_MAX / ACCEPTS_PER_ROUND) /* rounds, when it ends */
@@ -43,22 +46,36 @@ struct server {
     int64_t accept_from_ms; /* after a shortage of descriptors */
 };
 
+/* Those who have not asked yet. */
+struct askers {
+    size_t of_uid, of_others, of_all;
+};
+
+static struct askers count_askers(const struct server *server, uid_t uid)
+{
+    const struct client *client;
+    struct askers askers = { .of_all = 0 };
+
+    for (client = server->clients; client != NULL; client = client->next)
+        if (!client->has_asked) {
+            askers.of_uid += client->uid == uid;
+            askers.of_others += client->uid != 0;
+            askers.of_all++;
+        }
+    return askers;
+}
+
 static bool is_full(const struct server *server)
 {
-    return server->service.client_count >= CLIENTS_MAX || server->is_ending || clock_ms() < server->accept_from_ms;
+    return count_askers(server, 0).of_all >= CLIENTS_MAX || server->is_ending || clock_ms() < server->accept_from_ms;
 }
 
 /* Whether a peer that is not root has all the places that it, or all such peers together, may have. */
 static bool has_too_many(const struct server *server, uid_t uid)
 {
-    const struct client *client;
-    size_t of_uid = 0, of_others = 0;
+    const struct askers askers = count_askers(server, uid);
 
-    for (client = server->clients; client != NULL; client = client->next) {
-        of_uid += client->uid == uid;
-        of_others += client->uid != 0;
-    }
-    return uid != 0 && (of_uid >= CLIENTS_OF_UID || of_others >= CLIENTS_OF_OTHERS);
+    return uid != 0 && (askers.of_uid >= CLIENTS_OF_UID || askers.of_others >= CLIENTS_OF_OTHERS);
 }
 
 static void log_unknown_name(const char *name)
@@ -327,15 +344,15 @@ static bool server_open(struct server *server)
     server->http = http_new(CONNECTIONS_MAX);
     if (server->signals < 0 || server->http == NULL)
         return false;
-    server->service.exchange = exchange_new(server->http);
+    server->service.exchange = exchange_new(server->http, may_exchange, &server->service);
     server->service.keysets = keysets_new(server->http, log_refresh);
     server->service.peers = peers_new();
     if (server->service.exchange == NULL || server->service.keysets == NULL || server->service.peers == NULL
         || !peers_configure(server->service.peers, &server->service.config->broker, log_unknown_name))
         return false;
     keysets_configure(server->service.keysets, server->service.config, clock_ms());
-    server->service.authenticator = (struct authenticator){ server->service.exchange, server->service.keysets,
-                                                            newest_config, may_exchange, &server->service };
+    server->service.authenticator =
+        (struct authenticator){ server->service.exchange, server->service.keysets, newest_config, &server->service };
     return true;
 }
 

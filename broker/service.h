@@ -42,9 +42,9 @@ void service_look_at_config(struct service *service);
  * what was revoked since. False with the reason of the newest one, as in every process of a host. */
 bool service_may_decide(const struct service *service, struct verdict *verdict);
 
-/* One more API key of this uid against the rates of the configuration: false when it is too many, which is counted.
- * Nothing else counts, neither a local password nor a token, its signature and its key: whoever tries those from afar
- * would use up the rate of all who come through the same server. */
+/* One more API key of this uid that goes to a tenant service, against the rates of the configuration: false when it is
+ * too many, which is counted. Nothing else counts, neither a local password nor a token, its signature and its key: a
+ * remote user who tries those would use up the rate of all who come through the same server. */
 bool service_may_ask(struct service *service, uid_t uid);
 
 /* For lines that anybody can bring about: one now and then; the status has the numbers. */

@@ -22,6 +22,8 @@ static struct json *refused_json(const struct status_facts *facts)
 
     if (!json_add(refused, "peer", json_new_integer((int64_t)facts->refused_peers))
         || !json_add(refused, "rate", json_new_integer((int64_t)facts->refused_rate))
+        || !json_add(refused, "crowded", json_new_integer((int64_t)exchange_counts(facts->exchange).crowded))
+        || !json_add(refused, "guesses", json_new_integer((int64_t)exchange_counts(facts->exchange).guesses))
         || !json_add(refused, "broken", json_new_integer((int64_t)facts->refused_broken)))
         json_free(&refused);
     return refused;
@@ -57,6 +59,7 @@ static struct json *tenant_json(const struct status_facts *facts, const struct t
     if (!json_add(json, "id", json_new_string(slice_of(tenant->id)))
         || !json_add(json, "breaker", json_new_string(slice_of(breaker.is_open ? "open" : "closed")))
         || !json_add(json, "failures", json_new_integer(breaker.failures))
+        || !json_add(json, "waiting", json_new_integer((int64_t)exchange_waiting(facts->exchange, tenant->id)))
         || !json_add(json, "keys_looked_at",
                      status.looked_at != 0 ? json_new_integer((int64_t)status.looked_at) : json_new_null())
         || !json_add(json, "keys", json_new_text(slice_of(status.looked_at != 0 ? results[status.result] : NULL)))

@@ -7,10 +7,12 @@
  *      "clients": 1,                                          connections that are open
  *      "asked": {"exchange": 7, "refresh": 0, …},             questions since the start, by broker_ask_name()
  *      "passwords": 0,                                        requests of saslauthd's protocol
- *      "refused": {"peer": 0, "rate": 0, "broken": 0},        connections of others; too many; not understood
+ *      "refused": {"peer": 0, "rate": 0, "broken": 0,         connections of others; too many; not understood
+ *                  "crowded": 0, "guesses": 0},               API keys: too many waited; too many were refused
  *      "cache": {"seconds": 0, "entries": 0, "hits": 0, "misses": 0},
  *      "tenants": [{"id": "…",
  *                   "breaker": "closed" or "open", "failures": 0,   in a row
+ *                   "waiting": 0,                             exchanges under way
  *                   "keys_looked_at": 1764000000 or null,     s since 1970
  *                   "keys": "replaced", "unchanged", "failed" or null, "keys_failure": why, or null}, …],
  *      "configuration_fault": why it cannot be used, so that nobody logs in, or null}

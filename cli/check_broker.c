@@ -118,12 +118,14 @@ static void tell_process(const struct lint *lint, const char *socket, const stru
     findings_add(lint->findings, SEVERITY_NOTE, socket, 0,
                  "latchkeyd %.*s has served for %s: asked %" PRId64 " exchanges, %" PRId64 " refreshes, %" PRId64
                  " signatures, %" PRId64 " logins, %" PRId64 " passwords; turned away %" PRId64 " by allow, %" PRId64
-                 " by rate, %" PRId64 " as broken; cache: %" PRId64 " entries, %" PRId64 " hits, %" PRId64 " misses",
+                 " by rate, %" PRId64 " in a crowd, %" PRId64 " as guesses, %" PRId64 " as broken; cache: %" PRId64
+                 " entries, %" PRId64 " hits, %" PRId64 " misses",
                  SLICE_ARG(text_of(status, "version")), span(number_of(status, "uptime"), uptime),
                  number_of(asked, "exchange"), number_of(asked, "refresh"), number_of(asked, "signature"),
                  number_of(asked, "authenticate"), number_of(status, "passwords"), number_of(refused, "peer"),
-                 number_of(refused, "rate"), number_of(refused, "broken"), number_of(cache, "entries"),
-                 number_of(cache, "hits"), number_of(cache, "misses"));
+                 number_of(refused, "rate"), number_of(refused, "crowded"), number_of(refused, "guesses"),
+                 number_of(refused, "broken"), number_of(cache, "entries"), number_of(cache, "hits"),
+                 number_of(cache, "misses"));
     if (fault.len > 0)
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
                      "latchkeyd refuses every login, since it cannot use its configuration: %.*s", SLICE_ARG(fault));

@@ -28,6 +28,16 @@ static void keep_answer(void *context, const struct broker_answer *got)
     answer.count++;
 }
 
+/* What latchkeyd's rates say. */
+static bool may_ask;
+
+static bool may_ask_now(void *context, uid_t uid)
+{
+    assert_ptr_equal(context, &may_ask);
+    assert_int_equal(uid, 4711);
+    return may_ask;
+}
+
 /* Whether the tenant service is asked; else the answer is there already. */
 static bool ask(const struct config *by, const char *tenant, const char *subject, const char *api_key)
 {
@@ -36,7 +46,7 @@ static bool ask(const struct config *by, const char *tenant, const char *subject
     };
     unsigned requests = sent.requests, answers = answer.count;
 
-    exchange_ask(exchange, by, &question, 4711, keep_answer, &answer);
+    exchange_ask(exchange, by, 4711, &question, 4711, keep_answer, &answer);
     assert_int_equal((sent.requests - requests) + (answer.count - answers), 1);
     return sent.requests > requests;
 }
@@ -165,11 +175,13 @@ static void rule_27_a_service_that_is_down_is_left_alone(void **state)
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
         struct breaker breaker;
+        char subject[16];
 
         ROW(cases[i].name);
         exchange_reset(exchange);
         for (j = 0; j < (cases[i].times > 0 ? cases[i].times : 20); j++) {
-            assert_true(ask(config, "t-1", "sub-1", API_KEY));
+            snprintf(subject, sizeof subject, "sub-%u", j); /* so that nothing is a guess */
+            assert_true(ask(config, "t-1", subject, API_KEY));
             reply(cases[i].status, cases[i].retry_after, cases[i].body);
         }
         breaker = exchange_breaker(exchange, "t-1");
@@ -200,6 +212,162 @@ static void rule_27_a_service_that_is_down_is_left_alone(void **state)
         reply(500, -1, "{}");
     }
     assert_int_equal(exchange_breaker(exchange, "t-1").failures, 1);
+}
+
+/* One that waits for the tenant service. */
+struct waiting {
+    http_done *done;
+    void *context;
+};
+
+static bool ask_and_wait(const struct config *by, const char *tenant, const char *subject, struct waiting *ret_waiting)
+{
+    if (!ask(by, tenant, subject, API_KEY))
+        return false;
+    *ret_waiting = (struct waiting){ sent.done, sent.context };
+    return true;
+}
+
+static void reply_to(const struct waiting *waiting, int status)
+{
+    sent.done = waiting->done;
+    sent.context = waiting->context;
+    reply(status, -1, "{}");
+}
+
+static const struct config *config_of_tenants(size_t count)
+{
+    const struct config *many;
+    char *text = NULL;
+    size_t len, i;
+    FILE *out = open_memstream(&text, &len);
+
+    for (i = 1; i <= count; i++)
+        fprintf(out, "tenant \"t-%zu\" { url = \"https://auth.example.com\" keys = \"~/keys\" }\n", i);
+    fclose(out);
+    many = config_of(text);
+    free(text);
+    return many;
+}
+
+static void rule_27_as_many_wait_as_a_tenants_share(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t tenants, of_account, of_tenant;
+    } cases[] = {
+        { "two tenants", 2, 32, 64 },
+        { "twelve", 12, 32, 64 },
+        { "as many as there may be", 64, 6, 12 },
+    };
+    struct waiting waiting[64];
+    size_t i, count, first;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *many = config_of_tenants(cases[i].tenants);
+        const struct exchange_counts before = exchange_counts(exchange);
+
+        ROW(cases[i].name);
+        exchange_reset(exchange);
+        ROW("of one account");
+        for (count = 0; ask_and_wait(many, "t-1", "sub-1", &waiting[count]);)
+            assert_true(++count < COUNT(waiting));
+        assert_int_equal(count, cases[i].of_account);
+        assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
+        assert_non_null(strstr(answer.detail, "wait for it already"));
+        ROW("of the tenant");
+        first = count;
+        while (count < cases[i].of_tenant && ask_and_wait(many, "t-1", count % 2 ? "sub-2" : "sub-3", &waiting[count]))
+            count++;
+        assert_int_equal(count, cases[i].of_tenant);
+        assert_true(first < count);
+        assert_false(ask(many, "t-1", "sub-4", API_KEY));
+        assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
+        assert_int_equal(exchange_waiting(exchange, "t-1"), cases[i].of_tenant);
+        assert_int_equal(exchange_counts(exchange).crowded, before.crowded + 2);
+        ROW("another tenant's account of the same subject is asked about");
+        assert_true(ask(many, "t-2", "sub-1", API_KEY));
+        reply(401, -1, "{}");
+        ROW("one answer makes one place");
+        reply_to(&waiting[0], 200);
+        assert_true(ask_and_wait(many, "t-1", "sub-1", &waiting[0]));
+        assert_false(ask(many, "t-1", "sub-1", API_KEY));
+        while (count-- > 0)
+            reply_to(&waiting[count], 200);
+        assert_int_equal(exchange_waiting(exchange, "t-1"), 0);
+        config_release(&many);
+    }
+}
+
+static void rule_27_guesses_are_counted_for_the_account(void **state)
+{
+    const uint64_t before = exchange_counts(exchange).guesses;
+    struct waiting waiting[16];
+    size_t i;
+
+    (void)state;
+    exchange_reset(exchange);
+    ROW("what is no refusal of the key is no guess");
+    for (i = 0; i < 40; i++) {
+        assert_true(ask(config, "t-1", "sub-1", API_KEY));
+        reply(i % 2 ? 429 : 200, -1, "{\"token\":\"a.b.c\"}");
+    }
+    ROW("as many refused keys as there are guesses");
+    for (i = 0; i < 32; i++) {
+        assert_true(ask(config, "t-1", "sub-1", API_KEY));
+        reply(401, -1, "{}");
+    }
+    assert_false(ask(config, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_BROKER_UNAVAILABLE);
+    assert_string_equal(answer.detail, "too many API keys were refused for this account");
+    assert_int_equal(exchange_counts(exchange).guesses, before + 1);
+    ROW("neither another account nor the same of another tenant is concerned");
+    assert_true(ask(config, "t-1", "sub-2", API_KEY));
+    reply(200, -1, "{\"token\":\"a.b.c\"}");
+    assert_true(ask(config, "t-2", "sub-1", API_KEY));
+    reply(200, -1, "{\"token\":\"a.b.c\"}");
+    ROW("a new configuration begins anew");
+    exchange_reset(exchange);
+    ROW("a key that is under way may be one");
+    for (i = 0; i < 32 - COUNT(waiting); i++) {
+        assert_true(ask(config, "t-1", "sub-1", API_KEY));
+        reply(403, -1, "{}");
+    }
+    for (i = 0; i < COUNT(waiting); i++)
+        assert_true(ask_and_wait(config, "t-1", "sub-1", &waiting[i]));
+    assert_false(ask(config, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_BROKER_UNAVAILABLE);
+    reply_to(&waiting[0], 500);
+    assert_true(ask_and_wait(config, "t-1", "sub-1", &waiting[0]));
+    for (i = 0; i < COUNT(waiting); i++)
+        reply_to(&waiting[i], 401);
+    assert_false(ask(config, "t-1", "sub-1", API_KEY));
+    exchange_reset(exchange);
+}
+
+static void rule_27_only_what_is_asked_costs_a_rate(void **state)
+{
+    (void)state;
+    exchange_reset(exchange);
+    may_ask = false;
+    assert_false(ask(config, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_BROKER_UNAVAILABLE);
+    assert_string_equal(answer.detail, "too many questions a second");
+    assert_int_equal(exchange_waiting(exchange, "t-1"), 0);
+    ROW("nor is it the question by which a breaker tries again");
+    may_ask = true;
+    assert_true(ask(config, "t-1", "sub-1", API_KEY));
+    reply(503, 1, "{}");
+    assert_true(exchange_breaker(exchange, "t-1").is_open);
+    nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 50000000 }, NULL);
+    may_ask = false;
+    assert_false(ask(config, "t-1", "sub-1", API_KEY));
+    assert_string_equal(answer.detail, "too many questions a second");
+    may_ask = true;
+    assert_true(ask(config, "t-1", "sub-1", API_KEY));
+    reply(401, -1, "{}");
+    assert_false(exchange_breaker(exchange, "t-1").is_open);
 }
 
 /* The reply with a token of these claims, beside valid ones. Lent until the next call. */
@@ -298,6 +466,11 @@ static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state
     reply(503, 60, "{}");
     assert_false(ask(caching, "t-1", "sub-1", API_KEY));
     assert_int_equal(answer.reason, REASON_OK);
+    ROW("and whatever the rates and the guesses are");
+    may_ask = false;
+    assert_false(ask(caching, "t-1", "sub-1", API_KEY));
+    assert_int_equal(answer.reason, REASON_OK);
+    may_ask = true;
     ROW("no longer than api_key_cache, though the token lives on");
     nanosleep(&(struct timespec){ .tv_sec = 2, .tv_nsec = 50000000 }, NULL);
     exchange_sweep(exchange);
@@ -349,7 +522,8 @@ static int set_up(void **state)
     jwk = signer_jwk(signer, "k", "ES256");
     write_key_set("keys", &jwk, 1);
     config = config_of(TENANTS);
-    exchange = exchange_new(NULL);
+    may_ask = true;
+    exchange = exchange_new(NULL, may_ask_now, &may_ask);
     sent.memory_for = UINT_MAX;
     return exchange != NULL ? 0 : -1;
 }
@@ -372,6 +546,9 @@ int main(void)
         cmocka_unit_test(rule_25_only_what_could_be_a_key_leaves_the_host),
         cmocka_unit_test(rule_32_short_memory_is_answered),
         cmocka_unit_test(rule_27_a_service_that_is_down_is_left_alone),
+        cmocka_unit_test(rule_27_as_many_wait_as_a_tenants_share),
+        cmocka_unit_test(rule_27_guesses_are_counted_for_the_account),
+        cmocka_unit_test(rule_27_only_what_is_asked_costs_a_rate),
         cmocka_unit_test(rule_26_only_what_verifies_is_cached),
         cmocka_unit_test(rule_26_the_cache_answers_the_same_question_for_a_while),
         cmocka_unit_test(a_question_under_way_needs_nothing_of_who_asked),

@@ -432,7 +432,7 @@ static void who_waits_is_answered_though_another_answer_forgets_the_tenant(void 
 
 static void more_than_can_wait_are_refused(void **state)
 {
-    static struct asker askers[1025];
+    static struct asker askers[65];
     int64_t now = clock_ms();
     size_t i;
 
@@ -441,16 +441,56 @@ static void more_than_can_wait_are_refused(void **state)
     for (i = 0; i < COUNT(askers); i++)
         ask("t-1", now, &askers[i]);
     ROW("the last one, at once");
-    assert_int_equal(askers[1024].answers, 1);
-    assert_int_equal(askers[1024].reason, REASON_TENANT_UNAVAILABLE);
-    assert_string_equal(askers[1024].detail, "the key set has not come yet");
+    assert_int_equal(askers[64].answers, 1);
+    assert_int_equal(askers[64].reason, REASON_TENANT_UNAVAILABLE);
+    assert_string_equal(askers[64].detail, "the key set has not come yet");
     ROW("all others are answered");
     assert_int_equal(look_count, 1);
-    assert_int_equal(askers[1023].answers, 0);
+    assert_int_equal(askers[63].answers, 0);
     end_last(KEY_REFRESH_REPLACED);
-    for (i = 0; i < 1024; i++) {
+    for (i = 0; i < 64; i++) {
         assert_int_equal(askers[i].answers, 1);
         assert_int_equal(askers[i].reason, REASON_OK);
+    }
+}
+
+static void a_tenant_among_many_has_a_smaller_share(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t tenants, share;
+    } cases[] = {
+        { "one alone", 1, 64 },
+        { "twelve", 12, 64 },
+        { "one more", 13, 768 / 13 },
+        { "all that it may have", 64, 12 },
+    };
+    static struct asker askers[65];
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *many;
+        char *text = NULL;
+        size_t len, waiting = 0;
+        FILE *out = open_memstream(&text, &len);
+
+        ROW(cases[i].name);
+        for (j = 0; j < cases[i].tenants; j++)
+            fprintf(out, "tenant \"t-%zu\" { url = \"https://auth.example.com\" keys = \"~/keys\" }\n", j);
+        fclose(out);
+        many = config_of(text);
+        begin(many);
+        for (j = 0; j < COUNT(askers); j++) {
+            askers[j] = (struct asker){ .answers = 0 };
+            keysets_ask(keysets, many, LITERAL("t-0"), clock_ms(), INT64_MAX, keep_answer, &askers[j]);
+        }
+        for (j = 0; j < COUNT(askers); j++)
+            waiting += askers[j].answers == 0;
+        assert_int_equal(waiting, cases[i].share);
+        keysets_free(&keysets);
+        config_release(&many);
+        free(text);
     }
 }
 
@@ -710,6 +750,7 @@ int main(void)
         cmocka_unit_test(who_asks_while_it_looks_waits_for_that_look),
         cmocka_unit_test(who_asks_again_from_within_the_answer_is_answered_twice),
         cmocka_unit_test(more_than_can_wait_are_refused),
+        cmocka_unit_test(a_tenant_among_many_has_a_smaller_share),
         cmocka_unit_test(rule_21_few_wait_for_a_service_that_takes_its_time),
         cmocka_unit_test(a_tenant_without_a_key_set_of_its_own_is_not_looked_for),
         cmocka_unit_test(what_is_known_of_tenants_that_stay_is_kept),
