@@ -511,8 +511,20 @@ static bool anybody_is_in(const struct identity_rules *rules, const struct strin
     return false;
 }
 
+static bool takes_any_realm(const struct service_rules *service)
+{
+    return string_list_has(&service->realms, slice_of(REALM_ANY));
+}
+
 static void check_rules_of_service(const struct lint *lint, const struct service_rules *service)
 {
+    /* A block that inherits it is covered by what is said about "*". */
+    if (takes_any_realm(service)
+        && (service == &lint->config->default_service || !takes_any_realm(&lint->config->default_service)))
+        FOUND(lint, SEVERITY_NOTE, "service", service->name, "realm",
+              "service \"%s\": realm = {\"*\"}: alice in whatever realm is the local user alice; that is right for a "
+              "server which adds a realm of its own, and wrong for one which tells alice@one from alice@two",
+              service->name);
     if (service->require_group.count > 0 && !anybody_is_in(&lint->config->identity, &service->require_group))
         FOUND(lint, SEVERITY_ERROR, "service", service->name, "require_group",
               "service \"%s\": no value maps to any of the groups that it requires: every login is refused",

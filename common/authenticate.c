@@ -176,24 +176,34 @@ static const struct config *refreshed(struct verdict *refusal, const struct conf
     return newer;
 }
 
+static bool knows_realm(const struct service_rules *service, struct slice realm)
+{
+    size_t i;
+
+    for (i = 0; i < service->realms.count; i++)
+        if (strcmp(service->realms.items[i], REALM_ANY) == 0 || slice_equal_nocase(realm, service->realms.items[i]))
+            return true;
+    return false;
+}
+
 bool authenticate_name(struct verdict *verdict, const struct service_rules *service, const char *name,
                        struct slice *ret_name)
 {
-    const char *at = strrchr(name, '@');
-    size_t i;
+    struct slice bare = slice_of(name);
+    const char *at;
 
-    *ret_name = slice_of(name);
+    /* An @ with nothing behind it: libsasl passes "alice@" on to saslauthd's protocol as alice in no realm. */
+    while (bare.len > 0 && bare.bytes[bare.len - 1] == '@')
+        bare.len--;
+    *ret_name = bare;
+    at = bare.len > 0 ? memrchr(bare.bytes, '@', bare.len) : NULL;
     if (at == NULL)
         return true;
-    for (i = 0; i < service->realms.count; i++)
-        if (slice_equal_nocase(slice_of(at + 1), service->realms.items[i])) {
-            ret_name->len = (size_t)(at - name);
-            /* Who comes next may drop another realm, and open root's mailbox to "root@one@two". */
-            if (memchr(name, '@', ret_name->len) == NULL)
-                return true;
-            break;
-        }
-    return verdict_reject(verdict, REASON_REALM_UNKNOWN, "%s", at + 1);
+    ret_name->len = (size_t)(at - bare.bytes);
+    bare = (struct slice){ at + 1, bare.len - ret_name->len - 1 };
+    /* A second realm is left for none: who comes next may drop it, and open root's mailbox to "root@one@two". */
+    return (knows_realm(service, bare) && memchr(name, '@', ret_name->len) == NULL)
+        || verdict_reject(verdict, REASON_REALM_UNKNOWN, "%.*s", SLICE_ARG(bare));
 }
 
 /*

@@ -47,8 +47,10 @@ struct auth_request {
 };
 
 /*
- * A name that a client sent → one of this host: a realm that the service lists is dropped. *ret_name lends from `name`.
- * False with REALM_UNKNOWN.
+ * A name in the server's own form → one of this host. The service lists which realms may stand behind the @, and any
+ * may where it lists REALM_ANY; that one realm is dropped, and the name is otherwise compared byte for byte. An @ with
+ * nothing behind it names no realm. *ret_name lends from `name`, and may be empty. False with REALM_UNKNOWN: the realm
+ * is not listed, or there are two.
  */
 bool authenticate_name(struct verdict *verdict, const struct service_rules *service, const char *name,
                        struct slice *ret_name);

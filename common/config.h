@@ -50,6 +50,8 @@ struct tenant {
     struct verdict keys_failure;
 };
 
+#define REALM_ANY "*" /* as an item of `realms`: whatever the realm is */
+
 struct service_rules {
     char *name;                       /* "sshd", or "*" */
     unsigned credentials;             /* of enum credential_set */

@@ -16,6 +16,7 @@
 #define ERROR_TEXT_MAX 2048
 #define SCOPE_TEXT_MAX 1024
 #define LDAP_USER      "u:"
+#define LDAP_DN        "dn:"
 
 /* The property with the local groups: with a "*" before it of who proved to be somebody, without one of the authzid. */
 #define GROUPS_NAME "latchkeyGroups"
@@ -126,10 +127,15 @@ static void server_mech_dispose(void *conn_context, const sasl_utils_t *utils)
 }
 
 /* RFC 4513 §5.2.1.8: an authzid of LDAP is "u:" and a user's name, or "dn:" and what only the directory understands. */
-static bool is_ldap_user(const sasl_server_params_t *params, const struct bearer_message *message)
+static bool is_ldap_form(const sasl_server_params_t *params, const struct bearer_message *message, const char *prefix)
 {
     return params->service != NULL && strcmp(params->service, "ldap") == 0 && message->has_user
-        && strncasecmp(message->user, LDAP_USER, strlen(LDAP_USER)) == 0;
+        && strncasecmp(message->user, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_ldap_user(const sasl_server_params_t *params, const struct bearer_message *message)
+{
+    return is_ldap_form(params, message, LDAP_USER);
 }
 
 /* Hosts that ask learn the groups; one that does not ask gets nothing, and that is no error. */
@@ -187,17 +193,63 @@ static int establish(const sasl_server_params_t *params, const struct bearer_mes
     return SASL_OK;
 }
 
-static bool judge(const struct exchange *exchange, const sasl_server_params_t *params,
-                  const struct bearer_message *message, struct verdict *verdict, const struct config **config,
-                  struct login *login)
+/*
+ * The name in the server's own form, as PLAIN and LOGIN pass it on to saslauthd's protocol: Cyrus IMAP folds case,
+ * libsasl drops blanks around it and adds the server's realm. So a name gets one verdict by all four mechanisms.
+ *
+ * Nothing of this may outlive the question. slapd keeps the first name that it is asked about with the connection's
+ * properties, and would go on as the one whom the client named, not as the one whom the token names.
+ */
+static int canonicalize(sasl_server_params_t *params, const char *name, sasl_out_params_t *ret)
 {
-    const struct auth_request request = {
-        .service = service_of(exchange->of->server, params),
-        .authzid = message->has_user ? message->user + (is_ldap_user(params, message) ? strlen(LDAP_USER) : 0) : NULL,
-        .now = time(NULL),
-    };
+    struct propctx *const properties = params->propctx;
+    struct propctx *scratch = NULL;
+    int result;
+
+    *ret = (sasl_out_params_t){ .doneflag = 0 };
+    if (properties != NULL && (scratch = params->utils->prop_new(0)) == NULL)
+        return SASL_NOMEM;
+    params->propctx = scratch;
+    result = params->canon_user(params->utils->conn, name, 0, SASL_CU_AUTHID | SASL_CU_EXTERNALLY_VERIFIED, ret);
+    params->propctx = properties;
+    if (scratch != NULL)
+        params->utils->prop_dispose(&scratch);
+    return result;
+}
+
+/* Which account the client names, in `room`; *ret_authzid is NULL where it names none. */
+static bool find_authzid(sasl_server_params_t *params, const struct bearer_message *message, struct verdict *verdict,
+                         char room[AUTHZID_MAX + 1], const char **ret_authzid)
+{
+    const char *name = message->user + (is_ldap_user(params, message) ? strlen(LDAP_USER) : 0);
+    sasl_out_params_t form;
+    int result;
+
+    *ret_authzid = message->has_user ? name : NULL;
+    if (!message->has_user || is_ldap_form(params, message, LDAP_DN))
+        return true;
+    result = canonicalize(params, name, &form);
+    if (result == SASL_OK && form.authid == NULL)
+        return true; /* a host that leaves names as they are */
+    if (result == SASL_NOMEM)
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the name's form");
+    if (result != SASL_OK)
+        return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "the server itself refuses the name");
+    if (form.alen > AUTHZID_MAX)
+        return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it has %u bytes", form.alen);
+    snprintf(room, AUTHZID_MAX + 1, "%.*s", (int)form.alen, form.authid);
+    *ret_authzid = room;
+    return true;
+}
+
+static bool judge(const struct exchange *exchange, sasl_server_params_t *params, const struct bearer_message *message,
+                  struct verdict *verdict, const struct config **config, struct login *login)
+{
+    struct auth_request request = { .service = service_of(exchange->of->server, params), .now = time(NULL) };
+    char name[AUTHZID_MAX + 1];
 
     return config_acquire(verdict, exchange->of->server->config, config)
+        && (message->bearer.len == 0 || find_authzid(params, message, verdict, name, &request.authzid))
         && authenticate(verdict, *config, &request, message->bearer, login);
 }
 

@@ -48,6 +48,8 @@ static const char main_text[] =
     "service \"sudo\" { require_group = {\"ops\"} max_age = 300 }\n"
     "service \"ldap\" { allow_authzid = {\"daemon:dn:uid=alice@example.com\", \"daemon:dn:uid=bob\"}\n"
     "  realm = {\"example.com\"} }\n"
+    "service \"any\" { realm = {\"*\"} }\n"
+    "service \"two\" { realm = {\"example.com\", \"*\"} }\n"
     "service \"proxy\" { allow_authzid = {\"daemon\"} realm = {\"example.com\"} }\n"
     "revocation_list = \"~/revoked\"\n";
 
@@ -594,6 +596,53 @@ static void who_may_act_as_anybody_is_root_by_no_spelling(void **state)
     free(token);
 }
 
+static void a_realm_is_dropped_where_the_service_lists_it(void **state)
+{
+    static const struct {
+        const char *name, *service, *sent;
+        const char *want; /* NULL: refused */
+    } rows[] = {
+        { "none", "proxy", "alice", "alice" },
+        { "none, where none is listed", "both", "alice", "alice" },
+        { "a listed one", "proxy", "alice@example.com", "alice" },
+        { "in any case", "proxy", "alice@EXAMPLE.com", "alice" },
+        { "the name keeps its case", "proxy", "Alice@example.com", "Alice" },
+        { "another one", "proxy", "alice@example.org", NULL },
+        { "a longer one", "proxy", "alice@example.com.org", NULL },
+        { "one below it", "proxy", "alice@mail.example.com", NULL },
+        { "one, where none is listed", "both", "alice@example.com", NULL },
+        { "one of any", "any", "alice@host.example.net", "alice" },
+        { "one of any, beside a listed one", "two", "alice@host.example.net", "alice" },
+        { "the asterisk itself, where it does not stand", "proxy", "alice@*", NULL },
+        { "two", "proxy", "alice@example.com@example.com", NULL },
+        { "two of any", "any", "alice@one@two", NULL },
+        { "an empty one", "both", "alice@", "alice" },
+        { "empty ones", "both", "alice@@@", "alice" },
+        { "an empty one behind a listed one", "proxy", "alice@example.com@", "alice" },
+        { "an empty one behind another", "proxy", "alice@example.org@", NULL },
+        { "an empty one before a listed one", "proxy", "alice@@example.com", NULL },
+        { "an empty one before any", "any", "alice@@example.com", NULL },
+        { "nothing before it", "proxy", "@example.com", "" },
+        { "nothing around it", "any", "@", "" },
+        { "nothing", "any", "", "" },
+    };
+    struct slice got;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        struct verdict verdict = VERDICT_INIT;
+
+        ROW(rows[i].name);
+        assert_int_equal(authenticate_name(&verdict, config_service(config, rows[i].service), rows[i].sent, &got),
+                         rows[i].want != NULL);
+        if (rows[i].want != NULL)
+            assert_true(slice_equal_string(got, rows[i].want));
+        else
+            assert_int_equal(verdict.reason, REASON_REALM_UNKNOWN);
+    }
+}
+
 static void a_name_of_a_directory_has_no_realm(void **state)
 {
     static const struct {
@@ -1125,6 +1174,7 @@ int main(void)
         cmocka_unit_test(it_is_known_beforehand_whether_a_login_is_possible),
         cmocka_unit_test(a_service_that_takes_nothing_is_not_possible),
         cmocka_unit_test(who_may_act_as_anybody_is_root_by_no_spelling),
+        cmocka_unit_test(a_realm_is_dropped_where_the_service_lists_it),
         cmocka_unit_test(a_name_of_a_directory_has_no_realm),
         cmocka_unit_test(rule_23_nobody_opens_another_account_whoever_decides),
         cmocka_unit_test(a_newer_configuration_is_asked_again_what_may_be),

@@ -40,6 +40,7 @@ static const char main_text[] =
     "service \"smtp\" { credentials = {\"jwt\", \"api_key\"} realm = {\"example.com\"} }\n"
     "service \"ldap\" { require_group = {\"ops\"} }\n"
     "service \"keys\" { credentials = {\"api_key\"} }\n"
+    "service \"memcached\" { realm = {\"*\"} }\n"
     "revocation_list = \"~/revoked\"\n";
 
 /* Rename the new one over the old one, as an administrator's tools do. `~` stands for the directory. */
@@ -376,6 +377,119 @@ static void rule_23_a_token_opens_who_it_names_and_whom_that_one_may_be(void **s
             check_login(i, mechanisms[m], false);
         }
     }
+}
+
+/* As Cyrus IMAP: letters become small, and a name may be no one of its own. As slapd: the connection remembers the
+ * first name that it is asked about. */
+static int fold_name(sasl_conn_t *conn, void *context, const char *in, unsigned in_len, unsigned flags,
+                     const char *realm, char *out, unsigned out_max, unsigned *out_len)
+{
+    static const char *const names[] = { "*first", NULL };
+    struct propval found[2] = { { NULL, NULL, 0, 0 } };
+    struct propctx *properties = sasl_auxprop_getctx(conn);
+    const bool *folds = context;
+    unsigned i;
+
+    (void)realm;
+    if (in_len >= out_max)
+        return SASL_BUFOVER;
+    if (memmem(in, in_len, "@refused", 8) != NULL)
+        return SASL_BADAUTH;
+    if (prop_getnames(properties, (const char **)names, found) < 1)
+        prop_request(properties, (const char **)names);
+    if ((flags & SASL_CU_AUTHID) != 0 && found[0].values == NULL)
+        prop_set(properties, names[0], in, (int)in_len);
+    for (i = 0; i < in_len; i++)
+        out[i] = *folds && in[i] >= 'A' && in[i] <= 'Z' ? (char)(in[i] - 'A' + 'a') : in[i];
+    out[in_len] = '\0';
+    *out_len = in_len;
+    return SASL_OK;
+}
+
+static const char *first_name(sasl_conn_t *server)
+{
+    static const char *const names[] = { "*first", NULL };
+    struct propval found[2] = { { NULL, NULL, 0, 0 } };
+
+    prop_getnames(sasl_auxprop_getctx(server), (const char **)names, found);
+    return found[0].values != NULL ? found[0].values[0] : "";
+}
+
+static const struct {
+    const char *name, *service;
+    const char *realm; /* the server's own; NULL: none */
+    bool folds;
+    const char *user;
+    int code;
+    const char *authcid, *authzid, *reason;
+} forms[] = {
+    { "capitals, and a server that keeps them", "smtp", NULL, false, "Daemon", SASL_NOAUTHZ, NULL, NULL,
+      "authzid_not_allowed" },
+    { "capitals, and one that folds them", "smtp", NULL, true, "Daemon", SASL_OK, "daemon", "daemon", "ok" },
+    { "the same with a realm", "smtp", NULL, true, "Daemon@Example.COM", SASL_OK, "daemon", "daemon", "ok" },
+    { "folding makes no account of another", "smtp", NULL, true, "Bin", SASL_NOAUTHZ, NULL, NULL,
+      "authzid_not_allowed" },
+    { "another, in capitals, where one may be anybody", "imap", NULL, true, "Bin", SASL_OK, "daemon", "bin", "ok" },
+    { "root is root in whatever letters", "imap", NULL, true, "ROOT", SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
+    { "blanks that libsasl drops", "imap", NULL, false, " daemon ", SASL_OK, "daemon", "daemon", "ok" },
+    { "blanks around root", "imap", NULL, false, " root ", SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
+    { "nothing but blanks", "imap", NULL, false, "  ", SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
+    { "a name that the server refuses", "memcached", NULL, false, "daemon@refused", SASL_NOAUTHZ, NULL, NULL,
+      "authzid_not_allowed" },
+    { "a realm of the server that the service lists", "smtp", "Example.com", false, "daemon", SASL_OK,
+      "daemon@Example.com", "daemon@Example.com", "ok" },
+    { "one that it does not list", "pop", "example.com", false, "daemon", SASL_BADAUTH, NULL, NULL, "realm_unknown" },
+    { "one of any, which the server adds", "memcached", "host.example.net", false, "daemon", SASL_OK,
+      "daemon@host.example.net", "daemon@host.example.net", "ok" },
+    { "one of any, which the client has", "memcached", "host.example.net", false, "daemon@example.org", SASL_OK,
+      "daemon@host.example.net", "daemon@host.example.net", "ok" },
+    { "any realm is one realm", "memcached", NULL, false, "root@example.org@example.com", SASL_BADAUTH, NULL, NULL,
+      "realm_unknown" },
+    { "any realm, and another account", "memcached", NULL, false, "bin@example.org", SASL_NOAUTHZ, NULL, NULL,
+      "authzid_not_allowed" },
+    { "an authzid of LDAP", "ldap", NULL, true, "u:Daemon", SASL_OK, "daemon", "daemon", "ok" },
+    { "a name of the directory is not folded", "ldap", NULL, true, "dn:Daemon", SASL_NOAUTHZ, NULL, NULL,
+      "authzid_not_allowed" },
+};
+
+static void a_name_is_judged_in_the_servers_own_form(void **state)
+{
+    char *token = token_with(NULL, NULL);
+    struct slice challenge;
+    sasl_conn_t *server;
+    size_t i, m;
+
+    (void)state;
+    start_server();
+    for (i = 0; i < COUNT(forms); i++)
+        for (m = 0; m < COUNT(mechanisms); m++) {
+            const sasl_callback_t calls[] = {
+                { SASL_CB_CANON_USER, HOST_CALL(fold_name), (void *)&forms[i].folds },
+                { SASL_CB_PROXY_POLICY, HOST_CALL(decide_policy), NULL },
+                { SASL_CB_LIST_END, NULL, NULL },
+            };
+            int code;
+
+            ROW(forms[i].name);
+            assert_int_equal(
+                sasl_server_new(forms[i].service, "mail.example.com", forms[i].realm, NULL, NULL, calls, 0, &server),
+                SASL_OK);
+            line_count = 0;
+            policy.code = SASL_OK;
+            code = log_in(server, mechanisms[m], true, forms[i].user, token, &challenge);
+            if (code == SASL_CONTINUE)
+                code = send_next(server, last_of(mechanisms[m]));
+            assert_int_equal(code, forms[i].code);
+            assert_one_verdict(forms[i].reason, code == SASL_OK ? SASL_LOG_NOTE : SASL_LOG_ERR);
+            if (code == SASL_OK) {
+                assert_string_equal(name_of(server, SASL_AUTHUSER), forms[i].authcid);
+                assert_string_equal(name_of(server, SASL_USERNAME), forms[i].authzid);
+            }
+            ROW("the server remembers whom the token names, not whom the client named");
+            assert_string_equal(first_name(server), code == SASL_OK ? "daemon" : "");
+            sasl_dispose(&server);
+        }
+    free(token);
 }
 
 static void an_empty_initial_response_is_none(void **state)
@@ -1738,11 +1852,39 @@ static long names_left; /* calls of canon_user that still succeed; -1: all */
 
 static int own_canon_user(sasl_conn_t *conn, const char *name, unsigned len, unsigned flags, sasl_out_params_t *out)
 {
-    (void)conn, (void)name, (void)len, (void)flags, (void)out;
+    (void)conn;
     if (names_left == 0)
         return SASL_NOMEM;
     if (names_left > 0)
         names_left--;
+    if ((flags & SASL_CU_AUTHID) != 0) {
+        out->authid = name;
+        out->alen = len > 0 ? len : (unsigned)strlen(name);
+    }
+    return SASL_OK;
+}
+
+/* Properties that hold nothing, in memory that is counted. */
+static struct propctx *own_prop_new(unsigned size)
+{
+    (void)size;
+    return fail_malloc(1);
+}
+
+static void own_prop_dispose(struct propctx **properties)
+{
+    count_free(*properties);
+    *properties = NULL;
+}
+
+static void own_prop_erase(struct propctx *properties, const char *name)
+{
+    (void)properties, (void)name;
+}
+
+static int own_prop_set(struct propctx *properties, const char *name, const char *value, int len)
+{
+    (void)properties, (void)name, (void)value, (void)len;
     return SASL_OK;
 }
 
@@ -1755,6 +1897,10 @@ static const sasl_utils_t own_utils = {
     .getcallback = own_getcallback,
     .log = own_log,
     .seterror = no_error,
+    .prop_new = own_prop_new,
+    .prop_dispose = own_prop_dispose,
+    .prop_erase = own_prop_erase,
+    .prop_set = own_prop_set,
 };
 
 static void *plugin;
@@ -1780,9 +1926,12 @@ static sasl_client_plug_init_t *client_entry(void)
 /* One exchange of the row, from initialisation to the end; SASL_OK only if all of it went well. */
 static int serve_on_failing_heap(size_t row, struct slice message)
 {
-    sasl_server_params_t params = {
-        .service = "imap", .utils = &own_utils, .canon_user = own_canon_user, .ipremoteport = "192.0.2.7;50122"
-    };
+    static char properties;
+    sasl_server_params_t params = { .service = "imap",
+                                    .utils = &own_utils,
+                                    .canon_user = own_canon_user,
+                                    .ipremoteport = "192.0.2.7;50122",
+                                    .propctx = (struct propctx *)&properties };
     sasl_out_params_t out_params = { .doneflag = 0 };
     sasl_server_plug_t *plugs = NULL;
     void *exchange = NULL;
@@ -1803,6 +1952,7 @@ static int serve_on_failing_heap(size_t row, struct slice message)
             code = plugs[row].mech_step(exchange, &params, "\1", 1, &out, &len, &out_params);
         }
         assert_int_equal(out_params.doneflag, code == SASL_OK);
+        assert_ptr_equal(params.propctx, &properties);
         plugs[row].mech_dispose(exchange, &own_utils);
     }
     for (i = 0; i < count; i++) /* of which the last one ends them all */
@@ -1842,7 +1992,7 @@ static void rule_41_a_server_without_memory_refuses_and_gives_everything_back(vo
             assert_int_equal(code, rows[i].code);
             ROW("libsasl has no memory for the names");
             heap.left = -1;
-            for (names_left = 0; rows[i].code == SASL_OK && names_left < 1; /* one call: it acts as itself */) {
+            for (names_left = 0; rows[i].code == SASL_OK && names_left < 2; /* the name that came, and the user's */) {
                 const long had = names_left;
 
                 assert_int_equal(serve_on_failing_heap(m, slice_of(message)), SASL_NOMEM);
@@ -2052,6 +2202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(rule_23_a_token_opens_who_it_names_and_whom_that_one_may_be),
+        TEST(a_name_is_judged_in_the_servers_own_form),
         TEST(an_empty_initial_response_is_none),
         TEST(rule_39_a_refusal_tells_what_a_client_can_use),
         TEST(rule_36_a_refusal_says_no_more_than_it_should),

@@ -1,4 +1,4 @@
-"""Mail clients that nobody here wrote, asked to log in: Python's smtplib and imaplib, curl and swaks."""
+"""Mail clients that nobody here wrote, asked to log in (Python's smtplib and imaplib, curl, swaks, msmtp), and LDAP by hand."""
 import base64
 import contextlib
 import imaplib
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import smtplib
+import socket
 import ssl
 
 from host import run
@@ -78,12 +79,13 @@ def smtp(port=587, ciphers=None, tls=True):
         client.close()
 
 
-def smtp_login(token, mechanism="OAUTHBEARER", initial=True, ciphers=None, message=None, last=None, **names):
+def smtp_login(token, mechanism="OAUTHBEARER", initial=True, ciphers=None, message=None, last=None, port=587,
+               **names):
     """last: what the client answers to an error, where that is not the answer of the mechanism."""
     message = message if message is not None else MESSAGES[mechanism](token, **names)
     exchange = Exchange(LAST.get(mechanism, "") if last is None else last)
     answer = exchange.answers(message)
-    with smtp(ciphers=ciphers) as client:
+    with smtp(port, ciphers) as client:
         try:
             # smtplib's auth() would answer with the message to any challenge but the first.
             code, text = client.docmd("AUTH", f"{mechanism} {b64(answer(''))}" if initial else mechanism)
@@ -214,3 +216,35 @@ def send_by_smtplib(user, password, sender, mechanism):
 
 
 SENDERS = {"curl": send_by_curl, "swaks": send_by_swaks, "smtplib": send_by_smtplib}
+
+
+class RawLdap:
+    """A connection over ldapi:// and binds that no library shapes: RFC 4511 §4.2 by hand."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect("/run/slapd/ldapi")
+        self.id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    @staticmethod
+    def element(tag, content):
+        length = len(content)
+        size = bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")
+        return bytes([tag]) + size + content
+
+    def bind(self, mechanism, message):
+        """The result code, and the server's SASL message."""
+        self.id += 1
+        sasl = self.element(0x04, mechanism.encode()) + self.element(0x04, message.encode())
+        request = self.element(0x02, b"\3") + self.element(0x04, b"") + self.element(0xA3, sasl)
+        self.socket.send(self.element(0x30, self.element(0x02, bytes([self.id])) + self.element(0x60, request)))
+        answer = self.socket.recv(65536)
+        result = re.search(rb"\x61(?:\x82..|\x81.|[^\x80-\xff])\x0a\x01(.)", answer, re.S)
+        message = re.search(rb"\x87(?:\x82..|\x81.|[^\x80-\xff])(.*)", answer, re.S)
+        return result[1][0], message[1].decode() if message else None

@@ -325,6 +325,10 @@ GROUP = 'group "daemon" { claim = {"501b38ea-16af-4cd2-9f20-35675d2c001e"} }\n'
      'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
     ("warning", 7, 'service "*": API keys open nothing',
      'user "daemon" { sub = {"x"} }\nservice "*" { credentials = {"api_key"} }\n'),
+    ("note", 7, 'service "memcached": realm = {"*"}: alice in whatever realm is the local user alice',
+     'user "daemon" { sub = {"x"} }\nservice "memcached" { realm = {"*"} }\n'),
+    ("note", 7, 'service "*": realm = {"*"}',
+     'user "daemon" { sub = {"x"} }\nservice "*" { realm = {"*"} }\nservice "memcached" { max_age = 9 }\n'),
     ("note", 7, "gives sessions no groups",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {"g"} session = true }\n'),
     ("note", None, "must vouch", 'map { claim = "email" pattern = "^(u[a-z]+)@example\\\\.com$" }\n'),
@@ -342,6 +346,13 @@ def test_a_map_that_cannot_give_a_users_name_is_silent(site, pattern):
     site.configure(blocks=f'user "daemon" {{ sub = {{"x"}} }}\nmap {{ claim = "email" pattern = "{pattern}" }}\n')
     found, _ = site.check()
     assert not [f for f in found if 'can give "daemon"' in f[3]]
+
+
+def test_any_realm_is_said_once(site):
+    site.configure(blocks='user "daemon" { sub = {"x"} }\nservice "*" { realm = {"*"} }\nservice "one" { max_age = 9 }\n')
+    assert len([f for f in site.check()[0] if "realm = " in f[3]]) == 1
+    site.configure(blocks='user "daemon" { sub = {"x"} }\nservice "one" { realm = {"example.com"} }\n')
+    assert not [f for f in site.check()[0] if "realm = " in f[3]]
 
 
 def test_a_required_group_without_a_block_is_an_error(site):

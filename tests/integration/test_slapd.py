@@ -1,14 +1,13 @@
 """slapd with the examples of examples/sasl/slapd, and ldapwhoami, ldapsearch and python3-ldap as its clients."""
 import json
 import re
-import socket
 import sys
 
 import pytest
 
 import tokens
 from host import run
-from mail_clients import MESSAGES, answers_to_an_error
+from mail_clients import MESSAGES, RawLdap, answers_to_an_error
 from servers import CLIENTS, LDAP, TOKEN_4K, TOKEN_8K, Slapd, demand_group, install
 
 ALICE = "dn:uid=alice,ou=people,dc=example,dc=com"
@@ -50,38 +49,6 @@ def whoami(site, token, *arguments, mechanism="OAUTHBEARER", uri=f"ldap://{LDAP}
 def offered(*arguments):
     done = run("ldapsearch", "-x", "-LLL", "-b", "", "-s", "base", "supportedSASLMechanisms", *arguments)
     return set(re.findall("supportedSASLMechanisms: (.*)", done.stdout))
-
-
-class RawLdap:
-    """A connection over ldapi:// and binds that no library shapes: RFC 4511 §4.2 by hand."""
-
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect("/run/slapd/ldapi")
-        self.id = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    @staticmethod
-    def element(tag, content):
-        length = len(content)
-        size = bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")
-        return bytes([tag]) + size + content
-
-    def bind(self, mechanism, message):
-        """The result code, and the server's SASL message."""
-        self.id += 1
-        sasl = self.element(0x04, mechanism.encode()) + self.element(0x04, message.encode())
-        request = self.element(0x02, b"\3") + self.element(0x04, b"") + self.element(0xA3, sasl)
-        self.socket.send(self.element(0x30, self.element(0x02, bytes([self.id])) + self.element(0x60, request)))
-        answer = self.socket.recv(65536)
-        result = re.search(rb"\x61(?:\x82..|\x81.|[^\x80-\xff])\x0a\x01(.)", answer, re.S)
-        message = re.search(rb"\x87(?:\x82..|\x81.|[^\x80-\xff])(.*)", answer, re.S)
-        return result[1][0], message[1].decode() if message else None
 
 
 def check_refused(site, done, reason, status=INVALID_CREDENTIALS, told="Token not accepted."):
