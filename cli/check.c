@@ -26,11 +26,18 @@
 #define PATTERN_MAX           1024       /* bytes of a map's pattern */
 #define CA_FILE_MAX           (1U << 20) /* bytes */
 
-void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status)
+static bool is_uid_of(uid_t uid, const char *user)
+{
+    const struct passwd *account = user != NULL ? getpwnam(user) : NULL;
+
+    return account != NULL && account->pw_uid == uid;
+}
+
+void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status, const char *also_by)
 {
     unsigned mode = status->st_mode & 07777;
 
-    if (status->st_uid != 0 && status->st_uid != geteuid())
+    if (status->st_uid != 0 && status->st_uid != geteuid() && !is_uid_of(status->st_uid, also_by))
         findings_add(findings, SEVERITY_ERROR, path, 0, "is owned by uid %ju, neither by root nor by the running user",
                      (uintmax_t)status->st_uid);
     /* In a directory with the sticky bit only its owner can replace what others put there. */
@@ -38,7 +45,7 @@ void check_owner_and_mode(struct findings *findings, const char *path, const str
         findings_add(findings, SEVERITY_ERROR, path, 0, "is writable by group or others (mode %04o)", mode);
 }
 
-static void check_each_directory(struct findings *findings, const char *path)
+static void check_each_directory(struct findings *findings, const char *path, const char *also_by)
 {
     char directory[PATH_MAX];
     struct stat status;
@@ -52,13 +59,13 @@ static void check_each_directory(struct findings *findings, const char *path)
         if (i > 0)
             directory[i] = '\0';
         if (stat(directory, &status) == 0)
-            check_owner_and_mode(findings, directory, &status);
+            check_owner_and_mode(findings, directory, &status, also_by);
         directory[i] = '/';
     }
 }
 
 /* As it is written, and as it is without symbolic links: both must hold. */
-void check_directories_above(struct findings *findings, const char *path)
+void check_directories_above(struct findings *findings, const char *path, const char *also_by)
 {
     const char *slash = strrchr(path, '/');
     char directory[PATH_MAX], real[PATH_MAX + 1];
@@ -67,13 +74,13 @@ void check_directories_above(struct findings *findings, const char *path)
     size_t real_len;
 
     if (path[0] == '/')
-        check_each_directory(findings, path);
+        check_each_directory(findings, path, also_by);
     if (len < 0 || (size_t)len >= sizeof directory || realpath(directory, real) == NULL)
         return;
     real_len = strlen(real);
     real[real_len] = '/';
     real[real_len + 1] = '\0';
-    check_each_directory(findings, real);
+    check_each_directory(findings, real, also_by);
 }
 
 /* The first word of a line, and what follows it. */
@@ -240,7 +247,7 @@ static void check_authorities(const struct lint *lint, const struct tenant *tena
 
     if (tenant->ca_file == NULL)
         return;
-    check_directories_above(lint->findings, tenant->ca_file);
+    check_directories_above(lint->findings, tenant->ca_file, NULL);
     if (!trusted_file_read(tenant->ca_file, TRUSTED_PUBLIC, NULL, CA_FILE_MAX, &content, &stamp, error))
         findings_add(lint->findings, SEVERITY_ERROR, tenant->ca_file, 0,
                      "tenant \"%s\": the tenant service cannot be asked: %s", tenant->id, error);
@@ -255,7 +262,7 @@ static void check_tenant(const struct lint *lint, const struct tenant *tenant)
 
     check_waived(lint, tenant);
     check_authorities(lint, tenant);
-    check_directories_above(lint->findings, file);
+    check_directories_above(lint->findings, file, lint->config->broker.user); /* it refreshes the key set */
     if (tenant->jwks == NULL)
         FOUND(lint, SEVERITY_ERROR, "tenant", tenant->id, tenant->secret_path != NULL ? "hmac_secret_file" : "keys",
               "tenant \"%s\": %s: %s", tenant->id, reason_sentence(tenant->keys_failure.reason),
@@ -278,7 +285,7 @@ static void check_revocation_list(const struct lint *lint)
 {
     const struct config *config = lint->config;
 
-    check_directories_above(lint->findings, config->revocation_path);
+    check_directories_above(lint->findings, config->revocation_path, NULL);
     if (config->revocation_failure.reason != REASON_UNDECIDED)
         findings_add(lint->findings, SEVERITY_ERROR, config->revocation_path, 0, "%s, so every login is refused: %s",
                      reason_sentence(config->revocation_failure.reason), config->revocation_failure.evidence);
@@ -600,7 +607,7 @@ bool check_configuration(struct findings *findings, const char *path)
     struct file_stamp stamp;
     size_t i;
 
-    check_directories_above(findings, path);
+    check_directories_above(findings, path, NULL);
     if (!config_acquire(&verdict, path, &config)) {
         add_config_failure(findings, path, &verdict);
         return false;

@@ -41,10 +41,11 @@ void check_broker(const struct lint *lint);
  */
 void check_pam(struct findings *findings, const char *directory, const char *config);
 
-/* Whoever may write to a directory on the way to a file decides what the file is. */
-void check_directories_above(struct findings *findings, const char *path);
+/* Who may write to a directory on the way to a file decides what the file is. `also_by` is as in trusted_file_read().
+ */
+void check_directories_above(struct findings *findings, const char *path, const char *also_by);
 
-/* Owned by root or the running user, and not writable by others. */
-void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status);
+/* Owned by root, by the running user, or by the user `also_by` (NULL: none), and not writable by others. */
+void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status, const char *also_by);
 
 #endif

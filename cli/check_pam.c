@@ -10,29 +10,14 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "check_pam.h"
 #include "cleanup.h"
 #include "config.h"
 #include "options.h"
 #include "pam_stack.h"
 #include "reason.h"
 
-#define MODULE    "pam_latchkey.so"
 #define CODES_MAX 160 /* bytes of a list of return codes in a finding */
-
-/* A file of the directory. */
-struct service {
-    char *name;
-    struct pam_stack stack;
-    bool is_part; /* another file includes it: it is no stack by itself */
-};
-
-struct audit {
-    struct findings *findings;
-    const char *directory;
-    const char *config; /* of lines that name none */
-    struct service *services;
-    size_t count;
-};
 
 /* What a PAM answer of Latchkey's reason table looks like in pam.conf(5): PAM_AUTH_ERR is auth_err. */
 #define X(id, name, pam, sasl, status, exit, told, sentence) #pam,
@@ -157,8 +142,7 @@ static return_set others_agree(const struct pam_line *line, const void *latchkey
     return pam_line_is(line, "pam_deny.so") || pam_line_is(line, "pam_rootok.so") ? FAILS : SUCCEEDS;
 }
 
-/* The first line of Latchkey of a type, or NULL. */
-static const struct pam_line *find_latchkey(const struct pam_stack *stack, enum stack_type type)
+const struct pam_line *find_latchkey(const struct pam_stack *stack, enum stack_type type)
 {
     size_t i;
 
@@ -168,14 +152,14 @@ static const struct pam_line *find_latchkey(const struct pam_stack *stack, enum 
     return NULL;
 }
 
-static bool names_latchkey(const struct pam_stack *stack)
+bool names_latchkey(const struct pam_stack *stack)
 {
     enum stack_type type;
 
     for (type = STACK_AUTH; type < STACK_TYPE_COUNT; type++)
         if (find_latchkey(stack, type) != NULL)
             return true;
-    return false;
+    return stack->unread != NULL && strstr(stack->unread, MODULE) != NULL;
 }
 
 /* The answers of Latchkey's, other than success, with which whoever proves nothing passes; "": none. */
@@ -326,7 +310,7 @@ static void check_account_of_others(struct findings *findings, const struct serv
                      service->name);
 }
 
-static const char *config_of(const struct pam_line *line, const char *otherwise)
+const char *config_of(const struct pam_line *line, const char *otherwise)
 {
     struct pam_options options;
     char error[PAM_OPTIONS_ERROR_MAX];
@@ -382,16 +366,33 @@ static void check_options(struct findings *findings, const struct pam_line *line
         findings_add(findings, SEVERITY_ERROR, line->file, line->number, "config=%s does not load", options.config);
 }
 
-static void check_line(struct findings *findings, const struct pam_line *line)
+/* A line without its module answers module_unknown, whatever else it says. */
+static void check_module(struct findings *findings, const struct pam_system *system, const struct pam_line *line)
+{
+    const bool is_ours = pam_line_is(line, MODULE);
+
+    if (line->module == NULL || pam_system_module(system, line->module) != MODULE_MISSING)
+        return;
+    if (is_ours)
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number,
+                     "%s: No such file%s: libpam cannot load Latchkey, and no token opens the service", line->module,
+                     line->module[0] == '/' ? "" : " in libpam's folder");
+    else if (!line->is_silent)
+        findings_add(findings, SEVERITY_WARNING, line->file, line->number,
+                     "%s: No such file%s: libpam takes the line for module_unknown", line->module,
+                     line->module[0] == '/' ? "" : " in libpam's folder");
+}
+
+static void check_line(struct findings *findings, const struct pam_system *system, const struct pam_line *line)
 {
     if (line->broken != NULL)
-        findings_add(findings, SEVERITY_ERROR, line->file, line->number, "%s", line->broken);
+        findings_add(findings, SEVERITY_ERROR, line->file, line->number, "%s%s", line->broken,
+                     line->is_fatal ? ": libpam refuses the whole service" : "");
+    check_module(findings, system, line);
     if (!pam_line_is(line, MODULE))
         return;
     if (line->type == STACK_SESSION)
         findings_add(findings, SEVERITY_ERROR, line->file, line->number, MODULE " has no session part");
-    if (line->module[0] == '/' && access(line->module, F_OK) != 0)
-        findings_add(findings, SEVERITY_ERROR, line->file, line->number, "%s: %s", line->module, strerror(errno));
     check_options(findings, line);
 }
 
@@ -402,22 +403,22 @@ static void check_files(struct findings *findings, const struct pam_stack *stack
 
     for (i = 0; i < stack->file_count; i++) {
         if (stat(stack->files[i], &status) == 0)
-            check_owner_and_mode(findings, stack->files[i], &status);
-        check_directories_above(findings, stack->files[i]);
+            check_owner_and_mode(findings, stack->files[i], &status, NULL);
+        check_directories_above(findings, stack->files[i], NULL);
     }
 }
 
-static void check_service(struct findings *findings, const struct service *service)
+static void check_service(const struct audit *audit, const struct service *service)
 {
     size_t i;
 
     if (!names_latchkey(&service->stack))
         return;
-    check_files(findings, &service->stack);
+    check_files(audit->findings, &service->stack);
     for (i = 0; i < service->stack.count; i++)
-        check_line(findings, &service->stack.lines[i]);
+        check_line(audit->findings, audit->system, &service->stack.lines[i]);
     for (i = 0; !service->is_part && i < sizeof stack_checks / sizeof stack_checks[0]; i++)
-        stack_checks[i](findings, service);
+        stack_checks[i](audit->findings, service);
 }
 
 /* Left behind by editors and packages; nothing has a service of such a name. */
@@ -438,7 +439,20 @@ static int is_service(const struct dirent *entry)
     return !is_leftover(entry->d_name) && entry->d_type != DT_DIR;
 }
 
-static void read_service(struct audit *audit, const char *name)
+/* What libpam will not find is known before a stack is judged. Latchkey's own lines are judged as if it were there. */
+static void mark_missing(const struct pam_system *system, struct pam_stack *stack)
+{
+    size_t i;
+
+    for (i = 0; i < stack->count; i++) {
+        struct pam_line *line = &stack->lines[i];
+
+        line->is_missing = line->module != NULL && !pam_line_is(line, MODULE)
+            && pam_system_module(system, line->module) == MODULE_MISSING;
+    }
+}
+
+static void read_service(struct audit *audit, const char *directory, const char *name)
 {
     struct service *service = &audit->services[audit->count];
     char path[PATH_MAX + NAME_MAX + 2];
@@ -449,9 +463,11 @@ static void read_service(struct audit *audit, const char *name)
         return;
     }
     audit->count++;
-    if (pam_stack_read(audit->directory, name, &service->stack))
+    if (pam_stack_read(audit->system, name, &service->stack)) {
+        mark_missing(audit->system, &service->stack);
         return;
-    snprintf(path, sizeof path, "%s/%s", audit->directory, name);
+    }
+    snprintf(path, sizeof path, "%s/%s", directory, name);
     findings_add(audit->findings, SEVERITY_ERROR, path, 0, "cannot be read: %s", strerror(errno));
 }
 
@@ -472,7 +488,7 @@ static void mark_parts(struct audit *audit)
     for (i = 0; i < audit->count; i++)
         for (k = 0; k < audit->count && audit->services[i].stack.file_count > 0; k++)
             if (k != i && includes(&audit->services[k].stack, audit->services[i].stack.files[0]))
-                audit->services[i].is_part = true;
+                audit->services[i].is_part = strcmp(audit->services[i].name, PAM_SERVICE_OTHER) != 0;
 }
 
 static void audit_clear(struct audit *audit)
@@ -486,110 +502,59 @@ static void audit_clear(struct audit *audit)
     free(audit->services);
 }
 
-/* scandir()'s result, freed as it is read. */
-static void read_services(struct audit *audit, struct dirent **entries, size_t count)
+const struct service *find_service(const struct audit *audit, const char *name)
 {
     size_t i;
 
-    audit->services = calloc(count + 1, sizeof *audit->services);
-    audit->findings->is_incomplete = audit->findings->is_incomplete || audit->services == NULL;
-    for (i = 0; i < count; i++) {
-        if (audit->services != NULL)
-            read_service(audit, entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
-}
-
-/* A line of Latchkey's for whose rules PAM's own name of the service is looked up (service == NULL), or `service`. */
-static const struct pam_line *find_line_of_service(const struct pam_stack *stack, const char *service)
-{
-    size_t i;
-
-    for (i = 0; i < stack->count; i++) {
-        const struct pam_line *line = &stack->lines[i];
-        struct pam_options options;
-        char error[PAM_OPTIONS_ERROR_MAX];
-
-        if (pam_line_is(line, MODULE) && pam_options_parse(line->argc, (const char *const *)line->argv, &options, error)
-            && (service == NULL ? options.service == NULL
-                                : options.service != NULL && strcmp(options.service, service) == 0))
-            return line;
-    }
+    for (i = 0; i < audit->count; i++)
+        if (strcmp(audit->services[i].name, name) == 0)
+            return &audit->services[i];
     return NULL;
 }
 
-/* `su -` asks PAM for su-l and `sudo -i` for sudo-i: the block of the stem does not hold there. */
-static void check_stem(const struct audit *audit, const struct service *service)
+/* The services of a directory that none before it has. False when it cannot be read. */
+static bool read_services(struct audit *audit, const char *directory)
 {
-    const struct pam_line *line = service->is_part ? NULL : find_line_of_service(&service->stack, NULL);
-    CLEANUP(config_release) const struct config *config = NULL;
-    struct verdict verdict = VERDICT_INIT;
-    const char *dash = strrchr(service->name, '-');
-    char stem[NAME_MAX + 1];
+    struct dirent **entries = NULL;
+    struct service *larger;
+    int count = scandir(directory, &entries, is_service, alphasort), i;
 
-    if (line == NULL || dash == NULL || !config_acquire(&verdict, config_of(line, audit->config), &config)
-        || config_service(config, service->name) != &config->default_service)
-        return;
-    snprintf(stem, sizeof stem, "%.*s", (int)(dash - service->name), service->name);
-    if (config_service(config, stem) != &config->default_service)
-        findings_add(audit->findings, SEVERITY_WARNING, line->file, line->number,
-                     "service %s: the rules of \"*\" hold, not those of the block \"%s\"; service=%s would take them",
-                     service->name, stem, stem);
-}
-
-static bool anybody_asks_for(const struct audit *audit, const char *name)
-{
-    size_t i;
-
-    for (i = 0; i < audit->count; i++)
-        if (strcmp(audit->services[i].name, name) == 0 || find_line_of_service(&audit->services[i].stack, name) != NULL)
-            return true;
-    return false;
-}
-
-static void check_names_of_services(const struct audit *audit)
-{
-    CLEANUP(config_release) const struct config *config = NULL;
-    struct verdict verdict = VERDICT_INIT;
-    size_t i;
-
-    for (i = 0; i < audit->count; i++)
-        check_stem(audit, &audit->services[i]);
-    if (!config_acquire(&verdict, audit->config, &config))
-        return;
-    for (i = 0; i < config->service_count; i++)
-        if (strcmp(config->services[i].name, "*") != 0 && !anybody_asks_for(audit, config->services[i].name))
-            findings_add(audit->findings, SEVERITY_WARNING, config->path, 0,
-                         "service \"%s\": %s has no file of that name, and no line says service=%s: the block never "
-                         "holds",
-                         config->services[i].name, audit->directory, config->services[i].name);
+    if (count < 0)
+        return false;
+    larger = reallocarray(audit->services, audit->count + (size_t)count + 1, sizeof *larger);
+    if (larger == NULL)
+        audit->findings->is_incomplete = true;
+    else
+        audit->services = larger;
+    for (i = 0; i < count; i++) {
+        if (larger != NULL && find_service(audit, entries[i]->d_name) == NULL) {
+            audit->services[audit->count] = (struct service){ .name = NULL };
+            read_service(audit, directory, entries[i]->d_name);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return true;
 }
 
 void check_pam(struct findings *findings, const char *directory, const char *config)
 {
-    char path[PATH_MAX];
-    CLEANUP(audit_clear) struct audit audit = { .findings = findings, .directory = path, .config = config };
-    struct dirent **entries = NULL;
-    size_t len = strlen(directory), i;
-    int count;
+    struct pam_system system;
+    CLEANUP(audit_clear) struct audit audit = { .findings = findings, .system = &system, .config = config };
+    size_t i;
 
-    while (len > 1 && directory[len - 1] == '/')
-        len--;
-    if (len >= sizeof path) {
+    if (!pam_system_of(directory, &system)) {
         findings_add(findings, SEVERITY_ERROR, directory, 0, "%s", strerror(ENAMETOOLONG));
         return;
     }
-    memcpy(path, directory, len);
-    path[len] = '\0';
-    count = scandir(path, &entries, is_service, alphasort);
-    if (count < 0) {
-        findings_add(findings, SEVERITY_ERROR, path, 0, "cannot be read: %s", strerror(errno));
+    if (!read_services(&audit, system.directory)) {
+        findings_add(findings, SEVERITY_ERROR, system.directory, 0, "cannot be read: %s", strerror(errno));
         return;
     }
-    read_services(&audit, entries, (size_t)count);
+    if (system.vendor[0] != '\0' && !read_services(&audit, system.vendor) && errno != ENOENT)
+        findings_add(findings, SEVERITY_ERROR, system.vendor, 0, "cannot be read: %s", strerror(errno));
     mark_parts(&audit);
     for (i = 0; i < audit.count; i++)
-        check_service(findings, &audit.services[i]);
-    check_names_of_services(&audit);
+        check_service(&audit, &audit.services[i]);
+    check_services(&audit);
 }

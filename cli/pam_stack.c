@@ -106,9 +106,9 @@ bool pam_file_read(const char *path, struct secret *ret_content, struct stat *re
 
 /* One reading of a service. */
 struct reader {
-    const char *directory;
+    const struct pam_system *system;
     struct pam_stack *stack;
-    bool failed; /* memory was short */
+    bool failed; /* out of memory, or too many lines */
 };
 
 /* Where the lines of a file go. */
@@ -309,7 +309,7 @@ static void parse_arguments(struct reader *reader, struct pam_line *line, char *
 }
 
 static void add_broken(struct reader *reader, const struct place *place, size_t number, enum stack_type type,
-                       const char *why)
+                       const char *why, bool is_of_all_types)
 {
     struct pam_line *line = add_line(reader, place, number, type);
 
@@ -317,34 +317,60 @@ static void add_broken(struct reader *reader, const struct place *place, size_t 
         return;
     set_all(line->actions, ACTION_BAD);
     line->broken = why;
+    /* libpam puts a line that must fail in the place of what it cannot read, and has none for all types at once. */
+    line->is_fatal = place->wants_all && is_of_all_types;
+    reader->stack->is_refused = reader->stack->is_refused || line->is_fatal;
 }
 
-static void read_file(struct reader *reader, const struct place *place, const char *content, size_t len);
+static bool read_file(struct reader *reader, const struct place *place, const char *content, size_t len);
 
-/* A file that a line names: `wants_all` for @include, else the lines of one type. */
+/* A file that a line names by its absolute path, or by its name in the directory: never in the vendor's. */
+static bool read_included(const struct pam_system *system, const char *name, char path[PATH_MAX],
+                          struct secret *ret_content)
+{
+    struct stat status;
+    int len = 0;
+
+    if (name[0] == '/')
+        return pam_system_path(system, name, path) && pam_file_read(path, ret_content, &status);
+    len = snprintf(path, PATH_MAX, "%s/%s", system->directory, name);
+    return len >= 0 && len < PATH_MAX && pam_file_read(path, ret_content, &status);
+}
+
+static bool vendor_has(const struct pam_system *system, const char *name)
+{
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof path, "%s/%s", system->vendor, name);
+
+    return name[0] != '/' && system->vendor[0] != '\0' && len >= 0 && (size_t)len < sizeof path
+        && access(path, F_OK) == 0;
+}
+
+/*
+ * A file that a line names: all its lines for @include, else those of one type. An include that fails is one line that
+ * fails, at the place of the include.
+ */
 static void include(struct reader *reader, const struct place *from, size_t number, const char *name,
                     struct place *place)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    struct stat status;
     char path[PATH_MAX];
-    int len;
+    const char *why = NULL;
 
-    if (name == NULL || from->depth + 1 >= INCLUDES_MAX) {
-        add_broken(reader, from, number, place->type,
-                   name == NULL ? "no file is named" : "includes are nested too deeply");
-        return;
-    }
-    len = name[0] == '/' ? snprintf(path, sizeof path, "%s", name)
-                         : snprintf(path, sizeof path, "%s/%s", reader->directory, name);
-    if (len < 0 || (size_t)len >= sizeof path || !pam_file_read(path, &content, &status)) {
-        add_broken(reader, from, number, place->type, "the included file cannot be read");
-        return;
-    }
-    place->path = path;
     place->depth = from->depth + 1;
-    if (remember_file(reader, path))
-        read_file(reader, place, content.bytes, content.len);
+    place->path = path;
+    if (name == NULL)
+        why = "no file is named";
+    else if (place->depth >= INCLUDES_MAX)
+        why = "includes are nested too deeply";
+    else if (!read_included(reader->system, name, path, &content))
+        why = vendor_has(reader->system, name)
+            ? "the included file is in /usr/lib/pam.d only, where libpam looks for services and not for includes"
+            : "the included file cannot be read";
+    else if (remember_file(reader, path) && !read_file(reader, place, content.bytes, content.len))
+        why = "the included file cannot be read to its end";
+    if (why != NULL)
+        add_broken(reader, from, number, place->type, why, place->wants_all);
 }
 
 /* `auth include FILE` and `auth substack FILE`; false when the control is another. */
@@ -379,7 +405,7 @@ static enum stack_type parse_type(const char *word, bool *ret_known)
 /* line = [ "-" ] type control module *argument / "@include" file */
 static void read_line(struct reader *reader, const struct place *place, size_t number, char *text)
 {
-    bool is_bracketed, is_known;
+    bool is_bracketed, is_known, is_silent;
     struct place everything = { .wants_all = place->wants_all, .type = place->type, .level = place->level };
     char *word = next_token(&text, &is_bracketed), *module;
     struct pam_line *line;
@@ -387,18 +413,21 @@ static void read_line(struct reader *reader, const struct place *place, size_t n
 
     if (word == NULL)
         return;
+    is_silent = word[0] == '-';
+    if (is_silent)
+        word++;
     if (strcasecmp(word, "@include") == 0) {
         include(reader, place, number, next_token(&text, &is_bracketed), &everything);
         return;
     }
-    type = parse_type(word[0] == '-' ? word + 1 : word, &is_known);
+    type = parse_type(word, &is_known);
     if (!is_known && !place->wants_all)
         type = place->type;
     if (!place->wants_all && type != place->type)
         return;
     word = next_token(&text, &is_bracketed);
     if (word == NULL || !is_known) {
-        add_broken(reader, place, number, type, is_known ? "there is no control" : "the type is unknown");
+        add_broken(reader, place, number, type, is_known ? "there is no control" : "the type is unknown", false);
         return;
     }
     if (!is_bracketed && read_include(reader, place, number, type, word, text))
@@ -406,6 +435,7 @@ static void read_line(struct reader *reader, const struct place *place, size_t n
     line = add_line(reader, place, number, type);
     if (line == NULL)
         return;
+    line->is_silent = is_silent;
     line->broken = parse_control(word, is_bracketed, line->actions);
     module = next_token(&text, &is_bracketed);
     line->module = keep(reader, strdup(module != NULL ? module : ""));
@@ -453,48 +483,108 @@ static bool assemble(struct assembly *assembly, struct slice line, size_t number
     return !goes_on;
 }
 
-static void read_file(struct reader *reader, const struct place *place, const char *content, size_t len)
+/* False where libpam gives the file up: what stands after that line is not read. */
+static bool read_file(struct reader *reader, const struct place *place, const char *content, size_t len)
 {
     struct assembly assembly = { .number = 0 };
     struct slice rest = { content, len }, line;
+    const char *why = NULL, *begin = content;
     size_t number = 0;
 
-    while (!reader->failed && rest.len > 0) {
+    while (!reader->failed && why == NULL && rest.len > 0) {
         number++;
+        begin = assembly.number == 0 ? rest.bytes : begin;
         if (!slice_cut(rest, '\n', &line, &rest)) {
             line = rest;
             rest.len = 0;
         }
         if (!assemble(&assembly, line, number))
             continue;
-        if (assembly.len > LINE_TEXT_MAX)
-            add_broken(reader, place, assembly.number, place->wants_all ? STACK_AUTH : place->type,
-                       "the line is too long for libpam");
-        else
-            read_line(reader, place, assembly.number, assembly.text);
+        if (assembly.len > LINE_TEXT_MAX) {
+            why = "the line is too long for libpam";
+            break;
+        }
+        read_line(reader, place, assembly.number, assembly.text);
         assembly = (struct assembly){ .number = 0 };
     }
-    if (assembly.number != 0)
-        add_broken(reader, place, assembly.number, place->wants_all ? STACK_AUTH : place->type,
-                   "the file ends within the line");
+    if (assembly.number != 0 && why == NULL)
+        why = "the file ends within the line";
+    if (why == NULL)
+        return true;
+    add_broken(reader, place, assembly.number, place->wants_all ? STACK_AUTH : place->type, why, true);
+    if (reader->stack->unread == NULL)
+        reader->stack->unread = keep(reader, strndup(begin, len - (size_t)(begin - content)));
+    return false;
 }
 
-bool pam_stack_read(const char *directory, const char *service, struct pam_stack *ret_stack)
+/* The service's own file. */
+static bool read_service(struct reader *reader, const char *directory, const char *service)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    struct reader reader = { .directory = directory, .stack = ret_stack };
     struct place place = { .wants_all = true };
     struct stat status;
     char path[PATH_MAX];
     int len = snprintf(path, sizeof path, "%s/%s", directory, service);
 
-    *ret_stack = (struct pam_stack){ .count = 0 };
-    if (len < 0 || (size_t)len >= sizeof path || !pam_file_read(path, &content, &status))
+    if (len < 0 || (size_t)len >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    if (!pam_file_read(path, &content, &status))
         return false;
     place.path = path;
-    if (remember_file(&reader, path))
-        read_file(&reader, &place, content.bytes, content.len);
-    return !reader.failed;
+    if (remember_file(reader, path))
+        read_file(reader, &place, content.bytes, content.len);
+    return !reader->failed;
+}
+
+static bool read_of_system(const struct pam_system *system, const char *service, struct pam_stack *ret_stack)
+{
+    struct reader reader = { .system = system, .stack = ret_stack };
+
+    *ret_stack = (struct pam_stack){ .count = 0 };
+    return read_service(&reader, system->directory, service)
+        || (!reader.failed && errno == ENOENT && system->vendor[0] != '\0'
+            && read_service(&reader, system->vendor, service));
+}
+
+/* The lines of `other` whose type the stack has none of, and those that are fatal to every service. */
+static bool take_from_other(struct pam_stack *stack, struct pam_stack *other)
+{
+    bool has[STACK_TYPE_COUNT] = { false };
+    struct reader reader = { .stack = stack };
+    struct pam_line *larger;
+    size_t own = stack->count, i;
+
+    for (i = 0; i < own; i++)
+        has[stack->lines[i].type] = true;
+    larger = reallocarray(stack->lines, own + other->count + 1, sizeof *larger);
+    if (larger == NULL)
+        return false;
+    stack->lines = larger;
+    for (i = 0; i < other->count; i++)
+        if (!has[other->lines[i].type] || other->lines[i].is_fatal) {
+            stack->lines[stack->count++] = other->lines[i];
+            other->lines[i] = (struct pam_line){ .file = NULL };
+        }
+    stack->is_refused = stack->is_refused || other->is_refused;
+    for (i = 0; i < other->file_count && stack->count > own; i++)
+        if (!remember_file(&reader, other->files[i]) && reader.failed)
+            return false;
+    return true;
+}
+
+bool pam_stack_read(const struct pam_system *system, const char *service, struct pam_stack *ret_stack)
+{
+    CLEANUP(pam_stack_free) struct pam_stack other = { .count = 0 };
+
+    if (!read_of_system(system, service, ret_stack))
+        return false;
+    if (strcmp(service, PAM_SERVICE_OTHER) == 0)
+        return true;
+    if (!read_of_system(system, PAM_SERVICE_OTHER, &other))
+        return errno != ENOMEM && errno != E2BIG; /* libpam goes on without it */
+    return take_from_other(ret_stack, &other);
 }
 
 void pam_stack_free(struct pam_stack *stack)
@@ -513,6 +603,7 @@ void pam_stack_free(struct pam_stack *stack)
         free(stack->files[i]);
     free(stack->files);
     free(stack->lines);
+    free(stack->unread);
     *stack = (struct pam_stack){ .count = 0 };
 }
 
@@ -620,6 +711,15 @@ static void follow(struct chain *chain, size_t i, return_set returns)
                 step(chain, i, state, code);
 }
 
+static return_set returns_of(const struct pam_line *line,
+                             return_set (*returns)(const struct pam_line *line, const void *context),
+                             const void *context)
+{
+    if (line->broken != NULL)
+        return RETURNS(RETURN_PERM_DENIED);
+    return line->is_missing ? RETURNS(RETURN_MODULE_UNKNOWN) : returns(line, context);
+}
+
 bool pam_stack_can_succeed(const struct pam_stack *stack, enum stack_type type,
                            return_set (*returns)(const struct pam_line *line, const void *context), const void *context)
 {
@@ -634,9 +734,8 @@ bool pam_stack_can_succeed(const struct pam_stack *stack, enum stack_type type,
                 chain.lines[chain.count++] = &stack->lines[i];
         chain.states[0] = STATES(STATE_UNDECIDED);
         for (i = 0; i < chain.count; i++)
-            follow(&chain, i,
-                   chain.lines[i]->broken != NULL ? RETURNS(RETURN_PERM_DENIED) : returns(chain.lines[i], context));
-        can = (chain.states[chain.count] & STATES(STATE_GOOD)) != 0;
+            follow(&chain, i, returns_of(chain.lines[i], returns, context));
+        can = !stack->is_refused && (chain.states[chain.count] & STATES(STATE_GOOD)) != 0;
     }
     free(chain.lines);
     free(chain.states);

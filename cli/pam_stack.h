@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "pam_system.h"
 #include "secret.h"
 
 #define PAM_FILE_MAX (1U << 20) /* bytes */
@@ -43,24 +44,32 @@ struct pam_line {
     unsigned level;            /* of substacks */
     int actions[RETURN_COUNT]; /* above 0: a jump over so many lines */
     char *module;              /* as written; NULL: the head of a substack */
+    bool is_silent;  /* "-auth": libpam logs nothing when it cannot load the module, and refuses all the same */
+    bool is_missing; /* libpam does not find the module's file, and counts it as module_unknown */
     int argc;
     char **argv;
     const char *broken; /* NULL, or why libpam will refuse the line; static */
+    bool is_fatal;      /* ... and with it the whole service, in all its types */
 };
 
 struct pam_stack {
     struct pam_line *lines;
     size_t count;
-    char **files; /* all that were read or should have been, the service's own first */
+    bool is_refused; /* a line is fatal */
+    char *unread;    /* what stands from a line on at which libpam gives a file up, or NULL */
+    char **files;    /* all that were read, the service's own first, those of `other` last */
     size_t file_count;
 };
 
+#define PAM_SERVICE_OTHER "other"
+
 /*
- * Read a service's file with all that it includes. False with errno set when memory is short, the service's own file
- * cannot be read, or the includes multiply without end; an include that fails is a broken line. End it with
- * pam_stack_free() in either case.
+ * Read a service's file with all that it includes, and the file `other`: its lines are those of each type that the
+ * service has none of, and what is fatal there is fatal to every service. False with errno set when out of memory, when
+ * the service's own file cannot be read, or when the includes multiply without end; an include that fails is a broken
+ * line. End it with pam_stack_free() in either case.
  */
-bool pam_stack_read(const char *directory, const char *service, struct pam_stack *ret_stack);
+bool pam_stack_read(const struct pam_system *system, const char *service, struct pam_stack *ret_stack);
 void pam_stack_free(struct pam_stack *stack);
 
 /* The last part of a line's module is this file name. */
@@ -68,7 +77,8 @@ bool pam_line_is(const struct pam_line *line, const char *module);
 
 /*
  * Can the stack of a type end in success, when each line returns one of the codes that `returns` tells for it? Follows
- * the rules of libpam's dispatcher. A stack without a line of the type cannot.
+ * the rules of libpam's dispatcher. A stack without a line of the type cannot, nor can one that is refused. `returns`
+ * is not asked for a line that is broken or whose module is missing.
  */
 bool pam_stack_can_succeed(const struct pam_stack *stack, enum stack_type type,
                            return_set (*returns)(const struct pam_line *line, const void *context),

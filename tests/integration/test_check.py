@@ -51,13 +51,13 @@ def jwk(key, kid):
 class Site:
     """A configuration in which nothing is to be found, and a pam.d with one good stack."""
 
-    def __init__(self, root):
+    def __init__(self, root, pam="pam.d"):
         self.root = root
         self.conf = root / "latchkey.conf"
         self.keys = root / "keys.json"
         self.revoked = root / "revoked"
-        self.pam = root / "pam.d"
-        self.pam.mkdir(mode=0o755)
+        self.pam = root / pam
+        self.pam.mkdir(mode=0o755, parents=True)
         self.tenant = f'tenant "{TENANT}" {{\n  url = "https://auth.example.com"\n  keys = "{self.keys}"\n%s}}\n'
         self.blocks = f'user "daemon" {{ sub = {{"{SUB}"}} }}\n'
         self.write(self.revoked, "")
@@ -125,6 +125,39 @@ account required pam_unix.so
 @pytest.fixture(name="site")
 def make_site(tmp_path):
     return Site(tmp_path)
+
+
+MODULES = ["pam_deny.so", "pam_env.so", "pam_latchkey.so", "pam_permit.so", "pam_unix.so"]
+LIBPAM = "lib/x86_64-linux-gnu/security"
+
+
+class System(Site):
+    """A site with what is around /etc/pam.d: modules in libpam's folder, and the vendor's stacks."""
+
+    def __init__(self, root):
+        super().__init__(root, "etc/pam.d")
+        self.vendor = root / "usr/lib/pam.d"
+        self.vendor.mkdir(mode=0o755, parents=True)
+        for module in MODULES:
+            self.module(f"{LIBPAM}/{module}")
+
+    def module(self, path):
+        file = self.root / path
+        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.write(file, "")
+        return file
+
+    def vendor_stack(self, service, text):
+        self.write(self.vendor / service, text)
+
+
+@pytest.fixture(name="system")
+def make_system(tmp_path):
+    return System(tmp_path)
+
+
+def test_a_sound_system_has_no_findings(system):
+    assert system.check() == ([], 0)
 
 
 def test_a_sound_set_up_has_no_findings(site):
@@ -207,6 +240,41 @@ def test_a_directory_above_is_loose_unless_sticky(site, mode, is_error):
     found, status = site.check()
     assert status == is_error
     assert [(f[0], f[1]) for f in found] == ([("error", "deeper")] if is_error else [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize("owner, is_error", [("daemon", False), ("bin", True)])
+def test_the_directory_of_key_sets_may_belong_to_latchkeyd_and_to_no_other_user(site, owner, is_error):
+    directory = site.root / "keys"
+    directory.mkdir()
+    site.keys = site.keys.rename(directory / "keys.json")
+    site.tenant = site.tenant.replace(f"{site.root}/keys.json", f"{directory}/keys.json")
+    site.configure(blocks=site.blocks + broker(site))  # whose user is daemon
+    os.chown(site.keys, pwd.getpwnam("daemon").pw_uid, -1)
+    os.chown(directory, pwd.getpwnam(owner).pw_uid, -1)
+    found, _ = site.check()
+    assert [f[:2] for f in found] == ([("error", "keys")] if is_error else [])
+    directory.chmod(0o775)
+    site.expect("error", "keys", None, "is writable by group or others")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize("what", ["configuration", "revoked", "ca_file"])
+def test_the_directory_of_another_file_may_not_belong_to_latchkeyd(site, what):
+    directory = site.root / "deeper"
+    directory.mkdir()
+    if what == "ca_file":
+        site.write(directory / "ca.pem", CERTIFICATE)
+        site.configure(f'  ca_file = "{directory}/ca.pem"\n', blocks=site.blocks + broker(site))
+    elif what == "revoked":
+        site.revoked = site.revoked.rename(directory / "revoked")
+        site.configure(blocks=site.blocks + broker(site))
+    else:
+        site.configure(blocks=site.blocks + broker(site))
+        site.conf = site.conf.rename(directory / "latchkey.conf")
+    assert site.check() == ([], 0)
+    os.chown(directory, pwd.getpwnam("daemon").pw_uid, -1)
+    site.expect("error", "deeper", None, "is owned by uid")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
@@ -611,7 +679,6 @@ SILENT = {
     "local passwords first": f"auth sufficient pam_unix.so\n"
                              f"{AUTH.replace('default=die', 'default=bad')} try_first_pass\n"
                              f"auth required pam_deny.so\n{ACCOUNT}",
-    "no Latchkey at all": "auth required pam_permit.so\naccount required pam_permit.so\n",
     "a condition before local passwords":
         f"auth required pam_succeed_if.so uid >= 0\n{AUTH}\n{UNIX}{ACCOUNT}",
     "a password line": f"{AUTH}\n{UNIX}{ACCOUNT}password optional pam_latchkey.so\n",
@@ -653,6 +720,227 @@ def test_a_service_block_that_no_stack_asks_for_is_a_warning(site):
     site.expect("warning", "latchkey.conf", None, 'service "ssh"')
     site.stack("sshd", GOOD_STACK.replace("pam_latchkey.so", "pam_latchkey.so service=ssh"))
     assert site.check() == ([], 0)
+
+
+def add_block(site, name, more=""):
+    site.configure(blocks=site.blocks + f'service "{name}" {{ max_age = 300 }}\n' + more)
+
+
+@pytest.mark.parametrize("name", ["ldap", "smtp", "imap", "pop", "memcached", "svn", "libvirt", "http", "LDAP"])
+def test_a_service_block_of_a_sasl_server_is_a_note_that_names_both_doors(system, name):
+    add_block(system, name)
+    found, status = system.check()
+    [(severity, file, line, message)] = found
+    assert (severity, file, line, status) == ("note", "latchkey.conf", None, 0)
+    assert "liblatchkey.so (which is not in" in message and "saslauthd_socket (which is not set)" in message
+
+
+@pytest.mark.parametrize("door", ["nothing", "saslauthd", "liblatchkey.so"])
+def test_a_service_block_of_any_name_may_be_meant_for_sasl_where_that_is_set_up(system, door):
+    more = broker(system, saslauthd_socket=f'{{"{system.root}/mux"}}') if door == "saslauthd" else ""
+    if door == "liblatchkey.so":
+        system.module("usr/lib/x86_64-linux-gnu/sasl2/liblatchkey.so")
+    add_block(system, "kiosk", more)
+    severity, words = {
+        "nothing": ("warning", 'no line says service=kiosk: the block never holds'),
+        "saslauthd": ("note", "saslauthd_socket (which is set)"),
+        "liblatchkey.so": ("note", "liblatchkey.so (which is installed)"),
+    }[door]
+    system.expect(severity, "latchkey.conf", None, words)
+    add_block(system, "ssh", more)
+    system.expect("warning", "latchkey.conf", None, 'is "sshd" meant')
+    add_block(system, "sch", more)
+    assert not [f for f in system.check()[0] if "meant, which names" in f[3]]
+
+
+def test_a_service_block_needs_a_stack_that_names_latchkey(system):
+    system.stack("cron", "auth required pam_unix.so\naccount required pam_unix.so\n")
+    add_block(system, "cron")
+    system.expect("warning", "latchkey.conf", None, 'service "cron": no stack')
+    system.stack("cron", GOOD_STACK)
+    assert system.check() == ([], 0)
+    add_block(system, "CRON")
+    assert system.check() == ([], 0)
+    system.stack("cron", GOOD_STACK.replace("pam_latchkey.so", "pam_latchkey.so service=jobs"))
+    system.expect("warning", "latchkey.conf", None, 'service "CRON": no stack')
+
+
+def test_a_service_without_a_file_has_the_stack_of_other(system):
+    add_block(system, "kiosk")
+    system.stack("other", "auth required pam_deny.so\naccount required pam_deny.so\n")
+    system.expect("warning", "latchkey.conf", None, 'service "kiosk": no stack')
+    system.stack("other", GOOD_STACK)
+    assert system.check() == ([], 0)
+    system.stack("kiosk", "auth required pam_unix.so\naccount required pam_unix.so\n")
+    system.expect("warning", "latchkey.conf", None, 'service "kiosk": no stack')
+
+
+# --- what libpam finds: Linux-PAM 1.5.2 of Debian 12; test_pam_files.py asks the real one ---
+
+def test_a_stack_of_the_vendor_is_judged(system):
+    (system.pam / "sshd").unlink()
+    system.vendor_stack("sshd", f"auth sufficient pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}")
+    system.expect("error", "sshd", 1, "lets everybody in")
+    system.stack("sshd", GOOD_STACK)
+    assert system.check() == ([], 0)
+
+
+def test_a_stack_of_the_vendor_is_one_that_a_service_block_may_name(system):
+    add_block(system, "kiosk")
+    system.vendor_stack("kiosk", GOOD_STACK)
+    assert system.check() == ([], 0)
+
+
+def test_a_system_without_a_folder_of_the_vendor_is_sound(system):
+    system.vendor.rmdir()
+    assert system.check() == ([], 0)
+
+
+@pytest.mark.parametrize("how", ["@include common-auth\n", "auth include common-auth\n", "auth substack common-auth\n"])
+def test_an_include_is_not_looked_for_in_the_folder_of_the_vendor(system, how):
+    system.stack("common-auth", f"{AUTH}\n{UNIX}")
+    system.vendor_stack("sshd", how + ACCOUNT)
+    (system.pam / "sshd").unlink()
+    assert system.check() == ([], 0)
+    (system.pam / "common-auth").rename(system.vendor / "common-auth")
+    system.expect("error", "sshd", 1, "is in /usr/lib/pam.d only")
+
+
+def test_an_absolute_include_is_looked_for_in_the_same_system(system):
+    system.stack("common-auth", f"{AUTH}\n{UNIX}")
+    system.stack("sshd", "@include /etc/pam.d/common-auth\n" + ACCOUNT)
+    assert system.check() == ([], 0)
+
+
+@pytest.mark.parametrize("how", ["@include common-nothing\n", "-@include common-nothing\n"])
+def test_a_missing_include_of_all_types_refuses_the_whole_service(system, how):
+    system.stack("sshd", GOOD_STACK + how)
+    system.expect("error", "sshd", 6, "included file cannot be read: libpam refuses the whole service")
+    system.expect("error", "sshd", 4, "no token opens it: the account stack")
+
+
+def test_a_missing_include_of_one_type_refuses_that_type(system):
+    system.stack("sshd", f"{AUTH}\n{UNIX}{ACCOUNT}session include common-nothing\n")
+    found, _ = system.check()
+    assert [f[:3] for f in found] == [("error", "sshd", 5)]
+    assert "refuses the whole service" not in found[0][3]
+
+
+def test_an_include_with_a_dash_is_one(system):
+    system.stack("common-auth", f"{AUTH}\n{UNIX}")
+    system.stack("sshd", "-@include common-auth\n" + ACCOUNT)
+    assert system.check() == ([], 0)
+
+
+def test_what_stands_after_a_line_that_libpam_cannot_take_is_not_read(system):
+    system.stack("sshd", f"{GOOD_STACK}auth required pam_permit.so {'x' * 1100}\nauth required pam_latchkey.so nonsense\n")
+    found, _ = system.check()
+    assert not [f for f in found if "nonsense" in f[3]]
+    assert [f[3] for f in found if f[2] == 6] == ["the line is too long for libpam: libpam refuses the whole service"]
+
+
+def test_a_file_of_other_that_libpam_cannot_read_refuses_every_service(system):
+    system.stack("other", "auth required pam_deny.so \\")
+    system.expect("error", "other", 1, "the file ends within the line: libpam refuses the whole service")
+    system.expect("error", "sshd", 1, "no token opens it: the auth stack")
+    system.stack("other", "auth required pam_deny.so\n")
+    assert system.check() == ([], 0)
+
+
+def test_the_lines_of_other_stand_in_for_a_type_that_a_service_has_none_of(system):
+    system.stack("sshd", f"{AUTH}\n{UNIX}")
+    system.stack("other", f"auth required pam_deny.so\n{ACCOUNT}")
+    assert system.check() == ([], 0)
+    system.stack("other", f"auth required pam_deny.so\n{ACCOUNT.replace('success=ok', 'success=die')}")
+    found, _ = system.check()
+    assert [f[:3] for f in found if "service sshd: no token opens it: the account stack" in f[3]] == [("error", "other", 2)]
+
+
+def test_a_service_with_upper_case_letters_is_never_asked_for(system):
+    system.stack("Kiosk", GOOD_STACK)
+    system.expect("warning", "Kiosk", 1, "in lower case")
+
+
+@pytest.mark.parametrize("dash", ["", "-"])
+def test_a_module_that_is_not_installed_is_an_error(system, dash):
+    system.stack("sshd", GOOD_STACK.replace("auth    [", f"{dash}auth    ["))
+    (system.root / LIBPAM / "pam_latchkey.so").rename(system.root / "pam_latchkey.so")
+    system.expect("error", "sshd", 1, "pam_latchkey.so: No such file in libpam's folder")
+    system.expect("error", "sshd", 4, "pam_latchkey.so: No such file in libpam's folder")
+
+
+@pytest.mark.parametrize("path, is_found", [
+    (f"/{LIBPAM}/pam_latchkey.so", True),
+    ("/lib/security/pam_latchkey.so", False),
+    ("/usr/local/lib/security/pam_latchkey.so", False),
+    ("security/pam_latchkey.so", False),
+    ("/lib/$ISA/security/pam_latchkey.so", True),  # what the variable stands for is not known
+])
+def test_a_module_by_its_path_is_looked_for_in_the_same_system(system, path, is_found):
+    system.stack("sshd", GOOD_STACK.replace("pam_latchkey.so", path))
+    found, _ = system.check()
+    assert bool([f for f in found if "No such file" in f[3]]) is not is_found, found
+    if not is_found and path[0] == "/":
+        system.module(path[1:])
+        assert system.check() == ([], 0)
+
+
+@pytest.mark.parametrize("folder", ["lib/security", "usr/lib64/security", "usr/lib/x86_64-linux-gnu/security"])
+def test_libpam_looks_in_its_own_folder_and_in_lib_security(system, folder):
+    (system.root / LIBPAM / "pam_latchkey.so").unlink()
+    system.module(f"{folder}/pam_latchkey.so")
+    found, _ = system.check()
+    assert (found == []) is (folder == "lib/security")
+    system.module(f"{folder}/pam_permit.so")  # as libpam's own folder has it
+    assert system.check() == ([], 0)
+
+
+def test_nothing_is_said_of_modules_where_libpam_cannot_be_found(system):
+    for module in MODULES:
+        (system.root / LIBPAM / module).unlink()
+    assert system.check() == ([], 0)
+
+
+def test_another_module_that_is_not_there_answers_module_unknown(system):
+    system.stack("sshd", GOOD_STACK + "account required pam_nothing.so\n")
+    system.expect("warning", "sshd", 6, "pam_nothing.so: No such file in libpam's folder")
+    system.expect("error", "sshd", 4, "no token opens it: the account stack")
+    system.stack("sshd", GOOD_STACK + "-account [module_unknown=ignore default=bad] pam_nothing.so\n")
+    assert system.check() == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["pam_latchky.so", "pam_latchkey", "pam_lacthkey.so", "latchkey.so", "pam-latchkey.so",
+                                  "pam_Latchkey.so", "/lib/security/pam_latchky.so"])
+def test_a_misspelt_module_is_an_error(system, name):
+    (system.pam / "sshd").unlink()
+    system.stack("login", GOOD_STACK.replace("pam_latchkey.so", name))
+    system.expect("error", "login", 1, f"{name}: libpam finds no such module; if pam_latchkey.so is meant")
+    assert not [f for f in system.check()[0] if "no stack names" in f[3]]
+
+
+def test_a_module_of_a_similar_name_that_is_there_is_none_of_our_business(system):
+    system.module(f"{LIBPAM}/pam_latchkeys.so")
+    system.stack("login", GOOD_STACK.replace("pam_latchkey.so", "pam_latchkeys.so"))
+    assert system.check() == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["pam_krb5.so", "pam_access.so", "pam_mktemp.so"])
+def test_a_module_of_another_name_is_not_taken_for_a_misspelling(system, name):
+    system.stack("login", f"auth required {name}\n")
+    assert system.check() == ([], 0)
+
+
+def test_no_stack_that_names_latchkey_is_a_warning_unless_sasl_servers_use_it(system):
+    system.stack("sshd", "auth required pam_permit.so\naccount required pam_permit.so\n")
+    system.expect("warning", "pam.d", None, "no stack names pam_latchkey.so: no PAM service takes tokens")
+    system.configure(blocks=system.blocks + broker(system, saslauthd_socket=f'{{"{system.root}/mux"}}'))
+    system.expect("note", "pam.d", None, "no stack names pam_latchkey.so")
+
+
+def test_no_stack_that_names_latchkey_is_a_warning_though_the_configuration_does_not_load(system):
+    system.stack("sshd", "auth required pam_unix.so\n")
+    system.conf.unlink()
+    system.expect("warning", "pam.d", None, "no stack names pam_latchkey.so", status=2)
 
 
 @pytest.mark.parametrize("how", ["@include common-auth\n", "auth include common-auth\n", "auth substack common-auth\n",

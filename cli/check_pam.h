@@ -1,0 +1,43 @@
+/*
+ * latchkey check: the services of a system, as the parts of the lint that look at stacks share them.
+ */
+#ifndef LATCHKEY_CHECK_PAM_H
+#define LATCHKEY_CHECK_PAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "findings.h"
+#include "pam_stack.h"
+
+#define MODULE "pam_latchkey.so"
+
+/* A file that libpam reads for a service, or a part of one. */
+struct service {
+    char *name;
+    struct pam_stack stack;
+    bool is_part; /* another file includes it: it is no stack by itself */
+};
+
+struct audit {
+    struct findings *findings;
+    const struct pam_system *system;
+    const char *config; /* of lines that name none */
+    struct service *services;
+    size_t count;
+};
+
+/* NULL when libpam has no file of that name. */
+const struct service *find_service(const struct audit *audit, const char *name);
+
+/* The first line of Latchkey of a type, or NULL. */
+const struct pam_line *find_latchkey(const struct pam_stack *stack, enum stack_type type);
+bool names_latchkey(const struct pam_stack *stack);
+
+/* The configuration of a line of Latchkey, or `otherwise`. Lent. */
+const char *config_of(const struct pam_line *line, const char *otherwise);
+
+/* All services together: whether any takes tokens, misspelt modules, and service blocks that no service follows. */
+void check_services(const struct audit *audit);
+
+#endif
