@@ -7,7 +7,7 @@
 
 static const char *const sentences[] = {
     [CREDENTIAL_FORM_BARE] = NULL,
-    [CREDENTIAL_FORM_EMPTY] = "empty text",
+    [CREDENTIAL_FORM_EMPTY] = "nothing",
     [CREDENTIAL_FORM_BLANK] = "nothing but blanks and line ends",
     [CREDENTIAL_FORM_JSON] = "a JSON text, of which only the token in it is needed (the value of access_token, without "
                              "quotes)",

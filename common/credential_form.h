@@ -30,7 +30,7 @@ enum credential_form {
 enum credential_form credential_form(struct slice text);
 
 /*
- * What it is, to stand after "the file holds " or "the answer is "; a static string that quotes nothing of the text.
+ * What it is, to stand after "the file holds "; a static string that quotes nothing of the text.
  * NULL for CREDENTIAL_FORM_BARE.
  */
 const char *credential_form_sentence(enum credential_form form);

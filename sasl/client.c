@@ -5,29 +5,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "authenticate.h"
-#include "cleanup.h"
+#include "client_input.h"
 #include "plugin.h"
-#include "trusted_file.h"
 
-#define EXPORT     __attribute__((visibility("default")))
-#define NEEDED_MAX 3
+#define EXPORT         __attribute__((visibility("default")))
+#define RESULT_OPTION  "latchkey_client_result"
+#define NAME_OF_NOBODY "token" /* libsasl is told a name in any case */
+
+/* What one call of sasl_client_plug_init() made. Memory of libsasl's, ended with the last mechanism. */
+struct client_plugin {
+    sasl_client_plug_t plugs[MECHANISM_COUNT];
+    struct client_mechanism {
+        struct client_plugin *plugin;
+        const struct mechanism *mechanism;
+        char name[MECHANISM_NAME_MAX]; /* hosts are lent it */
+    } mechanisms[MECHANISM_COUNT];
+    unsigned in_use;
+};
 
 enum client_state { HAS_NOTHING_SENT, HAS_SENT_MESSAGE, HAS_SENT_ANSWER };
 
+/* Everything that libsasl and the host are lent lies here or on the heap: libvirt's XDR writes to what it sends. */
 struct client {
     const struct mechanism *mechanism;
     enum client_state state;
-    struct secret message; /* what clientout lends */
+    struct client_input input;
+    struct secret message;
+    struct secret name;
+    char answer[2]; /* to the server's error message, and a NUL */
 };
 
 static int client_mech_new(void *glob_context, sasl_client_params_t *params, void **conn_context)
 {
+    const struct client_mechanism *of = glob_context;
     struct client *client = params->utils->malloc(sizeof *client);
 
     if (client == NULL)
         return SASL_NOMEM;
-    *client = (struct client){ .mechanism = glob_context };
+    memset(client, 0, sizeof *client);
+    client->mechanism = of->mechanism;
     *conn_context = client;
     return SASL_OK;
 }
@@ -36,259 +52,239 @@ static void client_mech_dispose(void *conn_context, const sasl_utils_t *utils)
 {
     struct client *client = conn_context;
 
+    if (client == NULL)
+        return;
+    input_clear(&client->input);
     secret_clear(&client->message);
+    secret_clear(&client->name);
     utils->free(client);
 }
 
-/* What the host answered to our prompts of the last call, or NULL. */
-static const sasl_interact_t *find_answer(sasl_interact_t *const *prompt_need, unsigned long id)
-{
-    const sasl_interact_t *prompt = prompt_need != NULL ? *prompt_need : NULL;
-
-    for (; prompt != NULL && prompt->id != SASL_CB_LIST_END; prompt++)
-        if (prompt->id == id)
-            return prompt->result != NULL ? prompt : NULL;
-    return NULL;
-}
-
-/* What is still to be asked of a person. */
-struct needed {
-    unsigned long ids[NEEDED_MAX];
-    size_t count;
+/*
+ * Whether libsasl's user is told SASL_OK or SASL_CONTINUE with the message, after which nothing comes but the server's
+ * refusal and the answer to that (RFC 7628 §3.2.3). SASL_CONTINUE is right, and most programs go on by what the server
+ * says, whatever it was. These do not:
+ *   - libldap, told SASL_OK, never answers the refusal, and tells its user of another error than the server's.
+ *   - Net::LDAP and autofs, told SASL_CONTINUE, fail after success unless the server sends data with it. They call
+ *     themselves "ldap", too, but unlike libldap take no prompts.
+ *   - svn, told SASL_CONTINUE, wants data with the server's success.
+ */
+static const struct {
+    const char *service;
+    int with_prompts, without_prompts;
+} results[] = {
+    { "ldap", SASL_CONTINUE, SASL_OK },
+    { "svn", SASL_OK, SASL_OK },
 };
 
-/*
- * A name, by a prompt that was answered, or by the host's callback; empty when the host has none. A host that wants to
- * be prompted for it is, later. `needed` NULL: the message can do without it, so that it is not worth a prompt, nor a
- * guess of libsasl's, which has a callback (with the connection as its context) that tells $USER.
- */
-static int get_name(sasl_client_params_t *params, sasl_interact_t *const *prompt_need, unsigned long id,
-                    struct needed *needed, struct slice *ret)
+static const struct {
+    const char *text;
+    int code;
+} result_names[] = { { "continue", SASL_CONTINUE }, { "done", SASL_OK } };
+
+static bool find_chosen_result(const char *chosen, int *ret)
 {
-    const sasl_interact_t *answer = find_answer(prompt_need, id);
-    sasl_callback_ft call = NULL;
-    void *context = NULL;
-    const char *name = NULL;
-    unsigned len = 0;
-    int result;
-
-    *ret = (struct slice){ NULL, 0 };
-    if (answer != NULL) {
-        *ret = (struct slice){ answer->result, answer->len };
-        return SASL_OK;
-    }
-    result = params->utils->getcallback(params->utils->conn, id, &call, &context);
-    if (result == SASL_INTERACT && needed != NULL)
-        needed->ids[needed->count++] = id;
-    if (result != SASL_OK || call == NULL || (needed == NULL && context == params->utils->conn))
-        return SASL_OK;
-    result = ((sasl_getsimple_t *)(void (*)(void))call)(context, (int)id, &name, &len);
-    /* Where the host has no callback libsasl tells the login name, or this where nobody knows it. */
-    if (result == SASL_FAIL && id == SASL_CB_AUTHNAME)
-        return SASL_OK;
-    if (result == SASL_OK && name != NULL)
-        *ret = (struct slice){ name, len > 0 ? len : strlen(name) };
-    return result;
-}
-
-/* The file of the option, or of the environment where nobody else has a say in that. NULL: none. */
-static const char *token_file(const sasl_utils_t *utils)
-{
-    const char *path = plugin_option(utils, "latchkey_token_file");
-
-    if (path == NULL)
-        path = secure_getenv("LATCHKEY_TOKEN_FILE");
-    return path != NULL && path[0] != '\0' ? path : NULL;
-}
-
-static int read_token_file(const sasl_utils_t *utils, const char *path, struct secret *ret)
-{
-    CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
-    struct file_stamp stamp;
-
-    if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, error)) {
-        utils->seterror(utils->conn, 0, "latchkey: %s: %s", path, error);
-        return SASL_FAIL;
-    }
-    return secret_copy(credential_trim((struct slice){ content.bytes, content.len }), ret) ? SASL_OK : SASL_NOMEM;
-}
-
-/* The token: of a file if one is named, else of the host, which may want to be prompted. */
-static int get_token(sasl_client_params_t *params, sasl_interact_t *const *prompt_need, struct needed *needed,
-                     struct secret *ret)
-{
-    const sasl_interact_t *answer = find_answer(prompt_need, SASL_CB_PASS);
-    const char *path = token_file(params->utils);
-    sasl_callback_ft call = NULL;
-    sasl_secret_t *secret = NULL;
-    void *context = NULL;
-    int result;
-
-    if (answer != NULL)
-        return secret_copy((struct slice){ answer->result, answer->len }, ret) ? SASL_OK : SASL_NOMEM;
-    if (path != NULL)
-        return read_token_file(params->utils, path, ret);
-    result = params->utils->getcallback(params->utils->conn, SASL_CB_PASS, &call, &context);
-    if (result == SASL_INTERACT) {
-        needed->ids[needed->count++] = SASL_CB_PASS;
-        return SASL_OK;
-    }
-    if (result != SASL_OK || call == NULL)
-        return SASL_BADPARAM;
-    result = ((sasl_getsecret_t *)(void (*)(void))call)(params->utils->conn, context, SASL_CB_PASS, &secret);
-    if (result != SASL_OK || secret == NULL)
-        return result != SASL_OK ? result : SASL_BADPARAM;
-    return secret_copy((struct slice){ (const char *)secret->data, secret->len }, ret) ? SASL_OK : SASL_NOMEM;
-}
-
-static const char *prompt_of(unsigned long id)
-{
-    switch (id) {
-    case SASL_CB_PASS:
-        return "Access token: ";
-    case SASL_CB_AUTHNAME:
-        return "User name: ";
-    default:
-        return "User to act as (empty: yourself): ";
-    }
-}
-
-/* The list that the host fills in before it calls again, in memory that it leaves to us. */
-static int ask_host(const sasl_utils_t *utils, const struct needed *needed, sasl_interact_t **prompt_need)
-{
-    sasl_interact_t *prompts;
     size_t i;
 
-    if (prompt_need == NULL)
-        return SASL_BADPARAM;
-    prompts = utils->malloc((NEEDED_MAX + 1) * sizeof *prompts);
-    if (prompts == NULL)
-        return SASL_NOMEM;
-    memset(prompts, 0, (NEEDED_MAX + 1) * sizeof *prompts);
-    for (i = 0; i < needed->count; i++) {
-        prompts[i].id = needed->ids[i];
-        prompts[i].prompt = prompt_of(needed->ids[i]);
-        prompts[i].defresult = needed->ids[i] == SASL_CB_USER ? "" : NULL;
-    }
-    prompts[i].id = SASL_CB_LIST_END;
-    utils->free(*prompt_need); /* the last ones, if some of them were left unanswered */
-    *prompt_need = prompts;
-    return SASL_INTERACT;
+    for (i = 0; i < sizeof result_names / sizeof result_names[0]; i++)
+        if (strcmp(chosen, result_names[i].text) == 0) {
+            *ret = result_names[i].code;
+            return true;
+        }
+    return false;
+}
+
+static int result_for_service(const char *service, bool has_prompts)
+{
+    size_t i;
+
+    for (i = 0; service != NULL && i < sizeof results / sizeof results[0]; i++)
+        if (strcmp(service, results[i].service) == 0)
+            return has_prompts ? results[i].with_prompts : results[i].without_prompts;
+    return SASL_CONTINUE;
+}
+
+/* False for an option that names neither. */
+static bool find_result(const sasl_client_params_t *params, bool has_prompts, int *ret)
+{
+    const char *chosen = plugin_option(params->utils, RESULT_OPTION);
+
+    if (chosen == NULL)
+        chosen = secure_getenv("LATCHKEY_CLIENT_RESULT");
+    if (chosen != NULL && chosen[0] != '\0')
+        return find_chosen_result(chosen, ret);
+    *ret = result_for_service(params->service, has_prompts);
+    return true;
+}
+
+/* No layer of security; libsasl lets nothing follow. */
+static void end_exchange(sasl_out_params_t *out)
+{
+    out->doneflag = 1;
+    out->mech_ssf = 0;
+    out->maxoutbuf = 0;
+    out->encode_context = out->decode_context = NULL;
+    out->encode = NULL;
+    out->decode = NULL;
+    out->param_version = 0;
+}
+
+static int tell_name(struct client *client, const sasl_client_params_t *params, struct slice name, unsigned flags,
+                     sasl_out_params_t *out)
+{
+    int result;
+
+    secret_clear(&client->name);
+    if (!secret_copy(name, &client->name))
+        return plugin_fail_memory(params->utils);
+    result = params->canon_user(params->utils->conn, client->name.bytes, (unsigned)client->name.len, flags, out);
+    if (result == SASL_NOMEM)
+        return plugin_fail_memory(params->utils);
+    return result == SASL_OK
+        ? result
+        : plugin_fail(params->utils, result, "latchkey: the program does not take the user's name");
 }
 
 /* libsasl wants to hear who it is; without a name that is whoever the token names. */
-static int set_names(sasl_client_params_t *params, struct slice authcid, struct slice authzid, sasl_out_params_t *out)
+static int tell_names(struct client *client, const sasl_client_params_t *params, sasl_out_params_t *out)
 {
-    const struct slice nobody = slice_of("token");
-    struct slice who = authcid.len > 0 ? authcid : authzid.len > 0 ? authzid : nobody;
-    int result = params->canon_user(params->utils->conn, who.bytes, (unsigned)who.len, SASL_CU_AUTHID, out);
+    const struct slice authcid = input_authcid(&client->input), authzid = input_authzid(&client->input);
+    const struct slice named = authcid.len > 0 ? authcid : authzid;
+    const struct slice who = named.len > 0 ? named : slice_of(NAME_OF_NOBODY);
+    int result = tell_name(client, params, who, SASL_CU_AUTHID, out);
 
-    if (result == SASL_OK && authzid.len > 0)
-        return params->canon_user(params->utils->conn, authzid.bytes, (unsigned)authzid.len, SASL_CU_AUTHZID, out);
-    if (result == SASL_OK)
-        result = params->canon_user(params->utils->conn, who.bytes, (unsigned)who.len, SASL_CU_AUTHZID, out);
-    return result;
+    return result == SASL_OK ? tell_name(client, params, authzid.len > 0 ? authzid : who, SASL_CU_AUTHZID, out)
+                             : result;
 }
 
-static int send_message(struct client *client, sasl_client_params_t *params, sasl_interact_t **prompt_need,
+static int write_message(struct client *client, const sasl_client_params_t *params)
+{
+    const struct slice authcid = input_authcid(&client->input), authzid = input_authzid(&client->input);
+    /* Who only says who it is (a Postfix that relays) acts as that; an API key and some servers need it. */
+    const struct slice user = authzid.len > 0 ? authzid : authcid;
+
+    secret_clear(&client->message);
+    switch (client->mechanism->write(user, params->serverFQDN, input_token(&client->input), &client->message)) {
+    case MESSAGE_WRITTEN:
+        return SASL_OK;
+    case MESSAGE_USER_UNFIT:
+        return plugin_fail(params->utils, SASL_BADPARAM,
+                           "latchkey: the user's name is too long, or holds control characters");
+    case MESSAGE_TOO_LONG:
+        return plugin_fail(params->utils, SASL_BADPARAM, "latchkey: the token is too long");
+    case MESSAGE_NO_MEMORY:
+        return plugin_fail_memory(params->utils);
+    default:
+        return plugin_fail(params->utils, SASL_BADPARAM, "latchkey: the token holds characters that no token has");
+    }
+}
+
+static int send_message(struct client *client, const sasl_client_params_t *params, sasl_interact_t **prompt_need,
                         const char **clientout, unsigned *clientoutlen, sasl_out_params_t *out)
 {
-    CLEANUP(secret_clear) struct secret token = { NULL, 0 };
-    struct needed needed = { .count = 0 };
-    struct slice authcid, authzid, bearer;
-    int result = get_name(params, prompt_need, SASL_CB_USER, &needed, &authzid);
+    int last, result = input_gather(&client->input, params, client->mechanism->needs_user, prompt_need);
 
-    if (result == SASL_OK)
-        result =
-            get_name(params, prompt_need, SASL_CB_AUTHNAME, client->mechanism->needs_user ? &needed : NULL, &authcid);
-    if (result == SASL_OK)
-        result = get_token(params, prompt_need, &needed, &token);
     if (result != SASL_OK)
         return result;
-    if (needed.count > 0)
-        return ask_host(params->utils, &needed, prompt_need);
-    bearer = credential_trim((struct slice){ token.bytes, token.len });
-    /* Who only says who it is (a Postfix that relays) is meant to act as that; an API key and some servers need it. */
-    if (authzid.len == 0)
-        authzid = authcid;
-    result = set_names(params, authcid, authzid, out);
-    if (result == SASL_OK && !client->mechanism->write(authzid, params->serverFQDN, bearer, &client->message))
-        result = SASL_BADPARAM;
+    if (!find_result(params, prompt_need != NULL, &last))
+        return plugin_fail(params->utils, SASL_BADPARAM,
+                           "latchkey: " RESULT_OPTION " is neither \"continue\" nor \"done\"");
+    result = write_message(client, params);
+    if (result == SASL_OK)
+        result = tell_names(client, params, out);
     if (result != SASL_OK)
         return result;
     client->state = HAS_SENT_MESSAGE;
     *clientout = client->message.bytes;
     *clientoutlen = (unsigned)client->message.len;
+    if (last == SASL_OK)
+        end_exchange(out);
+    return last;
+}
+
+static int answer_refusal(struct client *client, const sasl_client_params_t *params, const char **clientout,
+                          unsigned *clientoutlen)
+{
+    const bool is_unnamed = input_authzid(&client->input).len == 0 && input_authcid(&client->input).len == 0;
+
+    params->utils->seterror(params->utils->conn, 0, "the server does not accept the token%s",
+                            is_unnamed && input_token_is_no_jwt(&client->input)
+                                ? ", which is no JWT; an API key needs the name of its account"
+                                : "");
+    client->state = HAS_SENT_ANSWER;
+    memcpy(client->answer, client->mechanism->answer, client->mechanism->answer_len);
+    client->answer[client->mechanism->answer_len] = '\0';
+    *clientout = client->answer;
+    *clientoutlen = (unsigned)client->mechanism->answer_len;
     return SASL_CONTINUE;
 }
 
-/*
- * A server that refuses sends its reasons and waits for an answer (RFC 7628 §3.2.3), so the first message is not
- * SASL_OK: libldap, hearing that, forgets the mechanism, and sends the answer as the password of an anonymous simple
- * bind, which succeeds when it is empty. After success hosts step once more, or see for themselves that it is over.
- */
 static int client_mech_step(void *conn_context, sasl_client_params_t *params, const char *serverin,
                             unsigned serverinlen, sasl_interact_t **prompt_need, const char **clientout,
                             unsigned *clientoutlen, sasl_out_params_t *out)
 {
     struct client *client = conn_context;
-    int result;
 
     *clientout = NULL;
     *clientoutlen = 0;
     switch (client->state) {
     case HAS_NOTHING_SENT:
-        result = send_message(client, params, prompt_need, clientout, clientoutlen, out);
-        if (result != SASL_INTERACT && prompt_need != NULL && *prompt_need != NULL) {
-            params->utils->free(*prompt_need);
-            *prompt_need = NULL;
-        }
-        return result;
+        return send_message(client, params, prompt_need, clientout, clientoutlen, out);
     case HAS_SENT_MESSAGE:
-        if (serverin == NULL || serverinlen == 0) { /* a host that steps once more after success */
-            out->doneflag = 1;
-            return SASL_OK;
-        }
-        params->utils->seterror(params->utils->conn, 0, "the server does not accept the token");
-        client->state = HAS_SENT_ANSWER;
-        *clientout = client->mechanism->answer;
-        *clientoutlen = (unsigned)client->mechanism->answer_len;
-        return SASL_CONTINUE;
+        if (serverin != NULL && serverinlen > 0)
+            return answer_refusal(client, params, clientout, clientoutlen);
+        /* The server accepts. Without this libsasl lends a string constant of its own. */
+        if ((params->flags & SASL_SUCCESS_DATA) == 0)
+            *clientout = client->answer;
+        end_exchange(out);
+        return SASL_OK;
     default:
-        return SASL_BADPROT;
+        return plugin_fail(params->utils, SASL_BADPROT, "latchkey: the server goes on after its refusal");
     }
 }
 
-static const sasl_client_plug_t plugs[MECHANISM_COUNT] = {
-    {
-        .mech_name = "OAUTHBEARER",
-        .security_flags = SASL_SEC_NOANONYMOUS | SASL_SEC_PASS_CREDENTIALS,
-        .features = SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY,
-        .glob_context = (void *)&mechanisms[0],
-        .mech_new = client_mech_new,
-        .mech_step = client_mech_step,
-        .mech_dispose = client_mech_dispose,
-    },
-    {
-        .mech_name = "XOAUTH2",
-        .security_flags = SASL_SEC_NOANONYMOUS | SASL_SEC_PASS_CREDENTIALS,
-        .features = SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY,
-        .glob_context = (void *)&mechanisms[1],
-        .mech_new = client_mech_new,
-        .mech_step = client_mech_step,
-        .mech_dispose = client_mech_dispose,
-    },
+static void client_mech_free(void *glob_context, const sasl_utils_t *utils)
+{
+    struct client_plugin *plugin = ((struct client_mechanism *)glob_context)->plugin;
+
+    if (--plugin->in_use == 0)
+        utils->free(plugin);
+}
+
+static const sasl_client_plug_t plug = {
+    .security_flags = SASL_SEC_NOANONYMOUS | SASL_SEC_PASS_CREDENTIALS,
+    .features = SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY,
+    .mech_new = client_mech_new,
+    .mech_step = client_mech_step,
+    .mech_dispose = client_mech_dispose,
+    .mech_free = client_mech_free,
 };
 
 EXPORT int sasl_client_plug_init(const sasl_utils_t *utils, int max_version, int *out_version,
                                  sasl_client_plug_t **pluglist, int *plugcount)
 {
-    (void)utils;
+    struct client_plugin *plugin;
+    size_t i;
+
     if (max_version < SASL_CLIENT_PLUG_VERSION)
         return SASL_BADVERS;
+    plugin = utils->malloc(sizeof *plugin);
+    if (plugin == NULL)
+        return SASL_NOMEM;
+    memset(plugin, 0, sizeof *plugin);
+    plugin->in_use = MECHANISM_COUNT;
+    for (i = 0; i < MECHANISM_COUNT; i++) {
+        struct client_mechanism *of = &plugin->mechanisms[i];
+
+        of->plugin = plugin;
+        of->mechanism = &mechanisms[i];
+        memcpy(of->name, mechanisms[i].name, strlen(mechanisms[i].name) + 1);
+        plugin->plugs[i] = plug;
+        plugin->plugs[i].mech_name = of->name;
+        plugin->plugs[i].glob_context = of;
+    }
     *out_version = SASL_CLIENT_PLUG_VERSION;
-    *pluglist = (sasl_client_plug_t *)plugs; /* libsasl only reads it */
+    *pluglist = plugin->plugs;
     *plugcount = MECHANISM_COUNT;
     return SASL_OK;
 }

@@ -201,7 +201,7 @@ static void put(char **at, struct slice bytes)
     *at += bytes.len;
 }
 
-static bool join(const struct slice *parts, size_t count, struct secret *ret)
+static enum message_written join(const struct slice *parts, size_t count, struct secret *ret)
 {
     struct secret text = { NULL, 0 };
     char *at;
@@ -210,14 +210,15 @@ static bool join(const struct slice *parts, size_t count, struct secret *ret)
     for (i = 0; i < count; i++)
         text.len += parts[i].len;
     if (text.len > MESSAGE_MAX)
-        return false;
-    text.bytes = at = malloc(text.len);
+        return MESSAGE_TOO_LONG;
+    text.bytes = at = malloc(text.len + 1);
     if (text.bytes == NULL)
-        return false;
+        return MESSAGE_NO_MEMORY;
     for (i = 0; i < count; i++)
         put(&at, parts[i]);
+    *at = '\0';
     *ret = text;
-    return true;
+    return MESSAGE_WRITTEN;
 }
 
 /* The other way round of decode_saslname(); room for three bytes each. */
@@ -240,14 +241,16 @@ static bool is_user(struct slice user)
     return user.len <= AUTHZID_MAX && slice_is_utf8(user) && !slice_has_control(user);
 }
 
-bool oauthbearer_write(struct slice user, const char *host, struct slice bearer, struct secret *ret)
+enum message_written oauthbearer_write(struct slice user, const char *host, struct slice bearer, struct secret *ret)
 {
     char encoded[3 * AUTHZID_MAX];
     const struct slice kvsep = { "\1", 1 }, none = { NULL, 0 };
-    const bool has_host = host != NULL && host[0] != '\0';
+    const bool has_host = host != NULL && is_visible(slice_of(host));
 
-    if (!is_user(user) || !is_visible(bearer) || (has_host && !is_visible(slice_of(host))))
-        return false;
+    if (!is_user(user))
+        return MESSAGE_USER_UNFIT;
+    if (!is_visible(bearer))
+        return MESSAGE_BEARER_UNFIT;
     const struct slice parts[] = {
         slice_of("n,"),
         user.len > 0 ? slice_of("a=") : none,
@@ -266,12 +269,14 @@ bool oauthbearer_write(struct slice user, const char *host, struct slice bearer,
     return join(parts, sizeof parts / sizeof parts[0], ret);
 }
 
-bool xoauth2_write(struct slice user, struct slice bearer, struct secret *ret)
+enum message_written xoauth2_write(struct slice user, struct slice bearer, struct secret *ret)
 {
     const struct slice kvsep = { "\1", 1 };
     const struct slice parts[] = { slice_of("user="), user, kvsep, slice_of("auth=Bearer "), bearer, kvsep, kvsep };
 
-    return user.len > 0 && is_user(user) && is_visible(bearer) && join(parts, sizeof parts / sizeof parts[0], ret);
+    if (user.len == 0 || !is_user(user))
+        return MESSAGE_USER_UNFIT;
+    return is_visible(bearer) ? join(parts, sizeof parts / sizeof parts[0], ret) : MESSAGE_BEARER_UNFIT;
 }
 
 /* What stands in a JSON string as it is; scopes and addresses are made of nothing else. */

@@ -34,13 +34,22 @@ typedef bool message_read(struct slice message, struct bearer_message *ret, cons
 message_read oauthbearer_read;
 message_read xoauth2_read;
 
+enum message_written {
+    MESSAGE_WRITTEN,
+    MESSAGE_USER_UNFIT,   /* not UTF-8, with control bytes, longer than AUTHZID_MAX, or empty for XOAUTH2 */
+    MESSAGE_BEARER_UNFIT, /* empty, or with other bytes than visible ASCII */
+    MESSAGE_TOO_LONG,     /* more than MESSAGE_MAX bytes in all */
+    MESSAGE_NO_MEMORY
+};
+
 /*
- * A client's first message. user: empty for none (XOAUTH2 has no such form). host: NULL for none; it may always be left
- * out, as the port is, since only tokens with keyed digests need them (RFC 7628 §3.1). False when memory is short, or
- * when a value does not fit into the grammar. End it with secret_clear().
+ * A client's first message. user: empty for none (XOAUTH2 has no such form). host: NULL for none, and left out where it
+ * does not fit the grammar, as the port is always: only tokens with keyed digests need them (RFC 7628 §3.1).
+ * *ret is set on MESSAGE_WRITTEN only. A NUL that is not part of the message follows its bytes. End it with
+ * secret_clear().
  */
-bool oauthbearer_write(struct slice user, const char *host, struct slice bearer, struct secret *ret);
-bool xoauth2_write(struct slice user, struct slice bearer, struct secret *ret);
+enum message_written oauthbearer_write(struct slice user, const char *host, struct slice bearer, struct secret *ret);
+enum message_written xoauth2_write(struct slice user, struct slice bearer, struct secret *ret);
 
 /* The server's error message, at most size bytes with a NUL that is not sent. scope and discovery may be empty or NULL
  * and are then left out, as is what does not fit. Returns its length. */

@@ -34,6 +34,7 @@ struct server {
     struct server_mechanism {
         struct server *server;
         const struct mechanism *mechanism;
+        char name[MECHANISM_NAME_MAX]; /* hosts are lent it */
     } mechanisms[MECHANISM_COUNT];
     unsigned in_use;
     char *config;  /* NULL: the default */
@@ -344,7 +345,8 @@ static int server_mech_step(void *conn_context, sasl_server_params_t *params, co
     case EXPECTS_MESSAGE:
         if (in.len == 0 && !exchange->was_asked) { /* no initial response: RFC 4422 §5.1 */
             exchange->was_asked = true;
-            *serverout = "";
+            exchange->error[0] = '\0';
+            *serverout = exchange->error;
             return SASL_CONTINUE;
         }
         return take_message(exchange, params, in, serverout, serveroutlen, out);
@@ -432,9 +434,10 @@ EXPORT int sasl_server_plug_init(const sasl_utils_t *utils, int max_version, int
         return SASL_NOMEM;
     }
     for (i = 0; i < MECHANISM_COUNT; i++) {
-        server->mechanisms[i] = (struct server_mechanism){ server, &mechanisms[i] };
+        server->mechanisms[i] = (struct server_mechanism){ .server = server, .mechanism = &mechanisms[i] };
+        memcpy(server->mechanisms[i].name, mechanisms[i].name, strlen(mechanisms[i].name) + 1);
         server->plugs[i] = plug;
-        server->plugs[i].mech_name = mechanisms[i].name;
+        server->plugs[i].mech_name = server->mechanisms[i].name;
         server->plugs[i].glob_context = &server->mechanisms[i];
     }
     look_at_config(utils, server);

@@ -6,6 +6,7 @@
 #define LATCHKEY_SASL_HOST_H
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static inline int host_getopt(void *context, const char *plugin, const char *nam
         if (strcmp(host->options[i].name, name) == 0 && host->options[i].value != NULL) {
             *value = host->options[i].value;
             if (len != NULL)
-                *len = (unsigned)strlen(*value);
+                *len = UINT_MAX; /* no length to go by: what is lent is a C string */
             return SASL_OK;
         }
     return SASL_FAIL;

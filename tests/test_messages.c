@@ -319,7 +319,8 @@ static void rule_38_a_message_has_at_most_64_kib(void **state)
 }
 
 /* A client of ours is no worse than others. */
-static bool write_message(bool is_xoauth2, struct slice user, const char *host, struct slice bearer, struct secret *ret)
+static enum message_written write_message(bool is_xoauth2, struct slice user, const char *host, struct slice bearer,
+                                          struct secret *ret)
 {
     *ret = (struct secret){ NULL, 0 };
     return is_xoauth2 ? xoauth2_write(user, bearer, ret) : oauthbearer_write(user, host, bearer, ret);
@@ -331,35 +332,39 @@ static const struct {
     struct slice user;
     const char *host;
     struct slice bearer;
-    struct slice want; /* no bytes: it cannot be written */
+    enum message_written result;
+    struct slice want;
 } written[] = {
     { "RFC 7628 §4.1 without its port", false, BYTES("user@example.com"), "server.example.com", BYTES(TOKEN),
-      BYTES("n,a=user@example.com,\1host=server.example.com\1" AUTH "\1") },
-    { "nobody", false, { NULL, 0 }, "h", BYTES("x"), BYTES("n,,\1host=h\1auth=Bearer x\1\1") },
-    { "no host", false, BYTES("a"), NULL, BYTES("x"), BYTES("n,a=a,\1auth=Bearer x\1\1") },
-    { "an empty host", false, BYTES("a"), "", BYTES("x"), BYTES("n,a=a,\1auth=Bearer x\1\1") },
-    { "a host", false, BYTES("a"), "h", BYTES("x"), BYTES("n,a=a,\1host=h\1auth=Bearer x\1\1") },
-    { "a comma and an equals sign", false, BYTES("a,b=c"), NULL, BYTES("x"),
+      MESSAGE_WRITTEN, BYTES("n,a=user@example.com,\1host=server.example.com\1" AUTH "\1") },
+    { "nobody", false, { NULL, 0 }, "h", BYTES("x"), MESSAGE_WRITTEN, BYTES("n,,\1host=h\1auth=Bearer x\1\1") },
+    { "no host", false, BYTES("a"), NULL, BYTES("x"), MESSAGE_WRITTEN, BYTES("n,a=a,\1auth=Bearer x\1\1") },
+    { "an empty host", false, BYTES("a"), "", BYTES("x"), MESSAGE_WRITTEN, BYTES("n,a=a,\1auth=Bearer x\1\1") },
+    { "a host", false, BYTES("a"), "h", BYTES("x"), MESSAGE_WRITTEN, BYTES("n,a=a,\1host=h\1auth=Bearer x\1\1") },
+    { "a comma and an equals sign", false, BYTES("a,b=c"), NULL, BYTES("x"), MESSAGE_WRITTEN,
       BYTES("n,a=a=2Cb=3Dc,\1auth=Bearer x\1\1") },
-    { "UTF-8", false, BYTES("m\303\274ller"), NULL, BYTES("x"), BYTES("n,a=m\303\274ller,\1auth=Bearer x\1\1") },
-    { "255 bytes", false, BYTES(A255), NULL, BYTES("x"), BYTES("n,a=" A255 ",\1auth=Bearer x\1\1") },
-    { "256 bytes", false, BYTES(A255 "x"), NULL, BYTES("x"), { NULL, 0 } },
-    { "a user with the separator", false, BYTES("a\1b"), NULL, BYTES("x"), { NULL, 0 } },
-    { "a user with a NUL", false, BYTES("a\0b"), NULL, BYTES("x"), { NULL, 0 } },
-    { "a user that is not UTF-8", false, BYTES("a\377"), NULL, BYTES("x"), { NULL, 0 } },
-    { "a host with the separator", false, BYTES("a"), "h\1auth=Bearer y", BYTES("x"), { NULL, 0 } },
-    { "a host with a blank", false, BYTES("a"), "h h", BYTES("x"), { NULL, 0 } },
-    { "no token", false, BYTES("a"), "h", { NULL, 0 }, { NULL, 0 } },
-    { "a token with the separator", false, BYTES("a"), "h", BYTES("x\1host=y"), { NULL, 0 } },
-    { "a token with a blank", false, BYTES("a"), "h", BYTES("x y"), { NULL, 0 } },
-    { "a token with a line end", false, BYTES("a"), "h", BYTES("x\n"), { NULL, 0 } },
-    { "a token with a NUL", false, BYTES("a"), "h", BYTES("x\0y"), { NULL, 0 } },
-    { "XOAUTH2", true, BYTES("a,b=c"), NULL, BYTES("x"), BYTES("user=a,b=c\1auth=Bearer x\1\1") },
-    { "XOAUTH2 without a user", true, { NULL, 0 }, NULL, BYTES("x"), { NULL, 0 } },
-    { "XOAUTH2 for 256 bytes", true, BYTES(A255 "x"), NULL, BYTES("x"), { NULL, 0 } },
-    { "XOAUTH2 for a user with the separator", true, BYTES("a\1b"), NULL, BYTES("x"), { NULL, 0 } },
-    { "XOAUTH2 without a token", true, BYTES("a"), NULL, { NULL, 0 }, { NULL, 0 } },
-    { "XOAUTH2 with a token with a blank", true, BYTES("a"), NULL, BYTES("x y"), { NULL, 0 } },
+    { "UTF-8", false, BYTES("m\303\274ller"), NULL, BYTES("x"), MESSAGE_WRITTEN,
+      BYTES("n,a=m\303\274ller,\1auth=Bearer x\1\1") },
+    { "255 bytes", false, BYTES(A255), NULL, BYTES("x"), MESSAGE_WRITTEN, BYTES("n,a=" A255 ",\1auth=Bearer x\1\1") },
+    { "256 bytes", false, BYTES(A255 "x"), NULL, BYTES("x"), MESSAGE_USER_UNFIT, { NULL, 0 } },
+    { "a user with the separator", false, BYTES("a\1b"), NULL, BYTES("x"), MESSAGE_USER_UNFIT, { NULL, 0 } },
+    { "a user with a NUL", false, BYTES("a\0b"), NULL, BYTES("x"), MESSAGE_USER_UNFIT, { NULL, 0 } },
+    { "a user that is not UTF-8", false, BYTES("a\377"), NULL, BYTES("x"), MESSAGE_USER_UNFIT, { NULL, 0 } },
+    { "a host with the separator is left out", false, BYTES("a"), "h\1auth=Bearer y", BYTES("x"), MESSAGE_WRITTEN,
+      BYTES("n,a=a,\1auth=Bearer x\1\1") },
+    { "a host with a blank is left out", false, BYTES("a"), "h h", BYTES("x"), MESSAGE_WRITTEN,
+      BYTES("n,a=a,\1auth=Bearer x\1\1") },
+    { "no token", false, BYTES("a"), "h", { NULL, 0 }, MESSAGE_BEARER_UNFIT, { NULL, 0 } },
+    { "a token with the separator", false, BYTES("a"), "h", BYTES("x\1host=y"), MESSAGE_BEARER_UNFIT, { NULL, 0 } },
+    { "a token with a blank", false, BYTES("a"), "h", BYTES("x y"), MESSAGE_BEARER_UNFIT, { NULL, 0 } },
+    { "a token with a line end", false, BYTES("a"), "h", BYTES("x\n"), MESSAGE_BEARER_UNFIT, { NULL, 0 } },
+    { "a token with a NUL", false, BYTES("a"), "h", BYTES("x\0y"), MESSAGE_BEARER_UNFIT, { NULL, 0 } },
+    { "XOAUTH2", true, BYTES("a,b=c"), NULL, BYTES("x"), MESSAGE_WRITTEN, BYTES("user=a,b=c\1auth=Bearer x\1\1") },
+    { "XOAUTH2 without a user", true, { NULL, 0 }, NULL, BYTES("x"), MESSAGE_USER_UNFIT, { NULL, 0 } },
+    { "XOAUTH2 for 256 bytes", true, BYTES(A255 "x"), NULL, BYTES("x"), MESSAGE_USER_UNFIT, { NULL, 0 } },
+    { "XOAUTH2 for a user with the separator", true, BYTES("a\1b"), NULL, BYTES("x"), MESSAGE_USER_UNFIT, { NULL, 0 } },
+    { "XOAUTH2 without a token", true, BYTES("a"), NULL, { NULL, 0 }, MESSAGE_BEARER_UNFIT, { NULL, 0 } },
+    { "XOAUTH2 with a token with a blank", true, BYTES("a"), NULL, BYTES("x y"), MESSAGE_BEARER_UNFIT, { NULL, 0 } },
 };
 
 static void what_a_client_writes_a_server_reads_as_it_was_meant(void **state)
@@ -372,11 +377,14 @@ static void what_a_client_writes_a_server_reads_as_it_was_meant(void **state)
     (void)state;
     for (i = 0; i < COUNT(written); i++) {
         ROW(written[i].name);
-        if (!write_message(written[i].is_xoauth2, written[i].user, written[i].host, written[i].bearer, &text)) {
-            assert_int_equal(written[i].want.len, 0);
+        assert_int_equal(
+            write_message(written[i].is_xoauth2, written[i].user, written[i].host, written[i].bearer, &text),
+            written[i].result);
+        if (written[i].result != MESSAGE_WRITTEN) {
             assert_null(text.bytes);
             continue;
         }
+        assert_int_equal(text.bytes[text.len], '\0');
         assert_true(slice_equal((struct slice){ text.bytes, text.len }, written[i].want));
         assert_true((written[i].is_xoauth2 ? xoauth2_read : oauthbearer_read)((struct slice){ text.bytes, text.len },
                                                                               &message, &error));
@@ -404,10 +412,12 @@ static void a_client_writes_at_most_64_kib(void **state)
         struct slice user = kinds[i].is_xoauth2 ? LITERAL("a") : (struct slice){ NULL, 0 };
 
         len = MESSAGE_MAX - kinds[i].around;
-        assert_true(write_message(kinds[i].is_xoauth2, user, NULL, (struct slice){ token, len }, &text));
+        assert_int_equal(write_message(kinds[i].is_xoauth2, user, NULL, (struct slice){ token, len }, &text),
+                         MESSAGE_WRITTEN);
         assert_int_equal(text.len, MESSAGE_MAX);
         secret_clear(&text);
-        assert_false(write_message(kinds[i].is_xoauth2, user, NULL, (struct slice){ token, len + 1 }, &text));
+        assert_int_equal(write_message(kinds[i].is_xoauth2, user, NULL, (struct slice){ token, len + 1 }, &text),
+                         MESSAGE_TOO_LONG);
     }
     free(token);
 }

@@ -9,7 +9,7 @@ static void check_same(const struct bearer_message *message, const char *host)
     struct bearer_message again;
     struct secret text = { NULL, 0 };
 
-    if (!oauthbearer_write(slice_of(message->user), host, message->bearer, &text)) {
+    if (oauthbearer_write(slice_of(message->user), host, message->bearer, &text) != MESSAGE_WRITTEN) {
         demand(text.bytes == NULL);
         return;
     }
@@ -30,7 +30,7 @@ static void write_lines(struct slice in)
     take_line(&in, bearer, sizeof bearer);
     take_line(&in, scope, sizeof scope);
     take_line(&in, discovery, sizeof discovery);
-    if (oauthbearer_write(slice_of(user), host, slice_of(bearer), &written)) {
+    if (oauthbearer_write(slice_of(user), host, slice_of(bearer), &written) == MESSAGE_WRITTEN) {
         demand(read_message(oauthbearer_read, (struct slice){ written.bytes, written.len }, &message));
         demand(strcmp(message.user, user) == 0 && slice_equal_string(message.bearer, bearer));
         secret_clear(&written);

@@ -9,7 +9,7 @@ static void check_same(const struct bearer_message *message)
     struct secret text = { NULL, 0 };
 
     demand(message->has_user);
-    if (!xoauth2_write(slice_of(message->user), message->bearer, &text)) {
+    if (xoauth2_write(slice_of(message->user), message->bearer, &text) != MESSAGE_WRITTEN) {
         demand(text.bytes == NULL);
         return;
     }
@@ -28,7 +28,7 @@ static void write_lines(struct slice in)
     take_line(&in, user, sizeof user);
     take_line(&in, bearer, sizeof bearer);
     take_line(&in, scope, sizeof scope);
-    if (xoauth2_write(slice_of(user), slice_of(bearer), &written)) {
+    if (xoauth2_write(slice_of(user), slice_of(bearer), &written) == MESSAGE_WRITTEN) {
         demand(read_message(xoauth2_read, (struct slice){ written.bytes, written.len }, &message));
         demand(strcmp(message.user, user) == 0 && slice_equal_string(message.bearer, bearer));
         secret_clear(&written);
