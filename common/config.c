@@ -12,6 +12,7 @@
 #include "base64url.h"
 #include "cleanup.h"
 #include "config_file.h"
+#include "fork_lock.h"
 #include "secret.h"
 #include "trusted_file.h"
 
@@ -309,30 +310,16 @@ static struct {
 } cache[SNAPSHOTS_MAX];
 static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void before_fork(void)
-{
-    pthread_mutex_lock(&cache_lock);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&cache_lock);
-}
-
-/* Without memory for the handlers only a fork at the wrong moment is at risk, which is no reason to refuse a login. */
-static void guard_forks(void)
-{
-    pthread_atfork(before_fork, after_fork, after_fork);
-}
-
-/* A host forks while its other threads log people in. The child has none of them, so that a lock which one of them
- * held would stay locked for ever. */
 static void lock_cache(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, guard_forks);
+    fork_lock_enter();
     pthread_mutex_lock(&cache_lock);
+}
+
+static void unlock_cache(void)
+{
+    pthread_mutex_unlock(&cache_lock);
+    fork_lock_leave();
 }
 
 /* With a reference for the caller; NULL when there is none. */
@@ -347,7 +334,7 @@ static struct snapshot *cache_find(const char *path)
             found = cache[i].snapshot;
     if (found != NULL)
         atomic_fetch_add(&found->references, 1);
-    pthread_mutex_unlock(&cache_lock);
+    unlock_cache();
     return found;
 }
 
@@ -369,23 +356,26 @@ static void cache_put(const char *path, struct snapshot *snapshot)
     memmove(&cache[1], &cache[0], i * sizeof cache[0]);
     cache[0].path = copy;
     cache[0].snapshot = snapshot;
-    pthread_mutex_unlock(&cache_lock);
+    unlock_cache();
     free(old_path);
     snapshot_drop(old);
 }
 
 void config_forget(void)
 {
+    struct snapshot *dropped[SNAPSHOTS_MAX];
     size_t i;
 
     lock_cache();
     for (i = 0; i < SNAPSHOTS_MAX; i++) {
         free(cache[i].path);
-        snapshot_drop(cache[i].snapshot);
+        dropped[i] = cache[i].snapshot;
         cache[i].path = NULL;
         cache[i].snapshot = NULL;
     }
-    pthread_mutex_unlock(&cache_lock);
+    unlock_cache();
+    for (i = 0; i < SNAPSHOTS_MAX; i++) /* which enters the fork lock by itself */
+        snapshot_drop(dropped[i]);
 }
 
 bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config)

@@ -10,6 +10,7 @@
 #include <confuse.h>
 
 #include "cleanup.h"
+#include "fork_lock.h"
 
 #define STRING_MAX    1024 /* bytes of any one string */
 #define BLOCKS_MAX    8192 /* libConfuse looks through all titles for each new one, and spends 4 KiB on a block */
@@ -428,29 +429,17 @@ static bool scan_text(struct parse *parse)
 static pthread_mutex_t confuse_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct parse *confuse_parse;
 
-static void before_fork(void)
-{
-    pthread_mutex_lock(&confuse_lock);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&confuse_lock);
-}
-
-/* Without memory for the handlers only a fork at the wrong moment is at risk, which is no reason to refuse a login. */
-static void guard_forks(void)
-{
-    pthread_atfork(before_fork, after_fork, after_fork);
-}
-
-/* A child has only the thread that forked: a lock or a scanner that another one held would stay so for ever. */
+/* Inside the fork lock: a scanner that another thread had in hand would stay so for ever in a child, too. */
 static void lock_confuse(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, guard_forks);
+    fork_lock_enter();
     pthread_mutex_lock(&confuse_lock);
+}
+
+static void unlock_confuse(void)
+{
+    pthread_mutex_unlock(&confuse_lock);
+    fork_lock_leave();
 }
 
 __attribute__((format(printf, 2, 0))) static void confuse_error(cfg_t *cfg, const char *format, va_list arguments)
@@ -1276,7 +1265,7 @@ static bool read_all(struct parse *parse)
 
     lock_confuse();
     parsed = run_confuse(parse);
-    pthread_mutex_unlock(&confuse_lock);
+    unlock_confuse();
     return parsed && read_broker(parse) && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse)
         && read_services(parse);
 }
@@ -1286,7 +1275,7 @@ static void parse_clear(struct parse *parse)
     /* cfg_free() also ends the scanner, which may be another thread's just now. */
     lock_confuse();
     cfg_free(parse->cfg);
-    pthread_mutex_unlock(&confuse_lock);
+    unlock_confuse();
     free(parse->outline.mentions);
     free(parse->text);
 }

@@ -17,6 +17,7 @@
 
 #include "base64url.h"
 #include "cleanup.h"
+#include "fork_lock.h"
 #include "json.h"
 #include "secret.h"
 
@@ -387,7 +388,12 @@ static bool read_members(struct verdict *verdict, const struct json *members, st
         if (private != NULL)
             return verdict_reject(verdict, REASON_JWKS_INVALID, "keys[%zu]: the private member %s is in it", i,
                                   private);
+        /* Key by key: a fork of the host waits for one of them, not for the set. */
+        fork_lock_enter(); /* OpenSSL's locks */
+        ERR_set_mark();    /* the host's error queue is the host's */
         read_key(member, &jwks->keys[i]);
+        ERR_pop_to_mark();
+        fork_lock_leave();
         /* The snapshot of a set lives long: a key that is lost to a bad moment would stay lost. */
         if (jwks->keys[i].note == memory_is_short)
             return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "keys[%zu]", i);
@@ -424,16 +430,14 @@ static bool read_set(struct verdict *verdict, struct slice text, struct jwks **r
 
 bool jwks_parse(struct verdict *verdict, struct slice text, struct jwks **ret_jwks)
 {
-    bool ok;
+    bool has_context;
 
     if (text.len > JWKS_MAX_LEN)
         return verdict_reject(verdict, REASON_JWKS_INVALID, "more than %u bytes", JWKS_MAX_LEN);
-    if (jwks_library_context() == NULL)
-        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "OpenSSL");
-    ERR_set_mark(); /* the host's error queue is the host's */
-    ok = read_set(verdict, text, ret_jwks);
-    ERR_pop_to_mark();
-    return ok;
+    fork_lock_enter();
+    has_context = jwks_library_context() != NULL;
+    fork_lock_leave();
+    return has_context ? read_set(verdict, text, ret_jwks) : verdict_reject(verdict, REASON_OUT_OF_MEMORY, "OpenSSL");
 }
 
 bool jwks_from_secret(struct verdict *verdict, struct slice secret, struct jwks **ret_jwks)
@@ -473,8 +477,10 @@ void jwks_free(struct jwks **jwks)
 
     if (jwks == NULL || *jwks == NULL)
         return;
+    fork_lock_enter(); /* OpenSSL's locks */
     for (i = 0; i < (*jwks)->count; i++)
         key_clear(&(*jwks)->keys[i]);
+    fork_lock_leave();
     free(*jwks);
     *jwks = NULL;
 }

@@ -36,7 +36,7 @@ bool jwks_parse(struct verdict *verdict, struct slice text, struct jwks **ret_jw
 /* The set that holds only an HMAC secret (copied). It has no kid, and fits HS* and nothing else. */
 bool jwks_from_secret(struct verdict *verdict, struct slice secret, struct jwks **ret_jwks);
 
-/* Wipes a secret. Accepts NULL and a pointer to NULL; leaves NULL. */
+/* Wipes a secret. Accepts NULL and a pointer to NULL; leaves NULL. Not to be called inside the fork lock. */
 void jwks_free(struct jwks **jwks);
 
 /*
@@ -75,7 +75,8 @@ struct verify_context *jwk_take_context(const struct jwk *key, const struct algo
 void jwk_give_context(const struct jwk *key, const struct algorithm *algorithm, struct verify_context *context);
 
 /* The OpenSSL library context of Latchkey: apart from the host's, so that neither's configuration, default
- * properties or providers change the other's. Made once, never freed. NULL when memory is short. */
+ * properties or providers change the other's. Made once, never freed. NULL when memory is short.
+ * The caller is inside the fork lock. */
 struct ossl_lib_ctx_st;
 struct ossl_lib_ctx_st *jwks_library_context(void);
 

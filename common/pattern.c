@@ -1,8 +1,9 @@
 #include "pattern.h"
 
 #include <locale.h>
-#include <pthread.h>
 #include <string.h>
+
+#include "fork_lock.h"
 
 /* regerror() translates, and a fork while gettext holds its lock would leave a child waiting for it for ever. */
 static const struct {
@@ -22,35 +23,14 @@ static const struct {
     { REG_BADRPT, "a repetition of nothing" },
 };
 
-/* regexec() holds a lock of the compiled expression, which would stay locked for ever in a child that the host forks in
- * that moment: none is forked then. */
-static pthread_mutex_t matching = PTHREAD_MUTEX_INITIALIZER;
-
-static void before_fork(void)
-{
-    pthread_mutex_lock(&matching);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&matching);
-}
-
-/* Without memory for the handlers only a fork at the wrong moment is at risk, which is no reason to refuse a login. */
-static void guard_forks(void)
-{
-    pthread_atfork(before_fork, after_fork, after_fork);
-}
-
+/* regexec() holds a lock of the compiled expression. */
 static int match_guarded(const regex_t *regex, const char *text, regmatch_t match[2])
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int code;
 
-    pthread_once(&once, guard_forks);
-    pthread_mutex_lock(&matching);
+    fork_lock_enter();
     code = regexec(regex, text, 2, match, 0);
-    pthread_mutex_unlock(&matching);
+    fork_lock_leave();
     return code;
 }
 

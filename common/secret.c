@@ -6,6 +6,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "fork_lock.h"
+
 bool secret_copy(struct slice bytes, struct secret *ret)
 {
     char *copy = malloc(bytes.len != 0 ? bytes.len : 1); /* malloc(0) may give NULL, which would read as a failure */
@@ -55,9 +57,12 @@ bool secret_keyed_hash(const unsigned char key[SECRET_HASH_LEN], struct slice by
                        unsigned char ret_hash[SECRET_HASH_LEN])
 {
     size_t len = 0;
+    bool ok;
 
-    return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, SECRET_HASH_LEN, (const unsigned char *)bytes.bytes,
-                     bytes.len, ret_hash, SECRET_HASH_LEN, &len)
-        != NULL
-        && len == SECRET_HASH_LEN;
+    fork_lock_enter();
+    ok = EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, SECRET_HASH_LEN, (const unsigned char *)bytes.bytes,
+                   bytes.len, ret_hash, SECRET_HASH_LEN, &len)
+        != NULL;
+    fork_lock_leave();
+    return ok && len == SECRET_HASH_LEN;
 }

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
+#include "fork_lock.h"
 #include "secret.h"
 
 #define ECDSA_DER_MAX (2 * (66 + 3) + 4) /* bytes: two integers of P-521 with a sign byte each, and the sequence */
@@ -183,10 +184,12 @@ bool signature_verify(struct verdict *verdict, const struct jwt *jwt, const stru
     struct slice input = jwt_signing_input(jwt), signature = jwt_signature(jwt);
     bool ok;
 
-    ERR_set_mark(); /* the host's error queue is the host's */
+    fork_lock_enter(); /* OpenSSL's locks */
+    ERR_set_mark();    /* the host's error queue is the host's */
     ok = algorithm->scheme == SCHEME_HMAC ? verify_hmac(verdict, algorithm, key, input, signature)
                                           : verify_public(verdict, algorithm, key, input, signature);
     ERR_pop_to_mark();
+    fork_lock_leave();
     if (ok)
         *ret_payload = jwt_unverified_payload(jwt);
     return ok;

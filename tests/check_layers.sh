@@ -13,7 +13,7 @@ fail() {
 # A file of common/ includes its own header, files of the rows above its own, and those to its left. Names joined by a
 # slash are one part in several files.
 rows=(
-    "cleanup clock slice secret reason verdict"
+    "cleanup clock fork_lock slice secret reason verdict"
     "algorithm base64url json pattern trusted_file"
     "jwt jwks claims identity revocation config/config_file"
     "signature credential_form broker_protocol broker_spawn"
