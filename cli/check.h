@@ -35,6 +35,9 @@ bool check_configuration(struct findings *findings, const char *path);
  */
 void check_broker(const struct lint *lint);
 
+/* The first of the block's sockets that lies on the disk, whether or not a daemon listens there; NULL: none does. */
+const char *check_find_socket(const struct broker *broker);
+
 /*
  * The stacks of a directory like /etc/pam.d that name pam_latchkey.so, and the configurations that they name; `config`
  * is the one of lines that name none. The service blocks of a configuration that loads are compared with the stacks.

@@ -64,8 +64,7 @@ static void check_halves(const struct lint *lint)
               "service \"%s\": API keys open nothing: no user has api_key = true", config->default_service.name);
 }
 
-/* Somebody has listened there, or means to. */
-static const char *find_socket(const struct broker *broker)
+const char *check_find_socket(const struct broker *broker)
 {
     struct stat status;
     size_t i;
@@ -198,7 +197,7 @@ static void check_nobody(const struct lint *lint)
 void check_broker(const struct lint *lint)
 {
     const struct broker *broker = &lint->config->broker;
-    const char *socket = find_socket(broker);
+    const char *socket = check_find_socket(broker);
     const size_t line = lint_find_line(lint, "broker", "", NULL);
 
     check_halves(lint);

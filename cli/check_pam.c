@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "options.h"
+#include "pam_callers.h"
 #include "pam_stack.h"
 #include "reason.h"
 
@@ -152,6 +153,40 @@ const struct pam_line *find_latchkey(const struct pam_stack *stack, enum stack_t
     return NULL;
 }
 
+/* pam_unix's account part where it may not read /etc/shadow. */
+static return_set pam_unix_cannot_know(const struct pam_line *line, const void *latchkey_code)
+{
+    if (line->type == STACK_ACCOUNT && pam_line_is(line, "pam_unix.so"))
+        return has_argument(line, "broken_shadow") ? SUCCEEDS : RETURNS(RETURN_AUTHINFO_UNAVAIL);
+    return anything_is_possible(line, latchkey_code);
+}
+
+/* A line of the type whose answer could differ from one account to the next where pam_unix has none. */
+static bool has_another_judge(const struct pam_stack *stack, enum stack_type type)
+{
+    static const char *const others[] = { MODULE, "pam_unix.so", "pam_permit.so", "pam_deny.so", "pam_nologin.so" };
+    size_t i, k;
+
+    for (i = 0; i < stack->count; i++) {
+        const struct pam_line *line = &stack->lines[i];
+        const struct known_module *known = find_known(line);
+
+        if (line->type != type || line->module == NULL || (known != NULL && (known->at_best & SUCCEEDS) == 0))
+            continue;
+        for (k = 0; k < sizeof others / sizeof others[0] && !pam_line_is(line, others[k]); k++)
+            ;
+        if (k == sizeof others / sizeof others[0])
+            return true;
+    }
+    return false;
+}
+
+/* No login by other means exists that a mistake of the stack could shut out. */
+static bool takes_tokens_only(const struct service *service)
+{
+    return service->caller != NULL && !has_another_judge(&service->stack, STACK_AUTH);
+}
+
 bool names_latchkey(const struct pam_stack *stack)
 {
     enum stack_type type;
@@ -223,18 +258,52 @@ static void check_opens(struct findings *findings, const struct service *service
     }
 }
 
-/* su(1) keeps the limits of whoever runs it: by ulimit -v a caller keeps libpam from loading the module. */
+/* The stack of a program that is root refuses every token where the program is not: pam_unix cannot know the account.
+ */
+static void check_opens_to_caller(struct findings *findings, const struct service *service)
+{
+    const struct pam_stack *stack = &service->stack;
+    const size_t code = RETURN_SUCCESS;
+    const struct pam_line *line = find_latchkey(stack, STACK_ACCOUNT);
+    size_t i;
+
+    if (service->caller == NULL || line == NULL || pam_caller_reads_shadow(service->caller)
+        || pam_stack_can_succeed(stack, STACK_ACCOUNT, pam_unix_cannot_know, &code)
+        || !pam_stack_can_succeed(stack, STACK_ACCOUNT, anything_is_possible, &code))
+        return;
+    for (i = 0; i < stack->count && !pam_line_is(line, "pam_unix.so"); i++)
+        if (stack->lines[i].type == STACK_ACCOUNT && pam_line_is(&stack->lines[i], "pam_unix.so"))
+            line = &stack->lines[i];
+    findings_add(findings, SEVERITY_ERROR, line->file, line->number,
+                 "service %s: no token opens it: %s runs PAM as the user %s, and the account stack cannot end in "
+                 "success, because pam_unix answers authinfo_unavail to a program that may not read /etc/shadow; see "
+                 "pam_latchkey(8), PROGRAMS THAT ARE NOT ROOT",
+                 service->name, service->caller->program, service->caller->user);
+}
+
+/* Setuid programs that keep the limits of their caller, who by ulimit -v keeps libpam from loading the module. */
+static bool keeps_callers_limits(const char *service)
+{
+    static const char *const services[] = { "su", "su-l", "polkit-1", "chfn", "chsh" };
+    size_t i;
+
+    for (i = 0; i < sizeof services / sizeof services[0]; i++)
+        if (strcmp(services[i], service) == 0)
+            return true;
+    return false;
+}
+
 static void check_unloadable(struct findings *findings, const struct service *service)
 {
     const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
     const size_t code = RETURN_MODULE_UNKNOWN;
 
-    if (account != NULL && (strcmp(service->name, "su") == 0 || strcmp(service->name, "su-l") == 0)
+    if (account != NULL && keeps_callers_limits(service->name)
         && pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, others_agree, &code))
         findings_add(
             findings, SEVERITY_WARNING, account->file, account->number,
-            "service %s: the account stack succeeds when Latchkey cannot be loaded (module_unknown), which who "
-            "runs su can bring about by ulimit -v: revoked people with a local password get in",
+            "service %s: the account stack succeeds when Latchkey cannot be loaded (module_unknown), which the "
+            "caller of the program can bring about by ulimit -v: revoked people with a local password get in",
             service->name);
 }
 
@@ -244,6 +313,8 @@ static void check_locks_out(struct findings *findings, const struct service *ser
     const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
     const size_t code = RETURN_AUTHINFO_UNAVAIL;
 
+    if (takes_tokens_only(service))
+        return;
     if (auth != NULL && !pam_stack_can_succeed(&service->stack, STACK_AUTH, anything_is_possible, &code))
         findings_add(findings, SEVERITY_WARNING, auth->file, auth->number,
                      "service %s: everybody is locked out while Latchkey cannot decide (authinfo_unavail): no other "
@@ -273,7 +344,8 @@ static void check_ignore(struct findings *findings, const struct service *servic
                 "service %s: without ignore=ignore, logins by other means (a local password) fail in pam_setcred()",
                 service->name);
     }
-    if (account != NULL && !pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, anything_is_possible, &code))
+    if (account != NULL && !takes_tokens_only(service)
+        && !pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, anything_is_possible, &code))
         findings_add(findings, SEVERITY_WARNING, account->file, account->number,
                      "service %s: logins by other means (a public key, a password) are refused: Latchkey ignores them, "
                      "and the account stack then cannot succeed",
@@ -303,6 +375,8 @@ static void check_account_of_others(struct findings *findings, const struct serv
     const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
     const size_t code = RETURN_SUCCESS;
 
+    if (service->caller != NULL && !has_another_judge(&service->stack, STACK_ACCOUNT))
+        return; /* no module of it knows whether the account has expired */
     if (account != NULL && pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, others_refuse, &code))
         findings_add(findings, SEVERITY_WARNING, account->file, account->number,
                      "service %s: Latchkey's success skips the account checks of the other modules: expired accounts "
@@ -351,8 +425,9 @@ static void check_first_pass(struct findings *findings, const struct service *se
 
 /* What is asked of a whole stack, not of a part that others include. */
 static void (*const stack_checks[])(struct findings *findings, const struct service *service) = {
-    check_lets_in,           check_opens,       check_unloadable, check_locks_out, check_ignore, check_revocation_holds,
-    check_account_of_others, check_same_config, check_first_pass,
+    check_lets_in,     check_opens,      check_opens_to_caller,  check_unloadable,
+    check_locks_out,   check_ignore,     check_revocation_holds, check_account_of_others,
+    check_same_config, check_first_pass,
 };
 
 static void check_options(struct findings *findings, const struct pam_line *line)
@@ -554,7 +629,10 @@ void check_pam(struct findings *findings, const char *directory, const char *con
     if (system.vendor[0] != '\0' && !read_services(&audit, system.vendor) && errno != ENOENT)
         findings_add(findings, SEVERITY_ERROR, system.vendor, 0, "cannot be read: %s", strerror(errno));
     mark_parts(&audit);
-    for (i = 0; i < audit.count; i++)
+    for (i = 0; i < audit.count; i++) {
+        audit.services[i].caller = find_caller(&audit.services[i]);
         check_service(&audit, &audit.services[i]);
+        check_caller(&audit, &audit.services[i]);
+    }
     check_services(&audit);
 }

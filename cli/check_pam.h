@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "findings.h"
+#include "pam_callers.h"
 #include "pam_stack.h"
 
 #define MODULE "pam_latchkey.so"
@@ -16,7 +17,8 @@
 struct service {
     char *name;
     struct pam_stack stack;
-    bool is_part; /* another file includes it: it is no stack by itself */
+    bool is_part;                    /* another file includes it: it is no stack by itself */
+    const struct pam_caller *caller; /* NULL: the program runs as root, or as the account that logs in */
 };
 
 struct audit {
@@ -36,6 +38,12 @@ bool names_latchkey(const struct pam_stack *stack);
 
 /* The configuration of a line of Latchkey, or `otherwise`. Lent. */
 const char *config_of(const struct pam_line *line, const char *otherwise);
+
+/* The program of a service, by its file's name or by the name that a line of Latchkey's gives it; NULL: none. */
+const struct pam_caller *find_caller(const struct service *service);
+
+/* Whether latchkeyd answers the user of a service's `caller`, and what the program loses otherwise. */
+void check_caller(const struct audit *audit, const struct service *service);
 
 /* All services together: whether any takes tokens, misspelt modules, and service blocks that no service follows. */
 void check_services(const struct audit *audit);
