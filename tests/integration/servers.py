@@ -28,7 +28,7 @@ from host import BUILD, PRIVATE, SOURCE, run, wait_until
 
 EXAMPLES = SOURCE / "examples" / "sasl"
 CLIENTS = EXAMPLES / "clients"
-LDAP, MAIL = "ldap.example.com", "mail.example.com"
+LDAP, MAIL, WEB = "ldap.example.com", "mail.example.com", "www.example.com"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 TOKEN_4K, TOKEN_8K = 4096, 8192
 
@@ -96,9 +96,9 @@ def prepare(host):
     private_copy(plugin_directory())
     shutil.copy(BUILD / ".libs" / "liblatchkey.so", plugin_directory())
     with open("/etc/hosts", "a") as hosts:
-        hosts.write(f"127.0.0.1 {LDAP} {MAIL}\n")
+        hosts.write(f"127.0.0.1 {LDAP} {MAIL} {WEB}\n")
     authority = Authority()
-    host.certificates = {name: authority.issue(name) for name in (LDAP, MAIL)}
+    host.certificates = {name: authority.issue(name) for name in (LDAP, MAIL, WEB)}
     for file, line in (("/etc/passwd", "Debian-exim:x:2201:2201::/var/spool/exim4:/usr/sbin/nologin\n"),
                        ("/etc/group", "Debian-exim:x:2201:\n")):
         with open(file, "a") as database:

@@ -4,7 +4,9 @@ import pty
 import re
 import select
 import signal
+import termios
 import time
+from pathlib import Path
 
 
 class Terminal:
@@ -60,6 +62,22 @@ class Terminal:
             if select.select([], [self.fd], [], 0.2)[1]:
                 data = data[os.write(self.fd, data[:1024]):]
         os.set_blocking(self.fd, True)
+
+    # Some programs throw away what is typed between their prompt and the moment at which they read.
+
+    def wait_until_asleep(self, pid):
+        """The process reads by now."""
+        self.wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S")
+
+    def wait_until_hidden(self):
+        """The terminal no longer shows what is typed."""
+        self.wait_until(lambda: not termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def wait_until(self, is_ready):
+        end = time.monotonic() + 20
+        while not is_ready():
+            assert time.monotonic() < end, f"the program does not read: {self.seen!r}"
+            time.sleep(0.001)
 
     def type_token(self, token, part, first="Access token: "):
         """In parts of so many bytes, each at the prompt that asks for it."""
