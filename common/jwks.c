@@ -21,10 +21,12 @@
 #include "json.h"
 #include "secret.h"
 
-#define KID_MAX         SUBJECT_MAX
-#define COORDINATE_MAX  66 /* bytes: P-521 */
-#define ED25519_KEY_LEN 32 /* bytes, RFC 8032 §5.1.5 */
-#define WAITING_MAX     4  /* contexts that wait per algorithm of a key: as many threads verify without making one */
+#define KID_MAX              SUBJECT_MAX
+#define COORDINATE_MAX       66   /* bytes: P-521 */
+#define ED25519_KEY_LEN      32   /* bytes, RFC 8032 §5.1.5 */
+#define RSA_READ_MAX         2056 /* bytes of a modulus that is told as too long; of a longer one nothing is told */
+#define RSA_EXPONENT_MAX_LEN 4    /* bytes: an odd number below 2^32 */
+#define WAITING_MAX          4 /* contexts that wait per algorithm of a key: as many threads verify without making one */
 
 struct jwk {
     bool has_kid;
@@ -165,7 +167,7 @@ static bool point_is_wrong(void)
 
 static const char *read_rsa(const struct json *member, struct jwk *key)
 {
-    unsigned char n_buffer[JWKS_RSA_MAX_BITS / 8 + 8], e_buffer[16];
+    unsigned char n_buffer[RSA_READ_MAX], e_buffer[16];
     const unsigned char *n = n_buffer, *e = e_buffer;
     size_t n_len, e_len;
     unsigned bits;
@@ -181,9 +183,11 @@ static const char *read_rsa(const struct json *member, struct jwk *key)
     if (bits < JWKS_RSA_MIN_BITS)
         return "the RSA modulus is shorter than 2048 bits";
     if (bits > JWKS_RSA_MAX_BITS)
-        return "the RSA modulus is longer than 16384 bits";
-    if (e_len == 0 || e_len > 8 || (e[e_len - 1] & 1) == 0 || (e_len == 1 && e[0] < 3))
-        return "the RSA exponent is not odd, or not from 3 to 2^64";
+        return "the RSA modulus is longer than 8192 bits";
+    if ((n[n_len - 1] & 1) == 0)
+        return "the RSA modulus is even"; /* no product of two odd primes; OpenSSL fails on it at each token */
+    if (e_len == 0 || e_len > RSA_EXPONENT_MAX_LEN || (e[e_len - 1] & 1) == 0 || (e_len == 1 && e[0] < 3))
+        return "the RSA exponent is not odd, or not from 3 to 2^32";
     key->rsa_signature_len = n_len;
     key->pkey = rsa_pkey((struct slice){ (const char *)n, n_len }, (struct slice){ (const char *)e, e_len });
     return key->pkey != NULL ? NULL : memory_is_short;
@@ -228,9 +232,111 @@ static const char *read_ec(const struct json *member, struct jwk *key)
     return NULL;
 }
 
+/*
+ * RFC 8032 §5.1.2: a point is its y, 255 bits, little-endian, and the lowest bit of its x in the last bit. With a point
+ * of small order as the public key, signatures can be made that hold for any text without a private key. RFC 8032 lets
+ * it through; libsodium and others refuse it. These are the y of all eight such points; both signs of x are refused,
+ * also the one that x = 0 does not have.
+ */
+static const unsigned char small_orders[][ED25519_KEY_LEN] = {
+    /* order 1 */ { 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00 },
+    /* order 2: p - 1 */ { 0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                           0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                           0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f },
+    /* order 4 */ { 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00 },
+    /* order 8 */ { 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+                    0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a },
+    /* order 8 */ { 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+                    0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05 },
+};
+
+/* Without the sign of x. */
+static void y_of(const unsigned char point[ED25519_KEY_LEN], unsigned char ret_y[ED25519_KEY_LEN])
+{
+    memcpy(ret_y, point, ED25519_KEY_LEN);
+    ret_y[ED25519_KEY_LEN - 1] &= 0x7f;
+}
+
+static bool has_small_order(const unsigned char y[ED25519_KEY_LEN])
+{
+    size_t i;
+
+    for (i = 0; i < sizeof small_orders / sizeof small_orders[0]; i++)
+        if (memcmp(y, small_orders[i], ED25519_KEY_LEN) == 0)
+            return true;
+    return false;
+}
+
+/* p = 2^255 - 19 and the curve's d = -121665/121666, RFC 8032 §5.1 */
+#define ED25519_P "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"
+#define ED25519_D "52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3"
+
+struct edwards {
+    BN_CTX *context;
+    BIGNUM *p, *d, *y, *u, *v; /* of the context but for p and d */
+};
+
+static void edwards_clear(struct edwards *edwards)
+{
+    BN_free(edwards->p);
+    BN_free(edwards->d);
+    if (edwards->context != NULL)
+        BN_CTX_end(edwards->context);
+    BN_CTX_free(edwards->context);
+}
+
+static bool edwards_start(struct edwards *edwards, const unsigned char y[ED25519_KEY_LEN])
+{
+    edwards->context = BN_CTX_new_ex(jwks_library_context());
+    if (edwards->context == NULL)
+        return false;
+    BN_CTX_start(edwards->context);
+    edwards->y = BN_CTX_get(edwards->context);
+    edwards->u = BN_CTX_get(edwards->context);
+    edwards->v = BN_CTX_get(edwards->context);
+    return edwards->v != NULL && BN_hex2bn(&edwards->p, ED25519_P) != 0 && BN_hex2bn(&edwards->d, ED25519_D) != 0
+        && BN_lebin2bn(y, ED25519_KEY_LEN, edwards->y) != NULL;
+}
+
+/* RFC 8032 §5.1.3 steps 2 and 3: x² = u/v with u = y² - 1, v = d y² + 1. u/v is a square where u v is one: 1, or 0 for
+ * x = 0; -1: it is none; -2: out of memory. */
+static int edwards_square(const struct edwards *edwards)
+{
+    BIGNUM *u = edwards->u, *v = edwards->v;
+    const BIGNUM *p = edwards->p;
+
+    if (BN_mod_sqr(u, edwards->y, p, edwards->context) != 1 || BN_mod_mul(v, u, edwards->d, p, edwards->context) != 1
+        || BN_sub_word(u, 1) != 1 || BN_add_word(v, 1) != 1 || BN_mod_mul(u, u, v, p, edwards->context) != 1)
+        return -2;
+    return BN_kronecker(u, p, edwards->context);
+}
+
+/* OpenSSL takes any 32 bytes, and then fails at each token. */
+static const char *check_ed25519(const unsigned char point[ED25519_KEY_LEN])
+{
+    CLEANUP(edwards_clear) struct edwards edwards = { .context = NULL };
+    unsigned char y[ED25519_KEY_LEN];
+    int square;
+
+    y_of(point, y);
+    if (!edwards_start(&edwards, y))
+        return memory_is_short;
+    if (BN_cmp(edwards.y, edwards.p) >= 0) /* RFC 8032 §5.1.3 step 1: another spelling of a y that is less */
+        return "y of the point is not less than p";
+    if (has_small_order(y))
+        return "the point has a small order";
+    square = edwards_square(&edwards);
+    if (square == -2)
+        return memory_is_short;
+    return square >= 0 ? NULL : "the point is not on its curve";
+}
+
 static const char *read_okp(const struct json *member, struct jwk *key)
 {
     unsigned char x[ED25519_KEY_LEN];
+    const char *error;
     struct slice curve;
     size_t len;
 
@@ -241,6 +347,9 @@ static const char *read_okp(const struct json *member, struct jwk *key)
     snprintf(key->type_text, sizeof key->type_text, "OKP Ed25519");
     if (!member_bytes(member, "x", x, sizeof x, &len) || len != sizeof x)
         return "x is not 32 bytes in strict base64url";
+    error = check_ed25519(x);
+    if (error != NULL)
+        return error;
     key->pkey = EVP_PKEY_new_raw_public_key_ex(jwks_library_context(), "ED25519", NULL, x, len);
     return key->pkey != NULL ? NULL : memory_is_short;
 }

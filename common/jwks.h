@@ -16,7 +16,7 @@
 #define JWKS_MAX_LEN      (1U << 20) /* bytes of the text */
 #define JWKS_MAX_KEYS     100        /* members of "keys" */
 #define JWKS_RSA_MIN_BITS 2048       /* RFC 7518 §3.3 */
-#define JWKS_RSA_MAX_BITS 16384      /* OpenSSL's own limit; larger ones cost a login too much */
+#define JWKS_RSA_MAX_BITS 8192       /* with the greatest exponent a verification takes a millisecond or two */
 
 struct jwks;
 struct jwk;
@@ -26,8 +26,9 @@ struct jwk;
  * as a whole is refused when it is not strict JSON with an array "keys" of at most JWKS_MAX_KEYS members, when no key
  * is usable, when any key carries a private member (d, p, q, dp, dq, qi, oth, k), or when two usable keys of the same
  * `kid` could verify the same algorithm.
- * A usable key: kty RSA (2048 bits or more, odd exponent of at least 3), EC (P-256, P-384, P-521, the point on its
- * curve) or OKP (Ed25519, 32 bytes); `use`, when present, is "sig"; `key_ops`, when present, holds "verify"; `alg`,
+ * A usable key: kty RSA (JWKS_RSA_MIN_BITS to JWKS_RSA_MAX_BITS, an odd exponent from 3 to 2^32), EC (P-256, P-384,
+ * P-521, the point on its curve) or OKP (Ed25519, 32 bytes of a point on its curve, in the one spelling of RFC 8032
+ * §5.1.2, not of small order); `use`, when present, is "sig"; `key_ops`, when present, holds "verify"; `alg`,
  * when present, has a row and fits the type and curve. kid is at most 256 bytes without control bytes.
  * False with JWKS_INVALID or OUT_OF_MEMORY; the evidence names the member: "keys[3]: …". End with jwks_free().
  */

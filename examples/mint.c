@@ -336,7 +336,7 @@ static bool set_option(struct mint_options *options, int letter)
         options->claims = optarg;
         break;
     case 'b':
-        ok = parse_number(optarg, 16384, &number);
+        ok = parse_number(optarg, 8192, &number);
         options->bits = (unsigned)number;
         break;
     case 'g':

@@ -24,6 +24,7 @@
 #define RSA_MEMBERS   "'kty':'RSA','n':'" N "','e':'AQAB'"
 #define EC_MEMBERS(c) "'kty':'EC','crv':'P-" #c "','x':'" X##c "','y':'" Y##c "'"
 #define OKP_MEMBERS   "'kty':'OKP','crv':'Ed25519','x':'" X25519 "'"
+#define OKP_POINT(x)  "'kty':'OKP','crv':'Ed25519','x':'" x "'"
 #define SET(members)  "{'keys':[" members "]}"
 #define KEY(members)  "{" members "}"
 #define GOOD          KEY(OKP_MEMBERS ",'kid':'good'")
@@ -99,6 +100,14 @@ static void rule_07_and_08_keys_that_are_usable(void **state)
         { "P-384", SET(KEY(EC_MEMBERS(384) ",'alg':'ES384'")), "EC P-384", "ES384" },
         { "P-521", SET(KEY(EC_MEMBERS(521))), "EC P-521", NULL },
         { "Ed25519", SET(KEY(OKP_MEMBERS ",'alg':'EdDSA'")), "OKP Ed25519", "EdDSA" },
+        { "Ed25519: y is 3", SET(KEY(OKP_POINT("AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))), "OKP Ed25519", NULL },
+        { "Ed25519: y is p-3", SET(KEY(OKP_POINT("6v_______________________________________38"))), "OKP Ed25519",
+          NULL },
+        { "Ed25519: y is 6 and a sign", SET(KEY(OKP_POINT("BgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA"))),
+          "OKP Ed25519", NULL },
+        { "P-256: x is 0",
+          SET("{'kty':'EC','crv':'P-256','x':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA','y':'ZkhceA4vg9ckM71dhKBrtlQcKvMdrocXKL-FahdPk_Q'}"),
+          "EC P-256", NULL },
         { "use is sig", SET(KEY(RSA_MEMBERS ",'use':'sig'")), "RSA 2048", NULL },
         { "key_ops is verify", SET(KEY(RSA_MEMBERS ",'key_ops':['verify']")), "RSA 2048", NULL },
         { "key_ops holds verify", SET(KEY(RSA_MEMBERS ",'key_ops':['x',1,'verify']")), "RSA 2048", NULL },
@@ -139,7 +148,10 @@ static void rule_07_and_08_keys_that_are_usable(void **state)
 #define ALG_MISFIT "alg does not fit kty and crv"
 #define NOT_SIG    "use is not sig"
 #define NO_VERIFY  "key_ops does not hold verify"
-#define EXPONENT   "the RSA exponent is not odd, or not from 3 to 2^64"
+#define EXPONENT   "the RSA exponent is not odd, or not from 3 to 2^32"
+#define ED_SMALL   "the point has a small order"
+#define ED_CANON   "y of the point is not less than p"
+#define ED_OFF     "the point is not on its curve"
 #define KID        "kid is no string of at most 256 bytes without control characters"
 
 /* Each stands beside a good key, which goes on working (RFC 7517 §5), and alone, which leaves no usable key. */
@@ -166,8 +178,21 @@ static const struct {
     { "n in plain base64", "{'kty':'RSA','n':'ab+/','e':'AQAB'}", N_OR_E },
     { "a modulus of a few bits", "{'kty':'RSA','n':'AQAB','e':'AQAB'}", "the RSA modulus is shorter than 2048 bits" },
 
+    { "an even modulus",
+      "{'kty':'RSA','n':'" ONES64 ONES64 ONES64 ONES64 ONES64 ONES64 ONES64
+      "_______________________________________________________________-','e':'AQAB'}",
+      "the RSA modulus is even" },
     { "EC without crv", "{'kty':'EC','x':'" X256 "','y':'" Y256 "'}", NO_CRV },
     { "a curve without a row", "{'kty':'EC','crv':'secp256k1','x':'" X256 "','y':'" Y256 "'}", NO_CRV },
+    { "P-256: x and y are 0",
+      "{'kty':'EC','crv':'P-256','x':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA','y':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'}",
+      NOT_ON },
+    { "P-256: x is p in place of 0",
+      "{'kty':'EC','crv':'P-256','x':'_____wAAAAEAAAAAAAAAAAAAAAD_______________8','y':'ZkhceA4vg9ckM71dhKBrtlQcKvMdrocXKL-FahdPk_Q'}",
+      NOT_ON },
+    { "P-521: x is p in place of 0",
+      "{'kty':'EC','crv':'P-521','x':'Af______________________________________________________________________________________','y':'AS3xNgFZSog-8tk15Eu5C_TWYZt05Sr3VS-XdpARwHGetDnPqyqI1A_lmivtH0NVcWmi0KLM0oDGB7krv1H_4LB4'}",
+      NOT_ON },
     { "EC without y", "{'kty':'EC','crv':'P-256','x':'" X256 "'}", X_OR_Y },
     { "x of another curve", "{'kty':'EC','crv':'P-256','x':'" X384 "','y':'" Y256 "'}", X_OR_Y },
     { "coordinates of a smaller curve", "{'kty':'EC','crv':'P-384','x':'" X256 "','y':'" Y256 "'}", X_OR_Y },
@@ -193,6 +218,25 @@ static const struct {
     { "Ed25519 with trailing bits", "{'kty':'OKP','crv':'Ed25519','x':'11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURp'}",
       OKP_X },
     { "Ed25519 without x", "{'kty':'OKP','crv':'Ed25519'}", OKP_X },
+    { "Ed25519: y is 1, the neutral element", KEY(OKP_POINT("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), ED_SMALL },
+    { "Ed25519: y is 1 and a sign", KEY(OKP_POINT("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA")), ED_SMALL },
+    { "Ed25519: y is p-1, of order 2", KEY(OKP_POINT("7P_______________________________________38")), ED_SMALL },
+    { "Ed25519: y is p-1 and a sign", KEY(OKP_POINT("7P________________________________________8")), ED_SMALL },
+    { "Ed25519: y is 0, of order 4", KEY(OKP_POINT("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), ED_SMALL },
+    { "Ed25519: y is 0 and a sign", KEY(OKP_POINT("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA")), ED_SMALL },
+    { "Ed25519: y is of order 8", KEY(OKP_POINT("xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o")), ED_SMALL },
+    { "Ed25519: y is of order 8 and a sign", KEY(OKP_POINT("xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o")), ED_SMALL },
+    { "Ed25519: y is the other of order 8", KEY(OKP_POINT("JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU")), ED_SMALL },
+    { "Ed25519: y is the other of order 8 and a sign", KEY(OKP_POINT("JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU")),
+      ED_SMALL },
+    { "Ed25519: y is p, which reads as 0", KEY(OKP_POINT("7f_______________________________________38")), ED_CANON },
+    { "Ed25519: y is p and a sign", KEY(OKP_POINT("7f________________________________________8")), ED_CANON },
+    { "Ed25519: y is p+1", KEY(OKP_POINT("7v_______________________________________38")), ED_CANON },
+    { "Ed25519: y is p+3", KEY(OKP_POINT("8P_______________________________________38")), ED_CANON },
+    { "Ed25519: y is p+18, the greatest", KEY(OKP_POINT("_________________________________________38")), ED_CANON },
+    { "Ed25519: y is p+18 and a sign", KEY(OKP_POINT("__________________________________________8")), ED_CANON },
+    { "Ed25519: y is 2, which has no x", KEY(OKP_POINT("AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), ED_OFF },
+    { "Ed25519: y is p-2, which has no x", KEY(OKP_POINT("6________________________________________38")), ED_OFF },
 
     { "use is enc", KEY(RSA_MEMBERS ",'use':'enc'"), NOT_SIG },
     { "use is empty", KEY(RSA_MEMBERS ",'use':''"), NOT_SIG },
@@ -407,8 +451,9 @@ static void rule_08_rsa_keys_have_2048_bits_and_an_odd_exponent(void **state)
           "the RSA modulus is shorter than 2048 bits" },
         { "2048 bits and a zero octet, as DER would have it", 2048, 1, BYTES("\1\0\1"), NULL },
         { "nothing but zeros", 8, 256, BYTES("\1\0\1"), "the RSA modulus is shorter than 2048 bits" },
-        { "16384 bits", 16384, 0, BYTES("\1\0\1"), NULL },
-        { "16385 bits", 16385, 0, BYTES("\1\0\1"), "the RSA modulus is longer than 16384 bits" },
+        { "8192 bits", 8192, 0, BYTES("\1\0\1"), NULL },
+        { "8193 bits", 8193, 0, BYTES("\1\0\1"), "the RSA modulus is longer than 8192 bits" },
+        { "16384 bits", 16384, 0, BYTES("\1\0\1"), "the RSA modulus is longer than 8192 bits" },
         { "65536 bits", 65536, 0, BYTES("\1\0\1"), N_OR_E },
         { "exponent 0", 2048, 0, BYTES("\0"), EXPONENT },
         { "exponent 1", 2048, 0, BYTES("\1"), EXPONENT },
@@ -418,8 +463,11 @@ static void rule_08_rsa_keys_have_2048_bits_and_an_odd_exponent(void **state)
         { "exponent 1 after zeros", 2048, 0, BYTES("\0\0\0\1"), EXPONENT },
         { "exponent 65536", 2048, 0, BYTES("\1\0\0"), EXPONENT },
         { "exponent 257", 2048, 0, BYTES("\1\1"), NULL },
-        { "an exponent of 64 bits", 2048, 0, BYTES("\377\377\377\377\377\377\377\377"), NULL },
-        { "an exponent of 65 bits", 2048, 0, BYTES("\1\0\0\0\0\0\0\0\1"), EXPONENT },
+        { "exponent 2^32 - 1", 2048, 0, BYTES("\377\377\377\377"), NULL },
+        { "exponent 2^32 - 1 after zeros", 2048, 0, BYTES("\0\0\377\377\377\377"), NULL },
+        { "exponent 2^32", 2048, 0, BYTES("\1\0\0\0\0"), EXPONENT },
+        { "exponent 2^32 + 1", 2048, 0, BYTES("\1\0\0\0\1"), EXPONENT },
+        { "an exponent of 64 bits", 2048, 0, BYTES("\377\377\377\377\377\377\377\377"), EXPONENT },
         { "an exponent of 17 octets", 2048, 0, BYTES("\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"), N_OR_E },
     };
     size_t i;
