@@ -12,18 +12,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "arguments.h"
 #include "check.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "config.h"
 #include "jwks.h"
+#include "map_names.h"
 #include "trusted_file.h"
 
 #define PAM_DIRECTORY_DEFAULT "/etc/pam.d"
 #define LEEWAY_LARGE          60         /* s: more than clocks drift that are kept at all */
 #define SYSTEM_UID_MAX        999        /* login.defs(5), SYS_UID_MAX */
-#define PATTERN_MAX           1024       /* bytes of a map's pattern */
 #define CA_FILE_MAX           (1U << 20) /* bytes */
 
 static bool is_uid_of(uid_t uid, const char *user)
@@ -291,6 +292,40 @@ static void check_revocation_list(const struct lint *lint)
                      reason_sentence(config->revocation_failure.reason), config->revocation_failure.evidence);
 }
 
+static bool any_block_has(const struct identity_rules *rules, struct slice subject)
+{
+    size_t i;
+
+    for (i = 0; i < rules->user_count; i++)
+        if (string_list_has(&rules->users[i].subjects, subject))
+            return true;
+    return false;
+}
+
+/* Which account a map gave to a revoked subject is not known without its token, so that other logins of the account are
+ * not refused. */
+static void check_revoked_and_mapped(const struct lint *lint)
+{
+    const struct config *config = lint->config;
+    struct slice first = { NULL, 0 };
+    size_t i, count = 0;
+
+    for (i = 0; config->identity.map_count > 0 && i < revocation_subject_count(config->revocation); i++) {
+        struct slice subject = revocation_subject(config->revocation, i);
+
+        if (any_block_has(&config->identity, subject))
+            continue;
+        if (count++ == 0)
+            first = subject;
+    }
+    if (count > 0)
+        findings_add(
+            lint->findings, SEVERITY_WARNING, config->revocation_path, 0,
+            "sub \"%.*s\"%s no user block: its tokens are refused, but an account that a map gave to it stays "
+            "open to public keys and local passwords; expire the account (usermod -e 1) or give it a user block",
+            SLICE_ARG(first), count > 1 ? " and others of the list stand in" : " stands in");
+}
+
 static const char *other_block(const struct identity_rules *rules, size_t index, struct slice subject)
 {
     size_t i;
@@ -360,77 +395,6 @@ static void check_users(const struct lint *lint)
                      "there is no user and no map: no token opens any account");
 }
 
-/* One past the bracket expression that begins at `at` (regex(7)): "]" stands for itself right after "[" or "[^". */
-static const char *skip_brackets(const char *at)
-{
-    at++;
-    if (*at == '^')
-        at++;
-    if (*at == ']')
-        at++;
-    while (*at != '\0' && *at != ']') {
-        const char closing[] = { at[1], ']', '\0' };
-
-        if (at[0] == '[' && at[1] != '\0' && strchr(".:=", at[1]) != NULL && strstr(at + 2, closing) != NULL)
-            at = strstr(at + 2, closing) + 1;
-        at++;
-    }
-    return *at == ']' ? at + 1 : at;
-}
-
-/* What stands in the first parentheses: all that the map can give as a name. False when it cannot be told. */
-static bool find_capture(const char *pattern, struct slice *ret_capture)
-{
-    const char *start = NULL, *at = pattern;
-    unsigned depth = 0;
-
-    while (*at != '\0') {
-        const char *next = *at == '[' ? skip_brackets(at) : *at == '\\' && at[1] != '\0' ? at + 2 : at + 1;
-
-        if (*at == '(' && depth++ == 0)
-            start = next;
-        if (*at == ')' && depth > 0 && --depth == 0) {
-            *ret_capture = (struct slice){ start, (size_t)(at - start) };
-            return true;
-        }
-        at = next;
-    }
-    return false;
-}
-
-/* A regular expression for the names that a map can give. */
-static bool compile_names(const struct map_block *map, struct pattern *ret_names)
-{
-    char anchored[PATTERN_MAX + 5];
-    struct slice capture;
-    const char *error;
-
-    if (!find_capture(map->pattern, &capture) || capture.len > PATTERN_MAX)
-        return false;
-    snprintf(anchored, sizeof anchored, "^(%.*s)$", SLICE_ARG(capture));
-    return pattern_compile(anchored, ret_names, &error);
-}
-
-static bool can_give(const struct pattern *names, const char *name)
-{
-    struct slice capture;
-    bool matches;
-
-    return pattern_match(names, slice_of(name), &matches, &capture) && matches;
-}
-
-static bool has_login_shell(const struct passwd *account)
-{
-    static const char *const closed[] = { "nologin", "false", "sync", "halt", "shutdown" };
-    const char *slash = strrchr(account->pw_shell, '/');
-    size_t i;
-
-    for (i = 0; i < sizeof closed / sizeof closed[0]; i++)
-        if (strcmp(slash != NULL ? slash + 1 : account->pw_shell, closed[i]) == 0)
-            return false;
-    return true;
-}
-
 /* Whoever can choose the claim's value, an e-mail address, chooses the name. */
 static void check_reached(const struct lint *lint, const struct map_block *map, const struct pattern *names)
 {
@@ -439,15 +403,15 @@ static void check_reached(const struct lint *lint, const struct map_block *map, 
     size_t i;
 
     for (i = 0; i < rules->user_count; i++)
-        if (can_give(names, rules->users[i].name))
+        if (map_names_have(names, rules->users[i].name))
             FOUND(lint, SEVERITY_NOTE, "user", rules->users[i].name, NULL,
                   "the map of claim \"%s\" can give \"%s\": its user block decides alone, so such a token is refused "
                   "unless the block lists its subject",
                   map->claim, rules->users[i].name);
     setpwent();
     while ((account = getpwent()) != NULL)
-        if (account->pw_uid != 0 && account->pw_uid <= SYSTEM_UID_MAX && has_login_shell(account)
-            && identity_user_block(rules, account->pw_name) == NULL && can_give(names, account->pw_name))
+        if (account->pw_uid != 0 && account->pw_uid <= SYSTEM_UID_MAX && account_has_login_shell(account)
+            && identity_user_block(rules, account->pw_name) == NULL && map_names_have(names, account->pw_name))
             findings_add(lint->findings, SEVERITY_WARNING, lint->config->path, 0,
                          "the map of claim \"%s\" can open the system account \"%s\" (uid %ju), which has a shell; a "
                          "user block with an empty sub closes it",
@@ -467,7 +431,7 @@ static void check_maps(const struct lint *lint)
             findings_add(lint->findings, SEVERITY_NOTE, lint->config->path, 0,
                          "the map of claim \"email\": the issuer must vouch that the address is the person's; "
                          "a token with email_verified false is refused");
-        if (!compile_names(&rules->maps[i], &names))
+        if (!map_names_compile(&rules->maps[i], &names))
             continue;
         check_reached(lint, &rules->maps[i], &names);
         pattern_free(&names);
@@ -574,7 +538,7 @@ static void check_tenants_of_blocks(const struct lint *lint)
 }
 
 static void (*const config_checks[])(const struct lint *lint) = {
-    check_tenants, check_revocation_list,   check_users,    check_maps,
+    check_tenants, check_revocation_list,   check_users,    check_maps,   check_revoked_and_mapped, check_accounts,
     check_groups,  check_tenants_of_blocks, check_services, check_broker,
 };
 

@@ -38,6 +38,9 @@ void check_broker(const struct lint *lint);
 /* The first of the block's sockets that lies on the disk, whether or not a daemon listens there; NULL: none does. */
 const char *check_find_socket(const struct broker *broker);
 
+/* Local accounts that are opened, and have expired or have a locked password. */
+void check_accounts(const struct lint *lint);
+
 /*
  * The stacks of a directory like /etc/pam.d that name pam_latchkey.so, and the configurations that they name; `config`
  * is the one of lines that name none. The service blocks of a configuration that loads are compared with the stacks.

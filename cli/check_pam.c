@@ -82,7 +82,7 @@ static const struct known_module {
     { "pam_rootok.so", FAILS, ANY, NULL }, /* the proof: being root already */
 };
 
-static bool has_argument(const struct pam_line *line, const char *argument)
+bool has_argument(const struct pam_line *line, const char *argument)
 {
     int i;
 
@@ -119,7 +119,7 @@ static return_set unknown_ones_may_agree(const struct pam_line *line, const void
                                                                  : SUCCEEDS | FAILS;
 }
 
-static return_set anything_is_possible(const struct pam_line *line, const void *latchkey_code)
+return_set anything_is_possible(const struct pam_line *line, const void *latchkey_code)
 {
     const struct known_module *known = find_known(line);
 
@@ -394,6 +394,85 @@ const char *config_of(const struct pam_line *line, const char *otherwise)
         : otherwise;
 }
 
+/* An account of a directory: modules that only look whether an account is local, or root's, do not vouch for it. */
+struct refusal {
+    size_t latchkey_code;
+    const char *module; /* which refuses; the others agree */
+};
+
+static return_set one_refuses(const struct pam_line *line, const void *context)
+{
+    static const char *const of_others[] = { "pam_deny.so", "pam_localuser.so", "pam_rootok.so", "pam_succeed_if.so" };
+    const struct refusal *refusal = context;
+    size_t i;
+
+    if (pam_line_is(line, MODULE))
+        return RETURNS(refusal->latchkey_code);
+    if (pam_line_is(line, refusal->module))
+        return RETURNS(RETURN_PERM_DENIED);
+    for (i = 0; i < sizeof of_others / sizeof of_others[0]; i++)
+        if (pam_line_is(line, of_others[i]))
+            return FAILS;
+    return SUCCEEDS;
+}
+
+static const char *file_name(const char *module)
+{
+    const char *slash = strrchr(module, '/');
+
+    return slash != NULL ? slash + 1 : module;
+}
+
+/* A module that refuses other logins, and that a jump or an end of the stack on Latchkey's success leaves out. */
+static void check_left_out(struct findings *findings, const struct service *service)
+{
+    const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
+    const size_t code = RETURN_SUCCESS;
+    size_t i;
+
+    if (account == NULL || pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, others_refuse, &code))
+        return; /* nothing at all is asked: check_account_of_others() tells it */
+    for (i = 0; i < service->stack.count; i++) {
+        const struct pam_line *line = &service->stack.lines[i];
+        struct refusal by_token = { RETURN_SUCCESS, NULL }, otherwise = { RETURN_IGNORE, NULL };
+
+        if (line->type != STACK_ACCOUNT || line->module == NULL || pam_line_is(line, MODULE)
+            || pam_line_is(line, "pam_permit.so"))
+            continue;
+        by_token.module = otherwise.module = file_name(line->module);
+        if (pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, one_refuses, &by_token)
+            && !pam_stack_can_succeed(&service->stack, STACK_ACCOUNT, one_refuses, &otherwise))
+            findings_add(
+                findings, SEVERITY_WARNING, line->file, line->number,
+                "service %s: Latchkey's success skips %s: an account that it refuses to others opens to a token",
+                service->name, line->module);
+    }
+}
+
+static bool same_arguments(const struct pam_line *a, const struct pam_line *b)
+{
+    int i;
+
+    for (i = 0; i < a->argc && i < b->argc && strcmp(a->argv[i], b->argv[i]) == 0; i++)
+        ;
+    return i == a->argc && i == b->argc;
+}
+
+/* By an include beside a line of the stack's own, most likely. */
+static void check_twice(struct findings *findings, const struct service *service)
+{
+    const struct pam_stack *stack = &service->stack;
+    size_t i, k;
+
+    for (i = 0; i < stack->count; i++)
+        for (k = 0; k < i; k++)
+            if (stack->lines[i].type == stack->lines[k].type && pam_line_is(&stack->lines[i], MODULE)
+                && pam_line_is(&stack->lines[k], MODULE) && same_arguments(&stack->lines[i], &stack->lines[k]))
+                findings_add(findings, SEVERITY_WARNING, stack->lines[i].file, stack->lines[i].number,
+                             "service %s: " MODULE " stands a second time with the same arguments (first in %s:%zu)",
+                             service->name, stack->lines[k].file, stack->lines[k].number);
+}
+
 static void check_same_config(struct findings *findings, const struct service *service)
 {
     const struct pam_line *auth = find_latchkey(&service->stack, STACK_AUTH);
@@ -425,9 +504,9 @@ static void check_first_pass(struct findings *findings, const struct service *se
 
 /* What is asked of a whole stack, not of a part that others include. */
 static void (*const stack_checks[])(struct findings *findings, const struct service *service) = {
-    check_lets_in,     check_opens,      check_opens_to_caller,  check_unloadable,
-    check_locks_out,   check_ignore,     check_revocation_holds, check_account_of_others,
-    check_same_config, check_first_pass,
+    check_lets_in,   check_opens,  check_opens_to_caller,  check_unloadable,
+    check_locks_out, check_ignore, check_revocation_holds, check_account_of_others,
+    check_left_out,  check_twice,  check_same_config,      check_first_pass,
 };
 
 static void check_options(struct findings *findings, const struct pam_line *line)
@@ -634,5 +713,6 @@ void check_pam(struct findings *findings, const char *directory, const char *con
         check_service(&audit, &audit.services[i]);
         check_caller(&audit, &audit.services[i]);
     }
+    check_accounts_of_services(&audit);
     check_services(&audit);
 }

@@ -45,6 +45,14 @@ const struct pam_caller *find_caller(const struct service *service);
 /* Whether latchkeyd answers the user of a service's `caller`, and what the program loses otherwise. */
 void check_caller(const struct audit *audit, const struct service *service);
 
+bool has_argument(const struct pam_line *line, const char *argument);
+
+/* What a line could answer at best, when Latchkey answers *latchkey_code (a size_t). For pam_stack_can_succeed(). */
+return_set anything_is_possible(const struct pam_line *line, const void *latchkey_code);
+
+/* Local accounts that a stack shuts tokens out of, though Latchkey accepts them. */
+void check_accounts_of_services(const struct audit *audit);
+
 /* All services together: whether any takes tokens, misspelt modules, and service blocks that no service follows. */
 void check_services(const struct audit *audit);
 

@@ -228,6 +228,39 @@ static void check_block(const struct audit *audit, const struct config *config, 
                      name, audit->system->directory, name);
 }
 
+static bool stack_has(const struct pam_stack *stack, enum stack_type type, const char *module)
+{
+    const char *slash = strrchr(module, '/');
+    size_t i;
+
+    for (i = 0; i < stack->count; i++)
+        if (stack->lines[i].type == type && pam_line_is(&stack->lines[i], slash != NULL ? slash + 1 : module))
+            return true;
+    return false;
+}
+
+/* Other services ask what pam-auth-update has put into common-account, of a directory for example. */
+static void check_common_account(const struct audit *audit, const struct service *service)
+{
+    const struct service *common = find_service(audit, "common-account");
+    const struct pam_line *auth = find_latchkey(&service->stack, STACK_AUTH);
+    size_t i;
+
+    if (common == NULL || auth == NULL || service->is_part)
+        return;
+    for (i = 0; i < common->stack.count; i++) {
+        const struct pam_line *line = &common->stack.lines[i];
+
+        if (line->type == STACK_ACCOUNT && line->module != NULL && !line->is_missing
+            && !pam_line_is(line, "pam_permit.so") && !pam_line_is(line, "pam_deny.so")
+            && !stack_has(&service->stack, STACK_ACCOUNT, line->module))
+            findings_add(audit->findings, SEVERITY_WARNING, auth->file, auth->number,
+                         "service %s: no account line names %s, which common-account has: an account that it refuses "
+                         "elsewhere opens here",
+                         service->name, line->module);
+    }
+}
+
 void check_services(const struct audit *audit)
 {
     CLEANUP(config_release) const struct config *config = NULL;
@@ -236,8 +269,10 @@ void check_services(const struct audit *audit)
 
     config_acquire(&verdict, audit->config, &config);
     check_any_names_latchkey(audit, config);
-    for (i = 0; i < audit->count; i++)
+    for (i = 0; i < audit->count; i++) {
         check_stem(audit, &audit->services[i]);
+        check_common_account(audit, &audit->services[i]);
+    }
     for (i = 0; config != NULL && i < config->service_count; i++)
         if (strcmp(config->services[i].name, "*") != 0)
             check_block(audit, config, config->services[i].name);

@@ -323,3 +323,13 @@ bool revocation_check_subject(struct verdict *verdict, const struct revocation *
         return verdict_reject(verdict, REASON_TOKEN_REVOKED, "by its sub");
     return true;
 }
+
+size_t revocation_subject_count(const struct revocation *list)
+{
+    return list != NULL ? list->kinds[KIND_SUB].count : 0;
+}
+
+struct slice revocation_subject(const struct revocation *list, size_t index)
+{
+    return text_of(&list->kinds[KIND_SUB].items[index]);
+}

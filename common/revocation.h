@@ -51,4 +51,8 @@ bool revocation_check(struct verdict *verdict, const struct revocation *list, co
  */
 bool revocation_check_subject(struct verdict *verdict, const struct revocation *list, struct slice subject);
 
+/* The subjects of the `sub` lines, each once, in the order of their bytes; `index` is below the count. Lent. */
+size_t revocation_subject_count(const struct revocation *list);
+struct slice revocation_subject(const struct revocation *list, size_t index);
+
 #endif

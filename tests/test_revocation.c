@@ -227,6 +227,18 @@ static void without_a_token_only_sub_lines_count(void **state)
     revocation_free(&list);
 }
 
+static void the_subjects_of_sub_lines_can_be_listed(void **state)
+{
+    struct revocation *list = list_of("sub t\njti j\nkid k\nsub s\nissued-before 1000 sub u\nsub t\n");
+
+    (void)state;
+    assert_int_equal(revocation_subject_count(NULL), 0);
+    assert_int_equal(revocation_subject_count(list), 2);
+    assert_true(slice_equal_string(revocation_subject(list, 0), "s"));
+    assert_true(slice_equal_string(revocation_subject(list, 1), "t"));
+    revocation_free(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +248,7 @@ int main(void)
         cmocka_unit_test(values_are_at_most_256_bytes),
         cmocka_unit_test(a_list_of_many_entries_finds_each),
         cmocka_unit_test(without_a_token_only_sub_lines_count),
+        cmocka_unit_test(the_subjects_of_sub_lines_can_be_listed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pwd
+import re
 import socket
 import subprocess
 import tempfile
@@ -460,6 +461,32 @@ def test_an_account_whose_subjects_are_all_revoked_is_closed(site):
     site.expect("note", "latchkey.conf", 6, "the account is closed")
 
 
+MAP = 'map { claim = "upn" pattern = "^(u[a-z]+)@x$" }\n'
+
+
+@pytest.mark.parametrize("revoked, blocks, words", [
+    ("sub x\n", MAP, 'sub "x" stands in no user block'),
+    ("sub y\nsub x\njti j\n", MAP, 'sub "x" and others of the list stand in no user block'),
+    ("sub y\nsub x\n", MAP + 'user "daemon" { sub = {"z", "x"} }\n', 'sub "y" stands in no user block'),
+])
+def test_a_revoked_subject_that_only_a_map_could_name_is_a_warning(site, revoked, blocks, words):
+    site.write(site.revoked, revoked)
+    site.configure(blocks=blocks)
+    site.expect("warning", "revoked", None, words)
+
+
+@pytest.mark.parametrize("revoked, blocks", [
+    ("sub x\n", 'user "daemon" { sub = {"z"} }\n'),
+    ("sub x\n", MAP + 'user "daemon" { sub = {"x"} }\n'),
+    ("jti x\nkid x\nissued-before 1000 sub x\nissued-before 1000\n", MAP),
+    ("", MAP),
+], ids=["there is no map", "a block has it", "tokens alone are revoked", "nothing is revoked"])
+def test_a_revocation_that_holds_as_it_reads_is_silent(site, revoked, blocks):
+    site.write(site.revoked, revoked)
+    site.configure(blocks=blocks)
+    assert not [f for f in site.check()[0] if "no user block" in f[3]]
+
+
 OTHER = "4a51de8b-27e2-425b-b26e-ca8269e42efa"
 BLOCKS_OF_TENANTS = {
     "user": ('user "daemon" {{ sub = {{"x"}} {} }}\n', 10),
@@ -878,6 +905,76 @@ def test_a_service_without_a_file_has_the_stack_of_other(system):
     system.expect("warning", "latchkey.conf", None, 'service "kiosk": no stack')
 
 
+# --- what a login by token leaves out of a stack ---
+
+COMMON_ACCOUNT = """\
+account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so
+account requisite pam_deny.so
+account required pam_permit.so
+account sufficient pam_localuser.so
+account [default=bad success=ok user_unknown=ignore] pam_sss.so
+"""
+JUMPS = """\
+account [success=2 ignore=ignore authinfo_unavail=ignore default=die] pam_latchkey.so
+account substack common-account
+account [default=1] pam_permit.so
+account required pam_unix.so no_pass_expiry
+"""
+
+
+@pytest.mark.parametrize("account, words", [
+    (JUMPS, "Latchkey's success skips pam_sss.so"),
+    (JUMPS.replace("pam_unix.so no_pass_expiry", "pam_nologin.so"), "Latchkey's success skips pam_unix.so"),
+    (ACCOUNT.replace("success=ok", "success=1") + "account required pam_time.so\n", "Latchkey's success skips pam_unix.so"),
+    (ACCOUNT.replace("pam_unix.so", "@ROOT@/pam_unix.so").replace("success=ok", "success=1")
+     + "account required pam_time.so\n", "/pam_unix.so: an account that it refuses to others opens to a token"),
+])
+def test_a_module_that_a_login_by_token_skips_is_a_warning(site, account, words):
+    site.write(site.root / "pam_unix.so", "")
+    site.stack("common-account", COMMON_ACCOUNT)
+    site.stack("sshd", f"{AUTH}\n{UNIX}{account}".replace("@ROOT@", str(site.root)))
+    assert len([f for f in site.check()[0] if f[0] == "warning" and words in f[3]]) == 1, site.check()
+
+
+def test_a_module_that_judges_logins_by_token_too_is_not_skipped(site):
+    site.stack("common-account", COMMON_ACCOUNT)
+    site.stack("sshd", f"{AUTH}\n{UNIX}{JUMPS}account [default=bad success=ok user_unknown=ignore] pam_sss.so\n")
+    assert site.check() == ([], 0)
+    site.stack("sshd", f"{AUTH}\n{UNIX}{JUMPS}")
+    site.stack("common-account", COMMON_ACCOUNT.replace("pam_sss.so", "pam_unix.so"))
+    assert site.check() == ([], 0)
+
+
+def test_modules_of_common_account_that_a_stack_of_its_own_leaves_out_are_a_warning(site):
+    site.stack("common-account", COMMON_ACCOUNT.replace("account sufficient pam_localuser.so\n", ""))
+    site.expect("warning", "sshd", 1, "service sshd: no account line names pam_sss.so, which common-account has")
+    site.write(site.root / "pam_sss.so", "")
+    site.stack("sshd", GOOD_STACK + f"account required {site.root}/pam_sss.so\n")
+    assert site.check() == ([], 0)
+    site.stack("sshd", f"{AUTH}\n{UNIX}{ACCOUNT.replace('account required pam_unix.so', '@include common-account')}")
+    assert site.check() == ([], 0)
+    site.stack("sshd", GOOD_STACK)
+    site.stack("common-account", COMMON_ACCOUNT.partition("account sufficient")[0] + "session required pam_sss.so\n")
+    assert site.check() == ([], 0)
+
+
+@pytest.mark.parametrize("second, is_told", [
+    ("auth sufficient pam_latchkey.so debug\n", True),
+    ("auth sufficient @ROOT@/pam_latchkey.so debug\n", True),
+    ("auth sufficient pam_latchkey.so debug try_first_pass\n", False),
+    ("auth sufficient pam_latchkey.so\n", False),
+    ("auth sufficient pam_latchkey.so try_first_pass\n", False),
+    ("password optional pam_latchkey.so debug\n", False),
+])
+def test_a_line_that_stands_twice_is_a_warning(site, second, is_told):
+    site.write(site.root / "pam_latchkey.so", "")
+    site.stack("common-auth", second.replace("@ROOT@", str(site.root)))
+    site.stack("sshd", f"{AUTH} debug\n@include common-auth\n{UNIX}{ACCOUNT}")
+    found, _ = site.check()
+    assert [f[:3] for f in found] == ([("warning", "common-auth", 1)] if is_told else [])
+    assert not is_told or f"a second time with the same arguments (first in {site.pam}/sshd:1)" in found[0][3]
+
+
 # --- what libpam finds: Linux-PAM 1.5.2 of Debian 12; test_pam_files.py asks the real one ---
 
 def test_a_stack_of_the_vendor_is_judged(system):
@@ -1129,6 +1226,24 @@ def test_the_example_stacks_have_no_findings(site, name):
         site.stack(f"common-{part}", text)
     site.stack(name, (EXAMPLES / "pam.d" / name).read_text())
     assert site.check() == ([], 0)
+
+
+def stacks_of_manual():
+    """The stacks of pam_latchkey(8) that lead on to local passwords, or take tokens only."""
+    text = (EXAMPLES.parent / "pam" / "pam_latchkey.8").read_text().partition(".Sh STACKS")[2].partition("\n.Sh ")[0]
+    stacks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", text, re.M | re.S)
+    return [stack.replace("\\e\n", "\\\n") for stack in stacks if "account" in stack]
+
+
+def test_the_stacks_of_the_manual_do_what_it_says(site):
+    site.stack("common-account", "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\n"
+                                 "account requisite pam_deny.so\naccount required pam_permit.so\n")
+    passwords_second, tokens_only = stacks_of_manual()
+    site.stack("sshd", passwords_second)
+    assert site.check() == ([], 0)
+    site.stack("sshd", tokens_only)
+    assert all("everybody is locked out while Latchkey cannot decide" in f[3] or "logins by other means" in f[3]
+               for f in site.check()[0]), site.check()
 
 
 # --- verify --json ---
