@@ -71,7 +71,8 @@ static void verify(struct judgement *judgement)
 {
     if (!verify_token(&judgement->verdict, judgement->config, &judgement->plan.verify, token_of(judgement),
                       &judgement->login)
-        && judgement->verdict.reason == REASON_KEY_UNKNOWN && judgement->verdict.tenant[0] != '\0')
+        && authenticate_wants_keys(judgement->verdict.reason)
+        && config_publishes_keys(config_tenant(judgement->config, slice_of(judgement->verdict.tenant))))
         keysets_ask(judgement->authenticator->keysets, judgement->config, slice_of(judgement->verdict.tenant),
                     clock_ms(), judgement->until_ms, verify_again, judgement);
     else

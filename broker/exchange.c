@@ -16,6 +16,7 @@
 
 struct tenant_state {
     char id[FACT_MAX];
+    char *service; /* what the breaker is about: the address and ca_file; NULL: nothing yet */
     struct breaker breaker;
 };
 
@@ -26,6 +27,7 @@ struct exchange {
     struct cache *cache;
     struct guesses *guesses;
     struct exchange_counts counts;
+    double kept_s;    /* at most so long the tokens in the cache were to be kept */
     struct job *jobs; /* that wait for a tenant service */
     struct tenant_state tenants[CONFIG_TENANTS_MAX];
     size_t tenant_count;
@@ -65,10 +67,17 @@ struct exchange *exchange_new(struct http *http, exchange_may_ask *may_ask, void
     return exchange;
 }
 
+static void forget_tenants(struct exchange *exchange)
+{
+    while (exchange->tenant_count > 0)
+        free(exchange->tenants[--exchange->tenant_count].service);
+}
+
 void exchange_free(struct exchange **exchange)
 {
     if (exchange == NULL || *exchange == NULL)
         return;
+    forget_tenants(*exchange);
     cache_free(&(*exchange)->cache);
     guesses_free(&(*exchange)->guesses);
     free(*exchange);
@@ -77,18 +86,50 @@ void exchange_free(struct exchange **exchange)
 
 /* Never NULL. There is room for all tenants of a configuration; those of former ones are forgotten when it is used up.
  */
-static struct breaker *breaker_of(struct exchange *exchange, const char *tenant_id)
+static struct tenant_state *state_of(struct exchange *exchange, const char *tenant_id)
 {
     size_t i;
 
     for (i = 0; i < exchange->tenant_count; i++)
         if (strcmp(exchange->tenants[i].id, tenant_id) == 0)
-            return &exchange->tenants[i].breaker;
+            return &exchange->tenants[i];
     if (exchange->tenant_count == CONFIG_TENANTS_MAX)
-        exchange->tenant_count = 0;
-    exchange->tenants[exchange->tenant_count] = (struct tenant_state){ .id = "" };
+        forget_tenants(exchange);
+    exchange->tenants[exchange->tenant_count] = (struct tenant_state){ .service = NULL };
     snprintf(exchange->tenants[exchange->tenant_count].id, FACT_MAX, "%s", tenant_id);
-    return &exchange->tenants[exchange->tenant_count++].breaker;
+    return &exchange->tenants[exchange->tenant_count++];
+}
+
+/* Its address, and whose certificates it may show; malloc'ed. NULL when out of memory. */
+static char *service_of(const struct tenant *tenant)
+{
+    char *service;
+
+    if (asprintf(&service, "%s %s", tenant->url != NULL ? tenant->url : "",
+                 tenant->ca_file != NULL ? tenant->ca_file : "")
+        < 0)
+        return NULL;
+    return service;
+}
+
+/* Whether the state is about the service that the tenant's configuration names. */
+static bool is_about(const struct tenant_state *state, const struct tenant *tenant)
+{
+    char *service = service_of(tenant);
+    const bool is_same = service != NULL && state->service != NULL && strcmp(service, state->service) == 0;
+
+    free(service);
+    return is_same;
+}
+
+/* The tenant has another service now, of which nothing is known yet: neither whether it answers, nor any token. */
+static void begin_anew(struct exchange *exchange, struct tenant_state *state, const struct tenant *tenant)
+{
+    if (state->service != NULL)
+        cache_sweep(exchange->cache, INT64_MAX);
+    free(state->service);
+    state->service = service_of(tenant);
+    state->breaker = (struct breaker){ .failures = 0 };
 }
 
 static void answer_refusal(exchange_done *done, void *context, const struct verdict *verdict)
@@ -125,6 +166,19 @@ static double shortest_max_age(const struct config *config, double lifetime)
         rules = i < config->service_count ? &config->services[i] : NULL;
     }
     return lifetime;
+}
+
+/* What was kept for longer than the configuration says now, or came from another service, is not kept any longer. */
+static void follow_config(struct exchange *exchange, const struct config *config, const struct tenant *tenant)
+{
+    const double kept_s = shortest_max_age(config, (double)config->broker.api_key_cache);
+    struct tenant_state *state = state_of(exchange, tenant->id);
+
+    if (kept_s < exchange->kept_s)
+        cache_sweep(exchange->cache, INT64_MAX);
+    exchange->kept_s = kept_s;
+    if (!is_about(state, tenant))
+        begin_anew(exchange, state, tenant);
 }
 
 /* Only what verifies is kept, and no longer than it lives. */
@@ -169,9 +223,17 @@ static bool is_up(const struct http_reply *reply)
     return reply->arrived && reply->status < 500;
 }
 
-/* A request that waited for a connection in vain says nothing about the service. */
-static void tell_breaker(struct breaker *breaker, const struct http_reply *reply)
+/* A request that waited for a connection in vain says nothing about the service, and neither does one to the service
+ * that the tenant had before. */
+static void tell_breaker(const struct job *job, const struct http_reply *reply)
 {
+    struct tenant_state *state = state_of(job->exchange, job->tenant->id);
+    struct breaker *breaker = &state->breaker;
+
+    if (state->service == NULL) /* forgotten since */
+        begin_anew(job->exchange, state, job->tenant);
+    if (!is_about(state, job->tenant))
+        return;
     if (!reply->arrived && !reply->has_begun)
         breaker_forget(breaker);
     else
@@ -184,7 +246,7 @@ static void arrived(void *context, struct http_reply *reply)
     CLEANUP(secret_clear) struct secret token = { NULL, 0 };
     struct verdict verdict = VERDICT_INIT;
 
-    tell_breaker(breaker_of(job->exchange, job->tenant->id), reply);
+    tell_breaker(job, reply);
     if (tenant_exchange_read(&verdict, reply, &token)) {
         keep(job, (struct slice){ token.bytes, token.len });
         answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
@@ -260,7 +322,8 @@ static bool has_place(struct verdict *verdict, const struct job *job)
     }
     if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= of_account) {
         exchange->counts.guesses++;
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "too many API keys were refused for this account");
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
+                              "not asked, since it refused too many API keys for this account");
     }
     return true;
 }
@@ -276,7 +339,7 @@ static bool start(struct verdict *verdict, struct job *job, uid_t uid, const str
                   int timeout_ms)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
-    struct breaker *breaker = breaker_of(job->exchange, job->tenant->id);
+    struct breaker *breaker = &state_of(job->exchange, job->tenant->id)->breaker;
 
     if (!has_place(verdict, job)
         || !tenant_exchange_request(verdict, job->tenant, question->subject, question->secret, timeout_ms, &request))
@@ -306,6 +369,8 @@ void exchange_ask(struct exchange *exchange, const struct config *config, uid_t 
 
     if (tenant != NULL && job == NULL)
         verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "a question to the tenant service");
+    if (job != NULL)
+        follow_config(exchange, config, tenant);
     if (job != NULL && config->broker.api_key_cache > 0)
         job->is_cacheable =
             cache_key_of(exchange->cache, question->tenant, question->subject, question->secret, &job->key);
@@ -335,7 +400,7 @@ void exchange_reset(struct exchange *exchange)
 {
     cache_sweep(exchange->cache, INT64_MAX);
     guesses_reset(exchange->guesses);
-    exchange->tenant_count = 0;
+    forget_tenants(exchange);
 }
 
 struct exchange_counts exchange_counts(const struct exchange *exchange)

@@ -37,15 +37,16 @@ void exchange_free(struct exchange **exchange);
  * Answer a question of kind BROKER_EXCHANGE of a process of this uid, at once or from within http_run(). The question
  * and the configuration are not needed any more when it returns.
  * Answers: OK with a token, of which only a cached one is verified; CREDENTIAL_REFUSED; TENANT_UNAVAILABLE, also when
- * too many wait; BROKER_UNAVAILABLE when the account or the uid asks too often; TENANT_UNKNOWN; CONFIG_INVALID;
- * OUT_OF_MEMORY.
+ * too many wait, or the account has no guess left; BROKER_UNAVAILABLE when the uid asks too often; TENANT_UNKNOWN;
+ * CONFIG_INVALID; OUT_OF_MEMORY.
  */
 void exchange_ask(struct exchange *exchange, const struct config *config, uid_t uid,
                   const struct broker_question *question, int timeout_ms, exchange_done *done, void *context);
 
 /* Wipe what the cache should not hold any longer; now and then. */
 void exchange_sweep(struct exchange *exchange);
-/* Forget the cache, the breakers and the guesses: what they are about may be another service by now. */
+/* Forget the cache, the breakers and the guesses. Of a change of the configuration exchange_ask() knows by itself: a
+ * tenant with another url or ca_file begins anew, and so does the cache when tokens are to be kept for less time. */
 void exchange_reset(struct exchange *exchange);
 
 struct cache_counts exchange_cache_counts(const struct exchange *exchange);

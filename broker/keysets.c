@@ -9,8 +9,10 @@
 #include "clock.h"
 #include "waiting.h"
 
-#define FIRST_RETRY_MS     30000 /* after a failure; doubled until it is the interval */
-#define FIRST_LOOK_MS      2000  /* after the start, at most: hosts that boot together do not all ask at once */
+#define FIRST_RETRY_MS     30000 /* after a failure; doubled until it is the interval, or RETRY_MAX_MS */
+#define RETRY_MAX_MS       300000
+#define WATCH_MS           5000 /* after a failure: how often the configuration and ca_file are looked at */
+#define FIRST_LOOK_MS      2000 /* after the start, at most: hosts that boot together do not all ask at once */
 #define REFRESH_TIMEOUT_MS 10000
 #define IDLE_MS            3600000
 
@@ -29,10 +31,14 @@ struct keyset {
     int64_t retry_ms;       /* the pause after the next failure */
     int64_t out_of_turn_ms; /* when the last look out of turn began; 0: never */
     int64_t failed_ms;      /* when the last look failed; 0: it did not */
-    int64_t begun_ms;       /* of the look that is under way */
+    int64_t begun_ms;       /* of the look that is under way, or of the last one; 0: never */
+    int64_t watched_ms;     /* after a failure: when ca_file was last seen to be as it was */
     int64_t interval_ms;
     bool is_under_way;
-    unsigned answering; /* how many times looked() is at work */
+    bool is_missing;               /* there was no key set when the configuration was looked at */
+    struct file_stamp authorities; /* of ca_file when the last look began */
+    char *way;                     /* way_of() the configuration; NULL: not known */
+    unsigned answering;            /* how many times looked() is at work */
     struct keyset_status status;
     struct waiter waiters[WAITING_OF_TENANT];
     size_t waiter_count;
@@ -54,6 +60,12 @@ struct keysets *keysets_new(struct http *http, keysets_log *log)
     return keysets;
 }
 
+static void set_free(struct keyset *set)
+{
+    free(set->way);
+    free(set);
+}
+
 void keysets_free(struct keysets **keysets)
 {
     size_t i;
@@ -61,7 +73,7 @@ void keysets_free(struct keysets **keysets)
     if (keysets == NULL || *keysets == NULL)
         return;
     for (i = 0; i < (*keysets)->count; i++)
-        free((*keysets)->sets[i]);
+        set_free((*keysets)->sets[i]);
     free(*keysets);
     *keysets = NULL;
 }
@@ -103,7 +115,8 @@ static void add(struct keysets *keysets, const struct tenant *tenant, int64_t no
     snprintf(set->tenant_id, sizeof set->tenant_id, "%s", tenant->id);
     set->status.tenant_id = set->tenant_id;
     set->retry_ms = FIRST_RETRY_MS;
-    set->due_ms = tenant->jwks != NULL ? now_ms + random_below(FIRST_LOOK_MS) : now_ms;
+    set->is_missing = tenant->jwks == NULL;
+    set->due_ms = !set->is_missing ? now_ms + random_below(FIRST_LOOK_MS) : now_ms;
     keysets->sets[keysets->count++] = set;
 }
 
@@ -119,7 +132,7 @@ static void forget_gone(struct keysets *keysets, const struct config *config)
             || config_publishes_keys(config_tenant(config, slice_of(set->tenant_id))))
             keysets->sets[kept++] = set;
         else
-            free(set);
+            set_free(set);
     }
     keysets->count = kept;
 }
@@ -134,6 +147,41 @@ static void set_interval(struct keyset *set, int64_t interval_ms, int64_t now_ms
     set->interval_ms = interval_ms;
 }
 
+/* What a look depends on; malloc'ed. NULL when out of memory: then nothing is known to have changed. */
+static char *way_of(const struct tenant *tenant)
+{
+    char *way;
+
+    if (asprintf(&way, "%s %s %s", tenant->discovery, tenant->keys_path, tenant->ca_file != NULL ? tenant->ca_file : "")
+        < 0)
+        return NULL;
+    return way;
+}
+
+static void keep_way(struct keyset *set, char *way)
+{
+    free(set->way);
+    set->way = way;
+}
+
+/* The key set is looked for now when the configuration names another place for it, or when it is gone. */
+static void follow_config(struct keyset *set, const struct config *config, int64_t now_ms)
+{
+    const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
+    bool is_missing;
+    char *way;
+
+    set_interval(set, config->broker.refresh * 1000, now_ms);
+    if (!config_publishes_keys(tenant))
+        return;
+    is_missing = tenant->jwks == NULL;
+    way = way_of(tenant);
+    if ((is_missing && !set->is_missing) || (way != NULL && set->way != NULL && strcmp(way, set->way) != 0))
+        set->due_ms = now_ms;
+    set->is_missing = is_missing;
+    keep_way(set, way);
+}
+
 void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms)
 {
     size_t i;
@@ -143,7 +191,7 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
         if (config_publishes_keys(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
             add(keysets, &config->tenants[i], now_ms);
     for (i = 0; i < keysets->count; i++)
-        set_interval(keysets->sets[i], config->broker.refresh * 1000, now_ms);
+        follow_config(keysets->sets[i], config, now_ms);
 }
 
 static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)
@@ -161,8 +209,47 @@ static void schedule(struct keyset *set, enum key_refresh_result result)
         set->due_ms = clock_ms() + with_jitter(set->interval_ms);
         return;
     }
+    set->watched_ms = clock_ms();
     set->due_ms = clock_ms() + with_jitter(set->retry_ms);
-    set->retry_ms = set->retry_ms * 2 < set->interval_ms ? set->retry_ms * 2 : set->interval_ms;
+    set->retry_ms *= 2;
+    if (set->retry_ms > RETRY_MAX_MS)
+        set->retry_ms = RETRY_MAX_MS;
+    if (set->retry_ms > set->interval_ms)
+        set->retry_ms = set->interval_ms;
+}
+
+static struct file_stamp authorities_of(const struct tenant *tenant)
+{
+    return tenant != NULL && tenant->ca_file != NULL ? trusted_file_stamp(tenant->ca_file) : (struct file_stamp){ 0 };
+}
+
+static bool is_to_be_watched(const struct keyset *set)
+{
+    return set->failed_ms != 0 && !set->is_under_way;
+}
+
+/* The file of ca_file is no part of the configuration's snapshot: what is in it is read for each request. */
+static void watch(struct keyset *set, const struct config *config, int64_t now_ms)
+{
+    const struct file_stamp now = authorities_of(config_tenant(config, slice_of(set->tenant_id)));
+
+    if (!file_stamp_equal(&now, &set->authorities))
+        set->due_ms = now_ms;
+    set->watched_ms = now_ms;
+}
+
+bool keysets_needs_config(const struct keysets *keysets, int64_t now_ms)
+{
+    size_t i;
+
+    for (i = 0; i < keysets->count; i++) {
+        const struct keyset *set = keysets->sets[i];
+
+        if ((!set->is_under_way && set->due_ms <= now_ms)
+            || (is_to_be_watched(set) && now_ms - set->watched_ms >= WATCH_MS))
+            return true;
+    }
+    return false;
 }
 
 static void looked(void *context, enum key_refresh_result result, const struct verdict *verdict)
@@ -191,6 +278,7 @@ static void look(struct keyset *set, const struct config *config, int64_t now_ms
 
     set->is_under_way = true;
     set->begun_ms = now_ms;
+    set->authorities = authorities_of(tenant);
     if (!config_publishes_keys(tenant))
         verdict_reject(&verdict, REASON_TENANT_UNKNOWN, "no longer configured");
     else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, looked, set))
@@ -233,19 +321,25 @@ int keysets_run(struct keysets *keysets, const struct config *config, int64_t no
     for (i = 0; i < keysets->count; i++) {
         struct keyset *set = keysets->sets[i];
 
+        if (is_to_be_watched(set) && now_ms - set->watched_ms >= WATCH_MS)
+            watch(set, config, now_ms);
         if (!set->is_under_way && set->due_ms <= now_ms)
             look(set, config, now_ms);
         wake_ms = set->is_under_way ? dismiss(set, now_ms) : set->due_ms;
+        if (is_to_be_watched(set) && set->watched_ms + WATCH_MS < wake_ms)
+            wake_ms = set->watched_ms + WATCH_MS;
         if (wake_ms < next_ms)
             next_ms = wake_ms;
     }
     return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
-static bool is_within_pause(const struct keyset *set, int64_t now_ms)
+/* While there is no key set at all a look that failed in its turn keeps no login from asking for one more: the outage
+ * may be over. */
+static bool is_within_pause(const struct keyset *set, bool is_missing, int64_t now_ms)
 {
     return (set->out_of_turn_ms != 0 && now_ms - set->out_of_turn_ms < KEYSETS_PAUSE_MS)
-        || (set->failed_ms != 0 && now_ms - set->failed_ms < KEYSETS_PAUSE_MS);
+        || (!is_missing && set->failed_ms != 0 && now_ms - set->failed_ms < KEYSETS_PAUSE_MS);
 }
 
 /* Wait for the look that began then. False when there is nothing to wait for: too many do, or the time is over. */
@@ -268,6 +362,7 @@ void keysets_ask(struct keysets *keysets, const struct config *config, struct sl
                  int64_t until_ms, keysets_done *done, void *context)
 {
     const struct waiter waiter = { .done = done, .context = context, .until_ms = until_ms };
+    const struct tenant *tenant = config_tenant(config, tenant_id);
     struct keyset *set = find(keysets, tenant_id);
     bool waits;
 
@@ -275,7 +370,7 @@ void keysets_ask(struct keysets *keysets, const struct config *config, struct sl
         answer(done, context, REASON_TENANT_UNKNOWN, "latchkeyd refreshes no key set of this tenant");
         return;
     }
-    if (!set->is_under_way && is_within_pause(set, now_ms)) {
+    if (!set->is_under_way && is_within_pause(set, tenant != NULL && tenant->jwks == NULL, now_ms)) {
         /* Not a refusal: the file may be newer than what the login has read. */
         answer(done, context, REASON_OK, "");
         return;

@@ -1,6 +1,6 @@
 /*
  * The key sets of all tenants, kept fresh: each is looked for at its time, and once more out of turn when a login met
- * a key that is not in it.
+ * a key that is not in it, or no key set that could be used.
  */
 #ifndef LATCHKEY_KEYSETS_H
 #define LATCHKEY_KEYSETS_H
@@ -28,8 +28,13 @@ struct keysets *keysets_new(struct http *http, keysets_log *log); /* NULL when m
 void keysets_free(struct keysets **keysets);                      /* with nothing under way in http */
 
 /* Take over the tenants of a configuration; what is known of those that stay is kept. A tenant without a key set is
- * due at once, the others soon. Times are those of clock_ms(). */
+ * due at once, the others soon. One whose key set is gone is due at once, and so is one that has another address,
+ * another file or another ca_file now. Times are those of clock_ms(). */
 void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms);
+
+/* Whether keysets_run() would act on the configuration now: the caller looks for the newest one before. That is when a
+ * look is due, and every few seconds after one that failed, since what was wrong may have been mended. */
+bool keysets_needs_config(const struct keysets *keysets, int64_t now_ms);
 
 /* Start what is due, answer who has waited long enough, and tell when to call again: ms from now. */
 int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms);

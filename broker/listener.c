@@ -205,8 +205,8 @@ static bool open_all(const struct broker *broker, struct listeners *listeners, c
 
 bool listeners_open(const struct broker *broker, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX])
 {
-    struct listeners listeners = { .count = 0 };
     long handed_over = count_handed_over();
+    struct listeners listeners = { .are_handed_over = handed_over != 0 };
     bool ok = handed_over != 0 ? take_over(handed_over, broker->saslauthd_mode, &listeners, error)
                                : open_all(broker, &listeners, error);
 

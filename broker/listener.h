@@ -16,6 +16,7 @@ struct listeners {
     int fds[LISTENERS_MAX];           /* non-blocking, close-on-exec */
     bool is_saslauthd[LISTENERS_MAX]; /* a SOCK_STREAM of saslauthd's protocol; else a SOCK_SEQPACKET of ours */
     size_t count;
+    bool are_handed_over; /* by systemd */
 };
 
 /*

@@ -123,13 +123,14 @@ static void client_free(struct client *client)
 /* Whether who has just come is served; else it was told why not. */
 static bool admit(struct server *server, struct client *client)
 {
-    char detail[64];
+    char detail[96];
 
     if (!peers_allow(server->service.peers, client->fd, &client->uid) && client->door->asks_the_list) {
         server->service.refused_peers++;
         if (service_may_log(&server->service.peer_logged_ms))
             log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
-        snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju", (uintmax_t)client->uid);
+        snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju, which the option allow does not name",
+                 (uintmax_t)client->uid);
         client->door->refuse(client, REASON_BROKER_UNAVAILABLE, detail);
         return false;
     }
@@ -172,6 +173,7 @@ static int accept_clients(struct server *server, size_t index)
     const int listener = server->listeners->fds[index];
     int fd = 0, count = 0;
 
+    service_look_at_config(&server->service); /* whom `allow` names now */
     while (count < ACCEPTS_PER_ROUND && !is_full(server)
            && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         add_client(server, fd, door);
@@ -248,7 +250,11 @@ static bool serve_round(struct server *server)
     struct pollfd waiting[1 + LISTENERS_MAX + CLIENTS_MAX];
     struct client *asking[CLIENTS_MAX], *client;
     size_t listeners = is_full(server) ? 0 : server->listeners->count, count = 0, askers = 0, i;
-    int64_t now = clock_ms(), wake_ms = now + keysets_run(server->service.keysets, server->service.config, now);
+    int64_t now = clock_ms(), wake_ms;
+
+    if (keysets_needs_config(server->service.keysets, now))
+        service_look_at_config(&server->service);
+    wake_ms = now + keysets_run(server->service.keysets, server->service.config, now);
 
     sweep_clients(server); /* whom keysets_run() has answered: nothing else may happen for a long time */
     waiting[count++] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
@@ -368,6 +374,7 @@ static void server_close(struct server *server)
     keysets_free(&server->service.keysets);
     peers_free(&server->service.peers);
     config_release(&server->service.config);
+    config_release(&server->service.config_at_start);
     if (server->signals >= 0)
         close(server->signals);
 }
@@ -377,6 +384,8 @@ int server_run(const char *path, const struct config *config, struct listeners *
     struct server server = {
         .service = { .path = path,
                      .config = config_hold(config),
+                     .config_at_start = config_hold(config),
+                     .has_foreign_sockets = listeners->are_handed_over,
                      .config_failure = VERDICT_INIT,
                      .started_ms = clock_ms() },
         .listeners = listeners,

@@ -16,8 +16,10 @@
 #include "peers.h"
 
 struct service {
-    const char *path;              /* of the configuration; NULL: the default */
-    const struct config *config;   /* held: the last good one */
+    const char *path;                     /* of the configuration; NULL: the default */
+    const struct config *config;          /* held: the last good one */
+    const struct config *config_at_start; /* held: its sockets and its user are those of latchkeyd until it ends */
+    bool has_foreign_sockets;             /* made by systemd */
     struct verdict config_failure; /* why the newest one cannot be used; REASON_UNDECIDED: it is the last good one */
     struct exchange *exchange;
     struct keysets *keysets;
@@ -34,7 +36,7 @@ struct service {
 /*
  * A key set, a secret, the revocation list or the configuration itself may have changed since the last question: take
  * what stands there now. When it cannot be used the last good one is kept, for the key sets and the sockets. The same
- * fault is logged once.
+ * fault is logged once, and so is a change that takes effect only when latchkeyd is started again.
  */
 void service_look_at_config(struct service *service);
 

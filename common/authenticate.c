@@ -6,6 +6,7 @@
 
 #include "broker_client.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "delegate.h"
 #include "jwks.h"
 #include "jwt.h"
@@ -94,25 +95,79 @@ static bool tenant_is_usable(const struct tenant *tenant, unsigned credentials)
         || ((credentials & CREDENTIALS_JWT) != 0 && (tenant->jwks != NULL || tenant->secret_path != NULL));
 }
 
+static bool any_tenant_is_usable(const struct config *config, const char *service)
+{
+    const unsigned credentials = config_service(config, service)->credentials;
+    size_t i;
+
+    for (i = 0; i < config->tenant_count; i++)
+        if (tenant_is_usable(&config->tenants[i], credentials))
+            return true;
+    return false;
+}
+
+/* Have latchkeyd look for a newer key set of a tenant. False when it has not looked; the refusal then tells why. */
+static bool look_for_keys(struct verdict *refusal, const struct config *config, const struct tenant *tenant)
+{
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    struct verdict asked = VERDICT_INIT;
+    struct broker_question question;
+
+    if (!config_publishes_keys(tenant))
+        return false;
+    question = (struct broker_question){ .ask = BROKER_REFRESH, .tenant = slice_of(tenant->id) };
+    if (broker_ask(&asked, config, &question, &reply))
+        return true;
+    if (reply.answer.reason == REASON_BROKER_UNAVAILABLE) {
+        /* One runs, and does not serve this process: the token may be a good one, and the administrator mends it. */
+        const struct verdict cause = *refusal;
+
+        refusal->reason = REASON_UNDECIDED;
+        verdict_reject(refusal, REASON_BROKER_UNAVAILABLE, "%s; %s: %s", asked.evidence, reason_name(cause.reason),
+                       cause.evidence);
+    } else {
+        verdict_add(refusal, "no newer key set: %s", asked.evidence);
+    }
+    return false;
+}
+
+/* Without a key set nothing can be judged, unless latchkeyd fetches one now. All tenants together are asked about for
+ * little more than the configuration's timeout. */
+static bool can_be_fetched(struct verdict *refusal, const struct config *config, const char *service)
+{
+    const int64_t until_ms = clock_ms() + config->broker.timeout * 1000;
+    size_t i;
+
+    for (i = 0; i < config->tenant_count && clock_ms() < until_ms; i++) {
+        CLEANUP(config_release) const struct config *newer = NULL;
+
+        if (!look_for_keys(refusal, config, &config->tenants[i]))
+            continue;
+        if (config_is_out_of_sight()) /* where latchkeyd judges */
+            return true;
+        if (config_acquire(refusal, config->path, &newer) && any_tenant_is_usable(newer, service))
+            return true;
+    }
+    return false;
+}
+
 bool authenticate_is_possible(struct verdict *verdict, const struct config *config, const char *service)
 {
-    unsigned credentials = config_service(config, service)->credentials;
-    const struct verdict *failure = NULL;
-    size_t i;
+    const unsigned credentials = config_service(config, service)->credentials;
+    struct verdict refusal = VERDICT_INIT;
 
     if (!check_revocation_list(verdict, config))
         return false;
     if (credentials == 0)
         return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "the service takes nothing");
-    for (i = 0; i < config->tenant_count; i++) {
-        if (tenant_is_usable(&config->tenants[i], credentials))
-            return true;
-        failure = &config->tenants[i].keys_failure;
-    }
+    if (any_tenant_is_usable(config, service))
+        return true;
     if (credentials == CREDENTIALS_API_KEY)
         return verdict_reject(verdict, REASON_CONFIG_INVALID, "no tenant has a url to exchange API keys at");
-    return verdict_reject(verdict, failure != NULL ? failure->reason : REASON_CONFIG_INVALID, "%s",
-                          failure != NULL ? failure->evidence : "no tenant");
+    if (config->tenant_count == 0)
+        return verdict_reject(verdict, REASON_CONFIG_INVALID, "no tenant");
+    refusal = config->tenants[config->tenant_count - 1].keys_failure;
+    return can_be_fetched(&refusal, config, service) || verdict_reject(verdict, refusal.reason, "%s", refusal.evidence);
 }
 
 /* Whether the service wants this kind of credential at all. */
@@ -146,32 +201,32 @@ static bool ask_signature(struct verdict *verdict, const struct config *config, 
 
     if (broker_ask(&asked, config, &question, &reply))
         return true;
-    /* Without latchkeyd it is the file that is to be mended. */
-    if (asked.reason == REASON_BROKER_UNAVAILABLE)
+    /* Without latchkeyd it is the file that is to be mended; with one that does not serve this process, its `allow`. */
+    if (asked.reason == REASON_BROKER_UNAVAILABLE && reply.answer.reason == REASON_UNDECIDED)
         return verdict_reject(verdict, tenant->keys_failure.reason, "%s (%s)", tenant->keys_failure.evidence,
                               asked.evidence);
     return verdict_reject(verdict, asked.reason, "%s", asked.evidence);
 }
 
+bool authenticate_wants_keys(enum reason reason)
+{
+    return reason == REASON_KEY_UNKNOWN || reason == REASON_JWKS_UNAVAILABLE || reason == REASON_JWKS_INVALID;
+}
+
 /*
  * A key that is not in the set may be the tenant's newest: latchkeyd looks, and does so seldom, however many such
- * tokens come. The newer configuration when there is one, else NULL; the refusal then tells why nobody looked.
+ * tokens come. The newer configuration when there is one, else NULL; the refusal then tells why latchkeyd did not look.
  */
 static const struct config *refreshed(struct verdict *refusal, const struct config *config, const char *tenant_id)
 {
-    const struct tenant *tenant = config_tenant(config, slice_of(tenant_id));
-    const struct broker_question question = { .ask = BROKER_REFRESH, .tenant = slice_of(tenant_id) };
-    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
-    struct verdict asked = VERDICT_INIT;
+    struct verdict failure = VERDICT_INIT;
     const struct config *newer = NULL;
 
-    if (!config_publishes_keys(tenant))
+    if (!look_for_keys(refusal, config, config_tenant(config, slice_of(tenant_id))))
         return NULL;
-    if (!broker_ask(&asked, config, &question, &reply) || !config_acquire(&asked, config->path, &newer)) {
-        verdict_add(refusal, "no newer key set: %s", asked.evidence);
-        return NULL;
-    }
-    if (newer == config)
+    if (!config_acquire(&failure, config->path, &newer))
+        verdict_add(refusal, "no newer key set: %s", failure.evidence);
+    else if (newer == config)
         config_release(&newer);
     return newer;
 }
@@ -338,7 +393,7 @@ static bool exchange(struct verdict *verdict, const struct config *config, const
     return true;
 }
 
-/* Once, and once more with a newer key set when the token's key was not in the old one. */
+/* Once, and once more with a newer key set when the token's key was not in the old one, or there was none. */
 static bool judge_token(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                         const struct auth_plan *plan, struct slice token, struct login *ret_login)
 {
@@ -349,7 +404,7 @@ static bool judge_token(struct verdict *verdict, const struct config *config, co
 
     if (verify_token(verdict, config, &plan->verify, token, ret_login))
         return true;
-    newer = verdict->reason == REASON_KEY_UNKNOWN ? refreshed(verdict, config, verdict->tenant) : NULL;
+    newer = authenticate_wants_keys(verdict->reason) ? refreshed(verdict, config, verdict->tenant) : NULL;
     if (newer == NULL)
         return false;
     *verdict = before;

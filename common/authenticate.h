@@ -78,7 +78,12 @@ void authenticate_catch_up(struct auth_plan *plan);
 bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct auth_request *request,
                          const struct auth_plan *plan, struct auth_plan *ret_plan);
 
-/* Whether any credential at all could be judged now: false with the reason that will refuse every one. */
+/* Whether a refusal may be one for want of a newer key set, which latchkeyd then looks for. */
+bool authenticate_wants_keys(enum reason reason);
+
+/* Whether any credential at all could be judged now: false with the reason that will refuse every one. Where no tenant
+ * has keys, latchkeyd is asked to fetch them, which takes as long as the configuration's timeout allows; where that
+ * succeeds, the configuration is to be acquired again. */
 bool authenticate_is_possible(struct verdict *verdict, const struct config *config, const char *service);
 
 /* Decide about a credential. Where the configuration is out of sight (config.h), latchkeyd decides. *ret_login is

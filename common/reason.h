@@ -11,6 +11,7 @@
  *   exit    the exit status of `latchkey verify`: 0 accepted, 1 refused, 2 usage or configuration, 3 unavailable.
  *   told    what the person who logs in reads. Everything that is not proven by a signature, and everything about
  *           the mapping, reads "Token not accepted." alike; "" says nothing, since the next module will ask.
+ *           TOLD_UNAVAILABLE stands where latchkeyd does not serve a process, whatever the credential and the account.
  *   sentence  what an administrator reads; the evidence of the verdict follows it.
  *
  * REASON_UNDECIDED is zero: a verdict nobody filled in denies.
@@ -18,8 +19,9 @@
 #ifndef LATCHKEY_REASON_H
 #define LATCHKEY_REASON_H
 
-#define TOLD_REFUSED "Token not accepted."
-#define TOLD_EXPIRED "The token expired %s ago."
+#define TOLD_REFUSED     "Token not accepted."
+#define TOLD_EXPIRED     "The token expired %s ago."
+#define TOLD_UNAVAILABLE "Tokens cannot be checked at the moment."
 
 /* clang-format off */
 #define REASONS(X) \
@@ -77,7 +79,7 @@
   X(REASON_JWKS_UNAVAILABLE,       "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "no key set or secret can be read") \
   X(REASON_JWKS_INVALID,           "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the key set or the secret is of no use") \
   X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable",  PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the revocation list cannot be used") \
-  X(REASON_BROKER_UNAVAILABLE,     "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "no latchkeyd answers") \
+  X(REASON_BROKER_UNAVAILABLE,     "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_UNAVAILABLE,   "no latchkeyd answers") \
   X(REASON_TENANT_UNAVAILABLE,     "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the tenant service gives no answer that could be used") \
   X(REASON_OUT_OF_MEMORY,          "out_of_memory",           PAM_BUF_ERR,           SASL_NOMEM,   NULL,                 3, TOLD_REFUSED,       "memory is short") \
   X(REASON_SYSTEM_ERROR,           "system_error",            PAM_SYSTEM_ERR,        SASL_FAIL,    NULL,                 3, TOLD_REFUSED,       "a system call or library call failed")

@@ -241,6 +241,9 @@ static const struct {
     { CURLOPT_NOPROGRESS, 1 },
     { CURLOPT_TCP_KEEPALIVE, 1 },
     { CURLOPT_TCP_NODELAY, 1 },
+#if LIBCURL_VERSION_NUM >= 0x075700
+    { CURLOPT_CA_CACHE_TIMEOUT, 0 }, /* s; libcurl's own is a day, in which an authority that was removed holds on */
+#endif
 };
 
 static const struct {

@@ -6,6 +6,8 @@
  *   - nothing from the environment: SSLKEYLOGFILE, *_PROXY and their like are not read
  *   - HTTP/1.1: HTTP/2 would keep headers, and with them API keys, in the tables of a connection
  *   - a deadline for each request, and a bound on each reply
+ *   - a new connection trusts the authorities that the request names, or those that the system has now; one that was
+ *     made with other authorities of a request is not used again
  * What libcurl frees is wiped, and so is what OpenSSL has read, once it is handed on.
  *
  * One thread uses an http; several requests may be under way in it. Connections are kept alive.

@@ -932,7 +932,7 @@ static void put_newest_key(void)
 {
     struct json *set[] = { signer_jwk(newest, "k-newest", NULL) };
     char *text = key_set_of(set, 1);
-    int file = open(path_in_directory("rotating.json"), O_WRONLY | O_TRUNC);
+    int file = open(path_in_directory("rotating.json"), O_WRONLY | O_TRUNC | O_CREAT, 0644);
 
     if (file < 0 || write(file, text, strlen(text)) < 0 || close(file) != 0)
         abort();
@@ -970,6 +970,97 @@ static void rule_21_a_key_that_is_not_in_the_set_is_looked_for_once(void **state
     free(token);
 }
 
+#define DOES_NOT_SERVE "latchkeyd does not serve uid 7, which the option allow does not name"
+
+/* Whether a login is possible, and the login itself, of a host that lacks the token's key. */
+static const struct {
+    const char *name;
+    const char *file;   /* the text of the key set; NULL: no file */
+    const char *answer; /* of latchkeyd; NULL: nothing listens */
+    bool puts_key;      /* latchkeyd fetches a key set before it answers */
+    enum reason possible, want;
+    const char *evidence; /* what the evidence of the login holds */
+} wanting[] = {
+    { "no file, and latchkeyd fetches it", NULL, "{\"answer\":\"ok\"}", true, REASON_UNDECIDED, REASON_OK, "" },
+    { "a broken file, and latchkeyd fetches another", "{", "{\"answer\":\"ok\"}", true, REASON_UNDECIDED, REASON_OK,
+      "" },
+    { "no file, and latchkeyd has looked in vain", NULL, "{\"answer\":\"ok\"}", false, REASON_JWKS_UNAVAILABLE,
+      REASON_JWKS_UNAVAILABLE, "No such file" },
+    { "no file, and the tenant service is down", NULL, "{\"answer\":\"tenant_unavailable\",\"detail\":\"status 500\"}",
+      false, REASON_JWKS_UNAVAILABLE, REASON_JWKS_UNAVAILABLE, "no newer key set: status 500" },
+    { "a broken file, and the tenant service is down", "{",
+      "{\"answer\":\"tenant_unavailable\",\"detail\":\"status 500\"}", false, REASON_JWKS_INVALID, REASON_JWKS_INVALID,
+      "no newer key set: status 500" },
+    { "no file, and this process may not ask", NULL,
+      "{\"answer\":\"broker_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}", false, REASON_BROKER_UNAVAILABLE,
+      REASON_BROKER_UNAVAILABLE, DOES_NOT_SERVE "; jwks_unavailable: " },
+    { "another key, and this process may not ask", "other",
+      "{\"answer\":\"broker_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}", false, REASON_UNDECIDED,
+      REASON_BROKER_UNAVAILABLE, DOES_NOT_SERVE "; key_unknown: " },
+    { "no file, and no latchkeyd", NULL, NULL, false, REASON_JWKS_UNAVAILABLE, REASON_JWKS_UNAVAILABLE,
+      "no newer key set: nobody listens on " },
+    { "another key, and no latchkeyd", "other", NULL, false, REASON_UNDECIDED, REASON_KEY_UNKNOWN,
+      "no newer key set: nobody listens on " },
+};
+
+static void prepare_wanting(size_t row)
+{
+    struct json *set[] = { signer_jwk(keys.p256, "k-p256", NULL) };
+
+    write_key_set("rotating.json", set, 1);
+    if (wanting[row].file == NULL)
+        unlink(path_in_directory("rotating.json"));
+    else if (strcmp(wanting[row].file, "other") != 0)
+        write_file("rotating.json", wanting[row].file);
+}
+
+static const struct config *config_wanting(void)
+{
+    return config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/rotating.json\" }\n"
+                     "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+                     "revocation_list = \"~/revoked\"\n"
+                     "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n");
+}
+
+static void rule_21_a_key_set_that_is_missing_is_looked_for(void **state)
+{
+    char *token;
+    size_t i;
+
+    (void)state;
+    newest = signer_generate("ES256", 0);
+    token = token_of(newest, "ES256", "k-newest", NULL);
+    unlink(path_in_directory("broker"));
+    for (i = 0; i < COUNT(wanting); i++) {
+        struct verdict possible = VERDICT_INIT;
+        const struct config *by;
+
+        ROW(wanting[i].name);
+        if (wanting[i].answer != NULL)
+            broker_double_start(&broker, path_in_directory("broker"));
+        broker.answer = wanting[i].answer;
+        broker.before = wanting[i].puts_key ? put_newest_key : NULL;
+        prepare_wanting(i);
+        by = config_wanting();
+        assert_int_equal(authenticate_is_possible(&possible, by, NULL), wanting[i].possible == REASON_UNDECIDED);
+        assert_int_equal(possible.reason, wanting[i].possible);
+        ROW("and a login by it");
+        prepare_wanting(i);
+        config_release(&by);
+        by = config_wanting();
+        assert_int_equal(judge(by, NULL, NULL, slice_of(token), &outcome), wanting[i].want);
+        assert_non_null(strstr(outcome.verdict.evidence, wanting[i].evidence));
+        config_release(&by);
+        if (wanting[i].answer != NULL) {
+            assert_string_equal(broker.question, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}");
+            broker_double_stop(&broker);
+            unlink(path_in_directory("broker"));
+        }
+    }
+    signer_free(&newest);
+    free(token);
+}
+
 static void a_secret_that_is_kept_from_us_is_asked_for(void **state)
 {
     const struct config *kept;
@@ -993,6 +1084,10 @@ static void a_secret_that_is_kept_from_us_is_asked_for(void **state)
     ROW("latchkeyd says that it does not");
     broker.answer = "{\"answer\":\"signature_invalid\",\"detail\":\"alg=HS256\"}";
     assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_SIGNATURE_INVALID);
+    ROW("latchkeyd does not serve this process");
+    broker.answer = "{\"answer\":\"broker_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}";
+    assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_BROKER_UNAVAILABLE);
+    assert_string_equal(outcome.verdict.evidence, DOES_NOT_SERVE);
     broker_double_stop(&broker);
     config_release(&kept);
     free(token);
@@ -1184,6 +1279,7 @@ int main(void)
         cmocka_unit_test(rule_25_the_exchanged_token_must_verify_and_be_the_accounts),
         cmocka_unit_test(what_latchkeyd_refuses_is_refused_for_its_reason),
         cmocka_unit_test(rule_21_a_key_that_is_not_in_the_set_is_looked_for_once),
+        cmocka_unit_test(rule_21_a_key_set_that_is_missing_is_looked_for),
         cmocka_unit_test(a_secret_that_is_kept_from_us_is_asked_for),
         cmocka_unit_test(the_account_of_a_login_is_checked_again),
         cmocka_unit_test(whoever_came_by_public_key_is_shut_out_when_revoked),

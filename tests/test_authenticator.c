@@ -146,6 +146,13 @@ static char *token_from(const struct signer *signer, const char *kid, int made_i
     return token;
 }
 
+#define CONFIG(keys)                                                                           \
+    "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/" keys "\" leeway = 0 }\n" \
+    "user \"bin\" { sub = {\"sub-bin\"} api_key = true }\n"                                    \
+    "service \"imap\" { credentials = {\"jwt\", \"api_key\"} }\n"                              \
+    "broker { timeout = 3 }\n"                                                                 \
+    "revocation_list = \"~/revoked\"\n"
+
 static void rule_25_an_api_key_becomes_a_token_that_is_judged(void **state)
 {
     char *token = token_from(known, "k", 0, 300);
@@ -182,6 +189,54 @@ static void rule_21_a_key_that_is_not_in_the_set_is_looked_for(void **state)
     newest = newer;
     answer_look(REASON_OK, "");
     assert_outcome(REASON_OK);
+    newest = config;
+    free(token);
+}
+
+static void rule_21_a_key_set_that_is_missing_is_looked_for(void **state)
+{
+    static const struct {
+        const char *name, *keys; /* the text of the file; NULL: none */
+    } cases[] = { { "no file", NULL }, { "a broken one", "{" } };
+    char *token = token_from(unknown, "k-unknown", 0, 300);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *without;
+
+        ROW(cases[i].name);
+        if (cases[i].keys != NULL)
+            write_file("no-keys", cases[i].keys);
+        without = config_of(CONFIG("no-keys"));
+        newest = without;
+        judge("bin", token);
+        assert_string_equal(looked.tenant, "t-1");
+        newest = newer;
+        answer_look(REASON_OK, "");
+        assert_outcome(REASON_OK);
+        ROW("also after an exchange");
+        newest = without;
+        judge("bin", API_KEY);
+        answer_exchange(token);
+        newest = newer;
+        answer_look(REASON_OK, "");
+        assert_outcome(REASON_OK);
+        config_release(&without);
+    }
+    ROW("a tenant that publishes none is not looked for");
+    {
+        const struct config *secret = config_of(
+            "tenant \"t-1\" { issuer = \"https://auth.example.com/tenant/t-1/v2.0/Auth\" audience = {\"t-1\"}\n"
+            "  keys = \"~/nothing\" leeway = 0 }\n"
+            "user \"bin\" { sub = {\"sub-bin\"} }\nrevocation_list = \"~/revoked\"\n");
+
+        newest = secret;
+        judge("bin", token);
+        assert_int_equal(looked.asked, 0);
+        assert_outcome(REASON_JWKS_UNAVAILABLE);
+        config_release(&secret);
+    }
     newest = config;
     free(token);
 }
@@ -271,13 +326,6 @@ static void rule_27_one_deadline_is_for_all_that_is_waited_for(void **state)
     free(token);
 }
 
-#define CONFIG(keys)                                                                           \
-    "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/" keys "\" leeway = 0 }\n" \
-    "user \"bin\" { sub = {\"sub-bin\"} api_key = true }\n"                                    \
-    "service \"imap\" { credentials = {\"jwt\", \"api_key\"} }\n"                              \
-    "broker { timeout = 3 }\n"                                                                 \
-    "revocation_list = \"~/revoked\"\n"
-
 static int set_up(void **state)
 {
     struct json *jwks[2];
@@ -313,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rule_25_an_api_key_becomes_a_token_that_is_judged),
         cmocka_unit_test(rule_21_a_key_that_is_not_in_the_set_is_looked_for),
+        cmocka_unit_test(rule_21_a_key_set_that_is_missing_is_looked_for),
         cmocka_unit_test(rule_35_no_configuration_no_login),
         cmocka_unit_test(a_wait_is_time_that_passes),
         cmocka_unit_test(rule_27_one_deadline_is_for_all_that_is_waited_for),

@@ -319,8 +319,8 @@ static void rule_27_guesses_are_counted_for_the_account(void **state)
         reply(401, -1, "{}");
     }
     assert_false(ask(config, "t-1", "sub-1", API_KEY));
-    assert_int_equal(answer.reason, REASON_BROKER_UNAVAILABLE);
-    assert_string_equal(answer.detail, "too many API keys were refused for this account");
+    assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
+    assert_string_equal(answer.detail, "not asked, since it refused too many API keys for this account");
     assert_int_equal(exchange_counts(exchange).guesses, before + 1);
     ROW("neither another account nor the same of another tenant is concerned");
     assert_true(ask(config, "t-1", "sub-2", API_KEY));
@@ -337,7 +337,7 @@ static void rule_27_guesses_are_counted_for_the_account(void **state)
     for (i = 0; i < COUNT(waiting); i++)
         assert_true(ask_and_wait(config, "t-1", "sub-1", &waiting[i]));
     assert_false(ask(config, "t-1", "sub-1", API_KEY));
-    assert_int_equal(answer.reason, REASON_BROKER_UNAVAILABLE);
+    assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
     reply_to(&waiting[0], 500);
     assert_true(ask_and_wait(config, "t-1", "sub-1", &waiting[0]));
     for (i = 0; i < COUNT(waiting); i++)
@@ -458,9 +458,12 @@ static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state
     ROW("what has no form of a key is not looked for");
     assert_false(ask(caching, "t-1", "sub-1", "short"));
     assert_int_equal(answer.reason, REASON_CREDENTIAL_REFUSED);
-    ROW("a configuration that does not cache does not take from the cache");
+    ROW("a configuration that does not cache neither takes from the cache nor keeps it");
     assert_true(ask(not_caching, "t-1", "sub-1", API_KEY));
     reply(401, -1, "{}");
+    assert_int_equal(exchange_cache_counts(exchange).entries, 0);
+    assert_true(ask(caching, "t-1", "sub-1", API_KEY));
+    reply(200, -1, token_reply("t-1", "sub-1", 300));
     ROW("it answers while the service is down");
     assert_true(ask(caching, "t-1", "sub-2", API_KEY));
     reply(503, 60, "{}");
@@ -485,6 +488,67 @@ static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state
     assert_true(ask(caching, "t-1", "sub-1", API_KEY));
     reply(401, -1, "{}");
     config_release(&caching);
+}
+
+/* As when the administrator edits it: no signal says so. */
+static void a_change_of_the_configuration_is_followed(void **state)
+{
+    const struct config *longer = config_of(TENANTS "broker { api_key_cache = 60 }\n"),
+                        *shorter = config_of(TENANTS "broker { api_key_cache = 5 }\n"),
+                        *younger = config_of(TENANTS "broker { api_key_cache = 60 }\n"
+                                                     "service \"sudo\" { credentials = {\"api_key\"} max_age = 7 }\n"),
+                        *elsewhere =
+                            config_of("tenant \"t-1\" { url = \"https://other.example.com\" keys = \"~/keys\"\n"
+                                      "  issuer = \"https://auth.example.com/tenant/t-1/v2.0/Auth\" }\n"
+                                      "broker { api_key_cache = 60 }\n");
+    struct {
+        const char *name;
+        const struct config *config;
+        bool is_forgotten;
+    } cases[] = {
+        { "the same", longer, false },
+        { "tokens are kept for less time", shorter, true },
+        { "a service takes younger tokens only", younger, true },
+        { "the tenant has another service", elsewhere, true },
+    };
+    size_t i;
+    unsigned j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        exchange_reset(exchange);
+        assert_true(ask(longer, "t-1", "sub-1", API_KEY));
+        reply(200, -1, token_reply("t-1", "sub-1", 300));
+        assert_int_equal(ask(cases[i].config, "t-1", "sub-1", API_KEY), cases[i].is_forgotten);
+        if (cases[i].is_forgotten)
+            reply(401, -1, "{}");
+    }
+    ROW("a breaker is about one service");
+    exchange_reset(exchange);
+    for (j = 0; j < 5; j++) {
+        assert_true(ask(longer, "t-1", "sub-1", API_KEY));
+        reply(500, -1, "{}");
+    }
+    assert_false(ask(longer, "t-1", "sub-1", API_KEY));
+    assert_true(ask(elsewhere, "t-1", "sub-1", API_KEY));
+    assert_memory_equal(sent.url, "https://other.example.com/", strlen("https://other.example.com/"));
+    reply(500, -1, "{}");
+    ROW("a late answer of the former one says nothing of it");
+    {
+        struct waiting late;
+
+        exchange_reset(exchange);
+        assert_true(ask_and_wait(longer, "t-1", "sub-1", &late));
+        assert_true(ask(elsewhere, "t-1", "sub-1", API_KEY));
+        reply(401, -1, "{}");
+        reply_to(&late, 500);
+        assert_int_equal(exchange_breaker(exchange, "t-1").failures, 0);
+    }
+    config_release(&longer);
+    config_release(&shorter);
+    config_release(&younger);
+    config_release(&elsewhere);
 }
 
 /* A question outlives the configuration that it was asked by, and the buffers that it came in. */
@@ -551,6 +615,7 @@ int main(void)
         cmocka_unit_test(rule_27_only_what_is_asked_costs_a_rate),
         cmocka_unit_test(rule_26_only_what_verifies_is_cached),
         cmocka_unit_test(rule_26_the_cache_answers_the_same_question_for_a_while),
+        cmocka_unit_test(a_change_of_the_configuration_is_followed),
         cmocka_unit_test(a_question_under_way_needs_nothing_of_who_asked),
     };
 

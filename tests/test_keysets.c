@@ -326,6 +326,136 @@ static void rule_21_unknown_keys_make_it_look_once_in_thirty_seconds(void **stat
     assert_int_equal(begun_at(only_t_1, clock_ms() + 179000), 0);
 }
 
+static void rule_21_without_a_key_set_a_login_may_ask_after_a_failure(void **state)
+{
+    int64_t now = clock_ms();
+    struct asker asker;
+    size_t i;
+
+    (void)state;
+    begin(config);
+    begun_at(config, now + 2000);
+    for (i = 0; i < 2; i++)
+        end_look(i, KEY_REFRESH_FAILED, REASON_TENANT_UNAVAILABLE, "status 500");
+    ROW("there is one: it waits for 30 s after the failure");
+    ask("t-1", clock_ms(), &asker);
+    assert_int_equal(asker.answers, 1);
+    assert_int_equal(look_count, 2);
+    ROW("there is none: one login has it look");
+    now = clock_ms();
+    ask("t-2", now, &asker);
+    assert_int_equal(asker.answers, 0);
+    assert_int_equal(look_count, 3);
+    assert_string_equal(looks[2].tenant, "t-2");
+    end_last(KEY_REFRESH_FAILED);
+    ROW("once in 30 s");
+    ask("t-2", now + 29999, &asker);
+    assert_int_equal(asker.answers, 1);
+    assert_int_equal(look_count, 3);
+    ask("t-2", now + 30000, &asker);
+    assert_int_equal(look_count, 4);
+    end_last(KEY_REFRESH_REPLACED);
+    assert_int_equal(asker.reason, REASON_OK);
+}
+
+#define T_1(more) "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/keys\" " more " }\n"
+
+static void a_change_of_the_configuration_has_it_look(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        bool looks;
+    } cases[] = {
+        { "nothing that concerns it", T_1("leeway = 7"), false },
+        { "another address", "tenant \"t-1\" { url = \"https://other.example.com\" keys = \"~/keys\" }\n", true },
+        { "another file, which is missing",
+          "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/no-keys\" }\n", true },
+        { "other authorities", T_1("ca_file = \"~/ca.pem\""), true },
+    };
+    enum key_refresh_result results[] = { KEY_REFRESH_UNCHANGED, KEY_REFRESH_FAILED };
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++)
+        for (j = 0; j < COUNT(results); j++) {
+            const struct config *changed = config_of(cases[i].text);
+
+            ROW(cases[i].name);
+            begin_after_first_look(only_t_1);
+            assert_int_equal(begun_at(only_t_1, clock_ms() + 220000), 1);
+            end_last(results[j]);
+            assert_int_equal(begun_at(only_t_1, clock_ms()), 0);
+            keysets_configure(keysets, changed, clock_ms());
+            assert_int_equal(begun_at(changed, clock_ms()), cases[i].looks);
+            ROW("once");
+            if (cases[i].looks)
+                end_last(KEY_REFRESH_FAILED);
+            keysets_configure(keysets, changed, clock_ms());
+            assert_int_equal(begun_at(changed, clock_ms()), 0);
+            keysets_free(&keysets);
+            config_release(&changed);
+        }
+}
+
+static void a_key_set_that_is_gone_is_looked_for(void **state)
+{
+    const struct config *there, *gone;
+    const char *text = "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/going\" }\n";
+    struct signer *signer = signer_generate("ES256", 0);
+    struct json *jwk = signer_jwk(signer, "k", "ES256");
+
+    (void)state;
+    signer_free(&signer);
+    write_key_set("going", &jwk, 1);
+    there = config_of(text);
+    begin_after_first_look(there);
+    unlink(path_in_directory("going"));
+    gone = config_of(text);
+    keysets_configure(keysets, gone, clock_ms());
+    assert_int_equal(begun_at(gone, clock_ms()), 1);
+    end_last(KEY_REFRESH_FAILED);
+    ROW("again only in its time");
+    keysets_configure(keysets, gone, clock_ms());
+    assert_int_equal(begun_at(gone, clock_ms()), 0);
+    keysets_free(&keysets);
+    config_release(&there);
+    config_release(&gone);
+}
+
+static void after_a_failure_the_authorities_are_watched(void **state)
+{
+    const struct config *by;
+    int64_t now;
+
+    (void)state;
+    write_file("ca.pem", "one");
+    by = config_of(T_1("ca_file = \"~/ca.pem\""));
+    begin(by);
+    ROW("nothing is watched before, nor after a success");
+    begun_at(by, clock_ms() + 2000);
+    end_last(KEY_REFRESH_UNCHANGED);
+    assert_false(keysets_needs_config(keysets, clock_ms() + 6000));
+    assert_true(keysets_needs_config(keysets, clock_ms() + DAY_MS)); /* a look is due */
+    assert_int_equal(begun_at(by, clock_ms() + DAY_MS), 1);
+    assert_false(keysets_needs_config(keysets, clock_ms() + 2 * (int64_t)DAY_MS)); /* it is under way */
+    end_last(KEY_REFRESH_FAILED);
+    ROW("after a failure: every five seconds");
+    now = clock_ms();
+    assert_in_range(keysets_run(keysets, by, now), 4900, 5000);
+    assert_false(keysets_needs_config(keysets, now + 4900));
+    assert_true(keysets_needs_config(keysets, now + 5000));
+    assert_int_equal(begun_at(by, now + 5000), 0);
+    assert_false(keysets_needs_config(keysets, now + 9999));
+    assert_true(keysets_needs_config(keysets, now + 10000));
+    ROW("another file is tried at once");
+    write_file("ca.pem", "the other");
+    assert_int_equal(begun_at(by, now + 10000), 1);
+    end_last(KEY_REFRESH_FAILED);
+    assert_int_equal(begun_at(by, clock_ms() + 10000), 0);
+    keysets_free(&keysets);
+    config_release(&by);
+}
+
 static void who_asks_while_it_looks_waits_for_that_look(void **state)
 {
     struct asker askers[5];
@@ -747,6 +877,10 @@ int main(void)
         cmocka_unit_test(after_failures_it_waits_twice_as_long_each_time),
         cmocka_unit_test(who_waits_is_answered_though_another_answer_forgets_the_tenant),
         cmocka_unit_test(rule_21_unknown_keys_make_it_look_once_in_thirty_seconds),
+        cmocka_unit_test(rule_21_without_a_key_set_a_login_may_ask_after_a_failure),
+        cmocka_unit_test(a_change_of_the_configuration_has_it_look),
+        cmocka_unit_test(a_key_set_that_is_gone_is_looked_for),
+        cmocka_unit_test(after_a_failure_the_authorities_are_watched),
         cmocka_unit_test(who_asks_while_it_looks_waits_for_that_look),
         cmocka_unit_test(who_asks_again_from_within_the_answer_is_answered_twice),
         cmocka_unit_test(more_than_can_wait_are_refused),

@@ -775,8 +775,8 @@ def test_check_shows_how_latchkeyd_is(site, daemon):
     found = check(site.host)
     assert [severity for severity, _ in found] == ["note", "note"], found
     assert re.match(r"latchkeyd [0-9.]+ has served for \d+ s: asked 0 exchanges, 0 refreshes, 0 signatures, 0 logins, 0 "
-                    r"passwords; turned away "
-                    r"0 by allow, 0 by rate, 0 as broken; cache: 0 entries, 0 hits, 0 misses$", found[0][1])
+                    r"passwords; turned away 0 by allow, 0 by rate, 0 in a crowd, 0 as guesses, 0 as broken; "
+                    r"cache: 0 entries, 0 hits, 0 misses$", found[0][1])
     assert re.match(rf'tenant "{tokens.TENANT}": breaker closed; the key set was looked at \d+ s ago: '
                     r"(replaced|unchanged)$", found[1][1]), found
 
