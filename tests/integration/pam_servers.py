@@ -9,10 +9,12 @@ import os
 import re
 import shutil
 import ssl
+import time
 from pathlib import Path
 
 import pytest
 
+import tokens
 from host import BUILD, PRIVATE, SOURCE, run, wait_until
 from servers import CA_BUNDLE, MAIL, WEB, Server, install, listens, prepare, private_copy, private_mail
 
@@ -33,6 +35,11 @@ class Door(Server):
     def opens(self, token, user="alice"):
         """Whether a client gets in with the token as the password."""
         raise NotImplementedError
+
+    def token(self, length=None, lifetime=600, **changes):
+        """A token that the program can carry."""
+        claims, key = tokens.claims(lifetime=lifetime, **changes), self.host.keys["ES256"]
+        return key.sign_to_length(claims, length) if length else key.sign(claims)
 
     @property
     def ways(self):
@@ -198,6 +205,27 @@ class Dovecot(Door):
             return False
         finally:
             client.shutdown()
+
+
+class Proftpd(Door):
+    service, directory = "proftpd", "proftpd"
+
+    def set_up(self):
+        self.install_certificate("/etc/ssl/ftp.example.com.pem", "/etc/ssl/private/ftp.example.com.key")
+        Path("/var/log/proftpd").mkdir(exist_ok=True)
+        self.example("latchkey.conf", "/etc/proftpd/conf.d/latchkey.conf")
+
+    def start(self):
+        self.spawn("proftpd", "-n")
+        self.wait_for_port(21)
+
+    def token(self, length=None, lifetime=600, **changes):
+        claims = tokens.short_claims(tokens.OIDC_ISSUER) | {"exp": int(time.time()) + lifetime} | changes
+        key = self.host.keys["EdDSA"]
+        return key.sign_to_length(claims, length) if length else key.sign(claims)
+
+    def opens(self, token, user="alice"):
+        return curl("--ssl-reqd", f"ftp://{WEB}/", user=user, token=token).returncode == 0
 
 
 class Cockpit(Door):

@@ -779,6 +779,14 @@ def test_a_secret_that_the_program_may_not_read_needs_a_place_in_allow(site):
     assert site.check() == ([], 0)
     hmac_tenant(site, 'broker { user = "daemon"  allow = {"@www-data"} }')
     assert site.check() == ([], 0)
+    hmac_tenant(site, 'broker { user = "daemon"  allow = {"@daemon", "daemon"} }')
+    site.expect("warning", "apache2", 1, "are refused")
+
+
+def test_a_secret_of_the_programs_own_user_is_readable(site):
+    hmac_tenant(site)
+    os.chown(site.root / "hmac.key", pwd.getpwnam("www-data").pw_uid, -1)
+    assert [f for f in site.check()[0] if f[1] == "apache2"] == []
 
 
 def test_a_program_that_may_not_ask_latchkeyd_is_told_what_it_loses(site):

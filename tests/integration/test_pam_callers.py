@@ -8,7 +8,7 @@ import pytest
 
 import tokens
 from broker import Daemon
-from host import wait_until
+from host import COMMAND, run, wait_until
 from pam_servers import EXPIRED, PASSWORD_TOO_OLD, account_files, age_account
 from servers import join_group
 
@@ -50,6 +50,21 @@ def test_the_age_of_a_local_password_does_not_count(host, caller, account_files)
     join_group("postgres", "shadow")
     age_account("alice", PASSWORD_TOO_OLD)
     assert caller(host.token()) == [SUCCESS, SUCCESS]
+
+
+STACK_OF_ROOT = "auth required @MODULE@\naccount requisite @MODULE@\naccount required pam_unix.so no_pass_expiry\n"
+
+
+@pytest.mark.parametrize("reads_shadow", [False, True])
+def test_check_knows_whether_the_user_is_in_the_group_shadow(host, caller, account_files, reads_shadow):
+    host.write_config(other_tenants=False)
+    host.stack("postgresql", STACK_OF_ROOT)
+    if reads_shadow:
+        join_group("postgres", "shadow")
+    assert caller(host.token()) == [SUCCESS, SUCCESS if reads_shadow else AUTHINFO_UNAVAIL]
+    told = [line for line in run(COMMAND, "check", check=False).stdout.splitlines() if "/pam.d/postgresql:" in line]
+    assert [line for line in told if "no token opens it" not in line] == []
+    assert len(told) == (0 if reads_shadow else 1), told
 
 
 @pytest.mark.parametrize("with_daemon, broker_options, accepted", [

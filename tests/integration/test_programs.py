@@ -9,7 +9,7 @@ from host import SOURCE, Sshd
 from pam_servers import longest_token
 
 MEASURED_ELSEWHERE = {  # test_pam_services, test_pam_lockers, test_polkit
-    "postgresql", "apache2", "nginx", "dovecot", "dovecot, command LOGIN", "cockpit", "polkit-1", "vlock", "i3lock"}
+    "postgresql", "apache2", "nginx", "dovecot", "dovecot, command LOGIN", "proftpd", "cockpit", "polkit-1", "vlock", "i3lock"}
 
 
 def token_of(host, row, more=0):
