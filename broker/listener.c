@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "account_lookup.h"
 
 #define FIRST_HANDED_OVER 3 /* SD_LISTEN_FDS_START */
 #define BACKLOG           512
@@ -189,16 +190,31 @@ static bool open_list(const struct string_list *paths, const struct making *maki
     return true;
 }
 
+static bool find_group(const char *name, gid_t *ret_gid, char error[LISTENER_ERROR_MAX])
+{
+    struct account_entry group;
+    int cause = 0;
+
+    switch (account_lookup_group(name, &group, &cause)) {
+    case ACCOUNT_FOUND:
+        *ret_gid = group.gid;
+        return true;
+    case ACCOUNT_ABSENT:
+        return fail(error, "saslauthd_group: %s does not exist on this host", name);
+    default:
+        return fail(error, "saslauthd_group: %s cannot be looked up now: %s", name, strerror(cause));
+    }
+}
+
 static bool open_all(const struct broker *broker, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
 {
-    const struct group *group = broker->saslauthd_group != NULL ? getgrnam(broker->saslauthd_group) : NULL;
     const struct making ours = { SOCK_SEQPACKET, 0666, (gid_t)-1 };
-    const struct making saslauthd = { SOCK_STREAM, broker->saslauthd_mode, group != NULL ? group->gr_gid : (gid_t)-1 };
+    struct making saslauthd = { SOCK_STREAM, broker->saslauthd_mode, (gid_t)-1 };
 
     if (broker->sockets.count + broker->saslauthd_sockets.count == 0)
         return fail(error, "the configuration names no socket to serve on");
-    if (broker->saslauthd_group != NULL && group == NULL)
-        return fail(error, "saslauthd_group: %s does not exist on this host", broker->saslauthd_group);
+    if (broker->saslauthd_group != NULL && !find_group(broker->saslauthd_group, &saslauthd.group, error))
+        return false;
     return open_list(&broker->sockets, &ours, listeners, error)
         && open_list(&broker->saslauthd_sockets, &saslauthd, listeners, error);
 }

@@ -9,20 +9,29 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "account_lookup.h"
 #include "config.h"
 
 struct peers;
 
-struct peers *peers_new(void); /* NULL when memory is short */
+struct peers *peers_new(void); /* NULL when memory is exhausted */
 void peers_free(struct peers **peers);
 
-/* Take the allow list and the rates of a configuration; names are looked up now. A name that does not exist allows
- * nobody; it is given to `unknown`, which may be NULL. False when memory is short: all stays as it was. */
-bool peers_configure(struct peers *peers, const struct broker *broker, void (*unknown)(const char *name));
+/*
+ * Take the allow list and the rates of a configuration. The names are looked up now. Each one that is not found is
+ * given to `not_found`, which may be NULL: ACCOUNT_ABSENT, and it allows nobody; or ACCOUNT_CANNOT_TELL, and the former
+ * answer about the name stays in force until NSS can tell. False when memory is exhausted: all stays as it was.
+ */
+typedef void peers_not_found(const char *name, enum account_answer answer);
+bool peers_configure(struct peers *peers, const struct broker *broker, peers_not_found *not_found);
 
-/* Whether the process at the other end may ask: root, our own uid and latchkeyd's user always, else who is listed, by
- * uid or by any of its groups. *ret_uid is set in either case; false also when the kernel does not say. */
-bool peers_allow(const struct peers *peers, int socket, uid_t *ret_uid);
+/*
+ * Whether the process at the other end may ask: root, our own uid and latchkeyd's user always, else who is listed, by
+ * uid or by any of its groups. Names that NSS could not tell are looked up again when a peer would be refused: at most
+ * once a second, and more rarely where NSS takes long. *ret_uid is set in either case; false also when the kernel does
+ * not say.
+ */
+bool peers_allow(struct peers *peers, int socket, uid_t *ret_uid);
 
 /* Count a question of a uid. False when it, or all together, ask too often: the rates are those of buckets that hold
  * two seconds' worth. A part of the common one is kept for root, so that others cannot shut sshd and sudo out. */

@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "account_lookup.h"
 
 void privileges_harden(void)
 {
@@ -26,32 +27,38 @@ static bool is_root_in_any_way(void)
 }
 
 /* All three uids at once, so that none can be taken back; that is tried. */
-static bool become(const struct passwd *user)
+static bool become(const struct account_entry *user)
 {
     if (geteuid() != 0 && seteuid(0) != 0)
         return false;
-    return setgroups(0, NULL) == 0 && setresgid(user->pw_gid, user->pw_gid, user->pw_gid) == 0
-        && setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == 0 && setuid(0) != 0 && !is_root_in_any_way();
+    return setgroups(0, NULL) == 0 && setresgid(user->gid, user->gid, user->gid) == 0
+        && setresuid(user->uid, user->uid, user->uid) == 0 && setuid(0) != 0 && !is_root_in_any_way();
 }
 
 bool privileges_drop(const char *user, const char *fallback, char error[PRIVILEGES_ERROR_MAX])
 {
-    const struct passwd *found;
+    struct account_entry account;
+    enum account_answer answer;
+    int cause = 0;
 
     if (!is_root_in_any_way())
         return true;
-    found = getpwnam(user);
-    if (found == NULL && fallback != NULL)
-        found = getpwnam(fallback);
-    if (found == NULL || found->pw_uid == 0) {
-        snprintf(error, PRIVILEGES_ERROR_MAX, "user \"%.64s\" %s", user,
-                 found == NULL ? "does not exist" : "is root, and latchkeyd must not be");
+    answer = account_lookup_user(user, &account, &cause);
+    if (answer == ACCOUNT_ABSENT && fallback != NULL)
+        answer = account_lookup_user(fallback, &account, &cause);
+    if (answer == ACCOUNT_CANNOT_TELL) {
+        snprintf(error, PRIVILEGES_ERROR_MAX, "user \"%.64s\" cannot be looked up now: %s", user, strerror(cause));
         return false;
     }
-    if (become(found)) {
+    if (answer == ACCOUNT_ABSENT || account.uid == 0) {
+        snprintf(error, PRIVILEGES_ERROR_MAX, "user \"%.64s\" %s", user,
+                 answer == ACCOUNT_ABSENT ? "does not exist" : "is root, and latchkeyd must not be");
+        return false;
+    }
+    if (become(&account)) {
         prctl(PR_SET_DUMPABLE, 0); /* which a change of uid may have undone */
         return true;
     }
-    snprintf(error, PRIVILEGES_ERROR_MAX, "cannot become user \"%.64s\": %s", found->pw_name, strerror(errno));
+    snprintf(error, PRIVILEGES_ERROR_MAX, "cannot become user \"%.64s\": %s", account.name, strerror(errno));
     return false;
 }

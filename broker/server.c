@@ -78,9 +78,13 @@ static bool has_too_many(const struct server *server, uid_t uid)
     return uid != 0 && (askers.of_uid >= CLIENTS_OF_UID || askers.of_others >= CLIENTS_OF_OTHERS);
 }
 
-static void log_unknown_name(const char *name)
+static void log_unknown_name(const char *name, enum account_answer answer)
 {
-    log_event(LOG_OF_NOTICE, "the option allow names %s, who does not exist on this host", name);
+    if (answer == ACCOUNT_CANNOT_TELL)
+        log_event(LOG_OF_ERROR, "the option allow names %s, which cannot be looked up now, and is looked up again",
+                  name);
+    else
+        log_event(LOG_OF_NOTICE, "the option allow names %s, who does not exist on this host", name);
 }
 
 static void log_trouble_of_tenant(const char *tenant_id, const struct verdict *verdict)

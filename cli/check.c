@@ -3,7 +3,6 @@
  * an interface.
  */
 #include <errno.h>
-#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdint.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account_lookup.h"
 #include "accounts.h"
 #include "arguments.h"
 #include "check.h"
@@ -356,20 +356,31 @@ static void check_revoked_subjects(const struct lint *lint, const struct user_bl
               "user \"%s\": every sub is revoked: the account is closed", block->name);
 }
 
+/* A user or a group that NSS does not have, or cannot tell now. */
+static void say_not_found(const struct lint *lint, const char *kind, const char *name, enum account_answer answer,
+                          int error)
+{
+    if (answer == ACCOUNT_CANNOT_TELL)
+        FOUND(lint, SEVERITY_WARNING, kind, name, NULL, "%s \"%s\" cannot be looked up now: %s", kind, name,
+              strerror(error));
+    else
+        FOUND(lint, SEVERITY_WARNING, kind, name, NULL, "%s \"%s\" does not exist on this host", kind, name);
+}
+
 static void check_user(const struct lint *lint, const struct identity_rules *rules, size_t index)
 {
     const struct user_block *block = &rules->users[index];
-    const struct passwd *account;
+    struct account_entry account;
+    int error = 0;
+    const enum account_answer answer = account_lookup_user(block->name, &account, &error);
+    const bool is_root = answer == ACCOUNT_FOUND && account.uid == 0;
     size_t i;
 
-    errno = 0;
-    account = getpwnam(block->name);
-    if (account == NULL)
-        FOUND(lint, SEVERITY_WARNING, "user", block->name, NULL, "user \"%s\" does not exist on this host%s%s",
-              block->name, errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
-    else if (account->pw_uid == 0)
+    if (answer != ACCOUNT_FOUND)
+        say_not_found(lint, "user", block->name, answer, error);
+    if (is_root)
         FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL, "user \"%s\" is uid 0", block->name);
-    check_revoked_subjects(lint, block, account != NULL && account->pw_uid == 0);
+    check_revoked_subjects(lint, block, is_root);
     if (block->subjects.count == 0)
         FOUND(lint, SEVERITY_WARNING, "user", block->name, "sub", "user \"%s\": sub is empty: no token opens it",
               block->name);
@@ -409,13 +420,19 @@ static void check_reached(const struct lint *lint, const struct map_block *map, 
                   "unless the block lists its subject",
                   map->claim, rules->users[i].name);
     setpwent();
-    while ((account = getpwent()) != NULL)
+    while (errno = 0, (account = getpwent()) != NULL)
         if (account->pw_uid != 0 && account->pw_uid <= SYSTEM_UID_MAX && account_has_login_shell(account)
             && identity_user_block(rules, account->pw_name) == NULL && map_names_have(names, account->pw_name))
             findings_add(lint->findings, SEVERITY_WARNING, lint->config->path, 0,
                          "the map of claim \"%s\" can open the system account \"%s\" (uid %ju), which has a shell; a "
                          "user block with an empty sub closes it",
                          map->claim, account->pw_name, (uintmax_t)account->pw_uid);
+    if (errno != 0 && errno != ENOENT)
+        findings_add(
+            lint->findings, SEVERITY_WARNING, lint->config->path, 0,
+            "the accounts of this host cannot all be listed now, so that some may be reached unseen by the map "
+            "of claim \"%s\": %s",
+            map->claim, strerror(errno));
     endpwent();
 }
 
@@ -445,11 +462,12 @@ static void check_groups(const struct lint *lint)
 
     for (i = 0; i < rules->group_count; i++) {
         const char *name = rules->groups[i].name;
+        struct account_entry group;
+        int error = 0;
+        const enum account_answer answer = account_lookup_group(name, &group, &error);
 
-        errno = 0;
-        if (getgrnam(name) == NULL)
-            FOUND(lint, SEVERITY_WARNING, "group", name, NULL, "group \"%s\" does not exist on this host%s%s", name,
-                  errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+        if (answer != ACCOUNT_FOUND)
+            say_not_found(lint, "group", name, answer, error);
         if (rules->groups[i].session)
             FOUND(lint, SEVERITY_NOTE, "group", name, "session",
                   "group \"%s\": this version gives sessions no groups; the group only decides who may log in", name);

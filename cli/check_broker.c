@@ -2,13 +2,13 @@
  * latchkey check: API keys and latchkeyd. The status that latchkeyd answers is written in broker/status.c.
  */
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "account_lookup.h"
 #include "broker_client.h"
 #include "check.h"
 #include "cleanup.h"
@@ -199,13 +199,15 @@ void check_broker(const struct lint *lint)
     const struct broker *broker = &lint->config->broker;
     const char *socket = check_find_socket(broker);
     const size_t line = lint_find_line(lint, "broker", "", NULL);
+    enum account_answer answer;
+    struct account_entry user;
 
     check_halves(lint);
     if (socket != NULL)
         ask_status(lint, socket);
     else
         check_nobody(lint);
-    if ((socket != NULL || line != 0) && getpwnam(broker->user) == NULL)
-        FOUND(lint, SEVERITY_NOTE, "broker", "", "user",
-              "user \"%s\", as whom latchkeyd runs, does not exist on this host", broker->user);
+    if ((socket != NULL || line != 0) && (answer = account_lookup_user(broker->user, &user, NULL)) != ACCOUNT_FOUND)
+        FOUND(lint, SEVERITY_NOTE, "broker", "", "user", "user \"%s\", as whom latchkeyd runs, %s", broker->user,
+              answer == ACCOUNT_ABSENT ? "does not exist on this host" : "cannot be looked up now: NSS fails");
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account_lookup.h"
 #include "broker_spawn.h"
 #include "cleanup.h"
 #include "clock.h"
@@ -52,8 +52,8 @@ static bool check_listener(struct verdict *verdict, const struct config *config,
 {
     struct ucred peer;
     socklen_t len = sizeof peer;
-    struct passwd entry, *found = NULL;
-    char room[16384];
+    struct account_entry user;
+    enum account_answer answer;
 
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
         return refuse_errno(verdict, "SO_PEERCRED");
@@ -64,9 +64,11 @@ static bool check_listener(struct verdict *verdict, const struct config *config,
                               "uid %ju listens on the socket, which in a chroot must be root", (uintmax_t)peer.uid);
     if (peer.uid == geteuid())
         return true;
-    if (getpwnam_r(config->broker.user, &entry, room, sizeof room, &found) == 0 && found != NULL
-        && found->pw_uid == peer.uid)
+    answer = account_lookup_user(config->broker.user, &user, &errno);
+    if (answer == ACCOUNT_FOUND && user.uid == peer.uid)
         return true;
+    if (answer == ACCOUNT_CANNOT_TELL)
+        return refuse_errno(verdict, "NSS cannot tell now who latchkeyd runs as");
     return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
                           "uid %ju listens on the socket, and is neither root nor %s", (uintmax_t)peer.uid,
                           config->broker.user);

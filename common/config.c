@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +84,7 @@ static bool watch(struct snapshot *snapshot, const char *path, const struct file
     return true;
 }
 
+/* None of these calls can fail. */
 static struct reader reader_now(void)
 {
     return (struct reader){ geteuid(), getegid(), getgroups(0, NULL) };
@@ -94,6 +94,12 @@ static struct reader reader_now(void)
 static bool is_passing(enum reason reason)
 {
     return reason == REASON_OUT_OF_MEMORY || reason == REASON_SYSTEM_ERROR;
+}
+
+/* Whether NSS was asked who may own it: another answer leaves no trace in the stamp of the file. */
+static bool depends_on_nss(const struct file_stamp *stamp, const char *also_by)
+{
+    return also_by != NULL && stamp->owner != 0 && stamp->owner != geteuid();
 }
 
 /*
@@ -110,7 +116,7 @@ static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enu
 
     if (!ok && errno != 0)
         reason = errno == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
-    if (!ok && is_passing(reason)) /* the next login tries again */
+    if (!ok && (is_passing(reason) || depends_on_nss(&stamp, also_by))) /* the next login tries again */
         snapshot->is_settled = false;
     else if (!ok && !file_stamp_equal(&stamp, &no_file))
         snapshot->depends_on_reader = true;
@@ -196,29 +202,23 @@ static void read_tenant_keys(struct snapshot *snapshot, struct tenant *tenant)
         snapshot->is_settled = false;
 }
 
-/* Nothing is there; a path that may not be looked at is another matter. */
-static bool is_absent(const char *path)
-{
-    struct stat status;
-
-    return lstat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
-}
-
 static void read_revocation(struct snapshot *snapshot)
 {
     struct config *config = &snapshot->config;
+    struct verdict *failure = &config->revocation_failure;
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     struct verdict complaint = VERDICT_INIT;
 
-    config->revocation_failure = no_failure;
-    if (!config->revocation_is_required && is_absent(config->revocation_path)) {
+    *failure = no_failure;
+    /* Where it cannot be told whether it is there, reading it tells why. */
+    if (!config->revocation_is_required && trusted_file_look(config->revocation_path) == FILE_ABSENT) {
         if (!watch(snapshot, config->revocation_path, &no_file))
-            verdict_reject(&config->revocation_failure, REASON_OUT_OF_MEMORY, "%s", config->revocation_path);
-    } else if (read_watched(snapshot, &config->revocation_failure, REASON_REVOCATION_UNAVAILABLE,
-                            config->revocation_path, TRUSTED_PUBLIC, NULL, REVOCATION_MAX_LEN, &text)
+            verdict_reject(failure, REASON_OUT_OF_MEMORY, "%s", config->revocation_path);
+    } else if (read_watched(snapshot, failure, REASON_REVOCATION_UNAVAILABLE, config->revocation_path, TRUSTED_PUBLIC,
+                            NULL, REVOCATION_MAX_LEN, &text)
                && !revocation_parse(&complaint, (struct slice){ text.bytes, text.len }, &config->revocation))
-        name_file(&config->revocation_failure, &complaint, config->revocation_path);
-    if (is_passing(config->revocation_failure.reason))
+        name_file(failure, &complaint, config->revocation_path);
+    if (is_passing(failure->reason))
         snapshot->is_settled = false;
 }
 
@@ -258,21 +258,63 @@ static struct snapshot *snapshot_read(const char *path)
     return snapshot;
 }
 
-/* Of the process when it looked for a configuration first. */
-static struct file_stamp first_root;
+/* Of what the process remembers: its first root directory, and the snapshots. */
+static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void keep_root(void)
+static void lock_cache(void)
 {
-    first_root = trusted_file_stamp("/");
+    fork_lock_enter();
+    pthread_mutex_lock(&cache_lock);
 }
 
-/* A host that has entered a chroot since, as Postfix does, sees none of the files. What lies in their places there may
- * be of whoever owns the chroot: it is not read, whatever became of the files outside. */
-static bool has_left_root(void)
+static void unlock_cache(void)
 {
-    struct file_stamp root = trusted_file_stamp("/");
+    pthread_mutex_unlock(&cache_lock);
+    fork_lock_leave();
+}
 
-    return root.device != first_root.device || root.inode != first_root.inode;
+/* Of the process when it looked for a configuration first. */
+static struct file_stamp first_root = { .size = TRUSTED_FILE_NOT_SEEN };
+
+/* The first one that could be seen: `now`, which may be NULL, when there was none before. */
+static struct file_stamp keep_root(const struct file_stamp *now)
+{
+    struct file_stamp first;
+
+    lock_cache();
+    if (first_root.size == TRUSTED_FILE_NOT_SEEN && now != NULL)
+        first_root = *now;
+    first = first_root;
+    unlock_cache();
+    return first;
+}
+
+/* Looked at without the lock, for which a fork may wait. */
+static struct file_stamp remember_root(void)
+{
+    struct file_stamp first = keep_root(NULL);
+
+    if (first.size == TRUSTED_FILE_NOT_SEEN) {
+        const struct file_stamp now = trusted_file_stamp("/");
+
+        first = keep_root(&now);
+    }
+    return first;
+}
+
+enum root { ROOT_CANNOT_TELL, ROOT_AS_BEFORE, ROOT_LEFT };
+
+/*
+ * A host that has entered a chroot since, as Postfix does, sees none of the files. What lies in their places there may
+ * be of the owner of the chroot: it is not read, whatever became of the files outside.
+ */
+static enum root look_at_root(void)
+{
+    const struct file_stamp first = remember_root(), now = trusted_file_stamp("/");
+
+    if (first.size == TRUSTED_FILE_NOT_SEEN || now.size == TRUSTED_FILE_NOT_SEEN)
+        return ROOT_CANNOT_TELL;
+    return now.device == first.device && now.inode == first.inode ? ROOT_AS_BEFORE : ROOT_LEFT;
 }
 
 static bool is_reader(const struct reader *reader)
@@ -295,12 +337,10 @@ static bool are_files_as_read(const struct snapshot *snapshot)
     return true;
 }
 
-/* In this order: each look at a file costs as much as a tenth of a verification, and most hosts keep their root. */
 static bool is_current(const struct snapshot *snapshot)
 {
-    return (snapshot->is_settled && (!snapshot->depends_on_reader || is_reader(&snapshot->reader))
-            && are_files_as_read(snapshot))
-        || has_left_root();
+    return snapshot->is_settled && (!snapshot->depends_on_reader || is_reader(&snapshot->reader))
+        && are_files_as_read(snapshot);
 }
 
 /* The last snapshot of each path, the most recently read first. The cache holds one reference to each. */
@@ -308,19 +348,6 @@ static struct {
     char *path;
     struct snapshot *snapshot;
 } cache[SNAPSHOTS_MAX];
-static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void lock_cache(void)
-{
-    fork_lock_enter();
-    pthread_mutex_lock(&cache_lock);
-}
-
-static void unlock_cache(void)
-{
-    pthread_mutex_unlock(&cache_lock);
-    fork_lock_leave();
-}
 
 /* With a reference for the caller; NULL when there is none. */
 static struct snapshot *cache_find(const char *path)
@@ -378,25 +405,42 @@ void config_forget(void)
         snapshot_drop(dropped[i]);
 }
 
-bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config)
+/* What is to be used of a path, with a reference for the caller, read when it must be. NULL with the reason. */
+static struct snapshot *newest_snapshot(struct verdict *verdict, const char *path)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    struct snapshot *snapshot;
+    struct snapshot *snapshot = cache_find(path);
 
-    pthread_once(&once, keep_root);
-    if (path == NULL)
-        path = CONFIG_PATH_DEFAULT;
-    snapshot = cache_find(path);
-    if (snapshot == NULL && has_left_root())
-        return verdict_reject(verdict, REASON_CONFIG_INVALID, "%s was not read before the process changed its root",
-                              path);
-    if (snapshot == NULL || !is_current(snapshot)) {
+    /* The root is looked at last: each look costs as much as a tenth of a verification, and most hosts keep theirs. */
+    if (snapshot != NULL && is_current(snapshot))
+        return snapshot;
+    switch (look_at_root()) {
+    case ROOT_LEFT:
+        if (snapshot == NULL)
+            verdict_reject(verdict, REASON_CONFIG_INVALID, "%s was not read before the process changed its root", path);
+        return snapshot;
+    case ROOT_AS_BEFORE:
         snapshot_drop(snapshot);
         snapshot = snapshot_read(path); /* without the lock: two threads may read, and the last one stays */
         if (snapshot == NULL)
-            return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
-        cache_put(path, snapshot);
+            verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
+        else
+            cache_put(path, snapshot);
+        return snapshot;
+    default:
+        snapshot_drop(snapshot);
+        verdict_reject(verdict, REASON_SYSTEM_ERROR, "the root directory cannot be looked at now");
+        return NULL;
     }
+}
+
+bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config)
+{
+    struct snapshot *snapshot;
+
+    remember_root();
+    snapshot = newest_snapshot(verdict, path != NULL ? path : CONFIG_PATH_DEFAULT);
+    if (snapshot == NULL)
+        return false;
     if (snapshot->failure.reason != REASON_UNDECIDED) {
         verdict_reject(verdict, snapshot->failure.reason, "%s", snapshot->failure.evidence);
         snapshot_drop(snapshot);
@@ -477,5 +521,5 @@ bool config_is_api_key(const struct tenant *tenant, struct slice credential)
 
 bool config_is_out_of_sight(void)
 {
-    return has_left_root();
+    return look_at_root() != ROOT_AS_BEFORE; /* where it cannot be told, latchkeyd knows better, too */
 }

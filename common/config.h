@@ -111,7 +111,7 @@ void config_forget(void);
 const struct config *config_hold(const struct config *config);
 
 /* Whether the files of configurations can no longer be seen: the process has changed its root since it first acquired
- * one. What is in force is then what was read before; latchkeyd knows better. */
+ * one, or this cannot be told now. What is in force is then what was read before; latchkeyd knows better. */
 bool config_is_out_of_sight(void);
 
 /* By its id; NULL when it is not configured. Lent. */

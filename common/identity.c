@@ -1,14 +1,13 @@
 #include "identity.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define CLAIM_NAME_MAX 1024       /* bytes: the longest string of a configuration */
-#define NSS_BUFFER_MAX (1U << 20) /* bytes; a passwd entry beyond it is an attack or an accident */
+#include "account_lookup.h"
+
+#define CLAIM_NAME_MAX 1024 /* bytes: the longest string of a configuration */
 
 bool identity_is_valid_name(struct slice name)
 {
@@ -180,102 +179,70 @@ bool identity_map(struct verdict *verdict, const struct identity_rules *rules, c
     return true;
 }
 
-/* What NSS says of a name. A directory may answer for another spelling. */
-struct account {
-    bool exists;
-    char name[USER_MAX + 1]; /* as the account has it; empty: longer than any that a block could have */
-    uid_t uid;
-};
-
-/* 0 and *ret_account, or an errno. */
-static int look_up_account(const char *name, struct account *ret_account)
+/* The account of the very name: names are compared later, and another spelling would be taken for another user. */
+static enum account_answer look_up_exactly(const char *name, struct account_entry *ret_account, int *ret_error)
 {
-    size_t size = 1024;
-    char *buffer = NULL, *larger;
-    struct passwd entry, *found = NULL;
-    int error;
+    const enum account_answer answer = account_lookup_user(name, ret_account, ret_error);
 
-    do {
-        size *= 2;
-        larger = realloc(buffer, size);
-        if (larger == NULL) {
-            free(buffer);
-            return ENOMEM;
-        }
-        buffer = larger;
-        do
-            error = getpwnam_r(name, &entry, buffer, size, &found);
-        while (error == EINTR);
-    } while (error == ERANGE && size < NSS_BUFFER_MAX);
-    *ret_account = (struct account){ .exists = error == 0 && found != NULL };
-    if (ret_account->exists) {
-        ret_account->uid = found->pw_uid;
-        if (strlen(found->pw_name) <= USER_MAX)
-            memcpy(ret_account->name, found->pw_name, strlen(found->pw_name) + 1);
-    }
-    free(buffer);
-    /* getpwnam(3) NOTES: what systems answer, beside 0, for a name that is not there. */
-    return error == ENOENT || error == ESRCH || error == EBADF || error == EPERM ? 0 : error;
-}
-
-/* The same for the very name: whoever compares names later would take another spelling for another user. */
-static int look_up_user(const char *name, bool *ret_exists, uid_t *ret_uid)
-{
-    struct account account;
-    const int error = look_up_account(name, &account);
-
-    *ret_exists = error == 0 && account.exists && strcmp(account.name, name) == 0;
-    if (*ret_exists)
-        *ret_uid = account.uid;
-    return error;
+    return answer == ACCOUNT_FOUND && strcmp(ret_account->name, name) != 0 ? ACCOUNT_ABSENT : answer;
 }
 
 static bool reject_look_up(struct verdict *verdict, const char *user, int error)
 {
     return error == ENOMEM ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "user %s", user)
-                           : verdict_reject(verdict, REASON_SYSTEM_ERROR, "getpwnam_r of %s: errno %d", user, error);
+                           : verdict_reject(verdict, REASON_SYSTEM_ERROR, "NSS cannot tell of user %s now: %s", user,
+                                            strerrordesc_np(error) != NULL ? strerrordesc_np(error) : "unknown error");
 }
 
 bool identity_account_block(struct verdict *verdict, const struct identity_rules *rules, const char *user,
                             const struct user_block **ret_block)
 {
-    struct account account;
+    struct account_entry account;
     int error;
 
     *ret_block = identity_user_block(rules, user);
     if (*ret_block != NULL)
         return true;
-    error = look_up_account(user, &account);
-    if (error != 0)
-        return reject_look_up(verdict, user, error);
-    if (account.exists)
+    switch (account_lookup_user(user, &account, &error)) {
+    case ACCOUNT_FOUND:
         *ret_block = identity_user_block(rules, account.name);
-    return true;
+        return true;
+    case ACCOUNT_ABSENT:
+        return true;
+    default:
+        return reject_look_up(verdict, user, error);
+    }
 }
 
 bool identity_may_be_root(struct slice name)
 {
     char text[USER_MAX + 1];
-    bool exists = false;
-    uid_t uid = 0;
+    struct account_entry account;
 
     if (slice_equal_nocase(name, "root"))
         return true;
     snprintf(text, sizeof text, "%.*s", SLICE_ARG(name));
-    return look_up_user(text, &exists, &uid) != 0 || (exists && uid == 0);
+    switch (account_lookup_user(text, &account, NULL)) {
+    case ACCOUNT_FOUND:
+        return account.uid == 0;
+    case ACCOUNT_ABSENT:
+        return false;
+    default:
+        return true;
+    }
 }
 
 bool identity_check_account(struct verdict *verdict, const struct identity *identity)
 {
-    bool exists = false;
-    uid_t uid = 0;
-    int error = look_up_user(identity->user, &exists, &uid);
+    struct account_entry account;
+    int error;
+    const enum account_answer answer = look_up_exactly(identity->user, &account, &error);
 
-    if (error != 0)
+    if (answer == ACCOUNT_CANNOT_TELL)
         return reject_look_up(verdict, identity->user, error);
-    if (!exists)
+    if (answer == ACCOUNT_ABSENT)
         return verdict_reject(verdict, REASON_USER_UNKNOWN, "%s", identity->user);
-    if (uid == 0 && !identity->user_is_explicit)
+    if (account.uid == 0 && !identity->user_is_explicit)
         return verdict_reject(verdict, REASON_USER_FORBIDDEN, "%s has uid 0", identity->user);
     return true;
 }

@@ -14,7 +14,7 @@ fail() {
 # slash are one part in several files.
 rows=(
     "cleanup clock fork_lock slice secret reason verdict"
-    "algorithm base64url json pattern trusted_file"
+    "algorithm base64url json pattern account_lookup trusted_file"
     "jwt jwks claims identity revocation config/config_file"
     "signature credential_form broker_protocol broker_spawn"
     "verify broker_client delegate"

@@ -1,9 +1,11 @@
 #include "unit.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -46,6 +48,59 @@ int open(const char *path, int flags, ...)
     fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, (flags & O_CREAT) != 0 ? va_arg(mode, mode_t) : 0);
     va_end(mode);
     return fd;
+}
+
+/* Also in its place: NSS, what lies at a path, and the clock of the file system. */
+static struct {
+    int nss_failure;      /* 0: as it is */
+    const char *new_user; /* who exists since a moment; the uid is daemon's */
+    const char *unseen;   /* the file of this name cannot be looked at, and why */
+    int cause;
+    bool is_later;       /* by time(): no file has changed just now */
+    bool has_real_clock; /* else every file has settled long ago, which spares each test a wait */
+} fate;
+
+typedef int user_look_up(const char *, struct passwd *, char *, size_t, struct passwd **);
+
+int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
+{
+    user_look_up *real = (user_look_up *)dlsym(RTLD_NEXT, "getpwnam_r");
+
+    *ret = NULL;
+    if (fate.nss_failure != 0)
+        return fate.nss_failure;
+    return real(fate.new_user != NULL && strcmp(name, fate.new_user) == 0 ? "daemon" : name, entry, buffer, size, ret);
+}
+
+int lstat(const char *path, struct stat *status)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (fate.unseen != NULL && slash != NULL && strcmp(slash + 1, fate.unseen) == 0) {
+        errno = fate.cause;
+        return -1;
+    }
+    return fstatat(AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+}
+
+time_t time(time_t *ret)
+{
+    struct timespec now;
+
+    (void)ret;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec + (fate.is_later ? 10 : 0);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int (*real)(clockid_t, struct timespec *) =
+        (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    const int result = real(clock, ret);
+
+    if (clock == CLOCK_REALTIME_COARSE && !fate.has_real_clock)
+        ret->tv_sec++;
+    return result;
 }
 
 static const char *in_directory(const char *name)
@@ -746,7 +801,7 @@ static void rule_32_what_is_short_is_neither_a_fault_of_a_file_nor_kept(void **s
     write_config("revocation_list = \"@/revoked\"\n" GOOD "tenant \"t2\" { issuer = \"https://i.example.com\" "
                  "audience = {\"a\"} hmac_secret_file = \"@/secret\" algorithms = {\"HS256\"} "
                  "tenant_claim = \"\" }\n");
-    sleep(3); /* the files settle */
+    fate.is_later = true; /* the files have settled */
     for (i = 0; i < COUNT(names); i++)
         for (j = 0; j < COUNT(causes); j++) {
             ROW(names[i]);
@@ -758,6 +813,7 @@ static void rule_32_what_is_short_is_neither_a_fault_of_a_file_nor_kept(void **s
             unopenable.name = NULL;
             assert_int_equal(failure_of(names[i], path), REASON_UNDECIDED);
         }
+    fate.is_later = false;
 }
 
 #if !defined __SANITIZE_ADDRESS__ /* which needs an address space without a limit */
@@ -838,7 +894,7 @@ static void an_unchanged_configuration_is_read_once(void **state)
     (void)state;
     snprintf(alias, sizeof alias, "%s/./latchkey.conf", directory);
     write_config(GOOD);
-    sleep(3); /* the files settle */
+    fate.is_later = true; /* the files have settled */
     first = acquire();
     second = acquire();
     assert_ptr_equal(first, second);
@@ -854,6 +910,7 @@ static void an_unchanged_configuration_is_read_once(void **state)
     assert_true(config_acquire(&verdict, alias, &first));
     config_release(&first);
     ROW("what changed just now may change again within the same tick of the clock");
+    fate.is_later = false;
     write_config(GOOD);
     first = acquire();
     second = acquire();
@@ -1158,10 +1215,11 @@ static void no_change_is_missed_however_fast(void **state)
     int fd, leeway;
 
     (void)state;
+    fate.has_real_clock = true;
     write_config(TENANT);
     fd = open(in_directory("latchkey.conf"), O_WRONLY);
     assert_true(fd >= 0);
-    for (leeway = 100; leeway <= 300; leeway++) {
+    for (leeway = 270; leeway <= 300; leeway++) {
         const struct config *config;
         char text[128];
         int len = snprintf(text, sizeof text, "tenant \"t\" { url = \"https://a.example\" leeway = %d }\n", leeway);
@@ -1171,6 +1229,7 @@ static void no_change_is_missed_however_fast(void **state)
         assert_int_equal(config->tenants[0].claims.leeway, leeway);
         config_release(&config);
     }
+    fate.has_real_clock = false;
     close(fd);
 }
 
@@ -1592,6 +1651,80 @@ static void rule_30_latchkeyd_may_own_what_it_keeps(void **state)
     write_bytes("keys", slice_of(key_set), 0644);
 }
 
+/* The files do not change, so that nothing but time is needed. */
+static void rule_32_an_owner_whom_nss_cannot_tell_now_is_asked_for_again(void **state)
+{
+    static const int failures[] = { EMFILE, EIO, ECONNREFUSED, ENOENT };
+    char path[128];
+    size_t i;
+
+    (void)state;
+    strcpy(path, in_directory("latchkey.conf"));
+    if (geteuid() != 0)
+        skip();
+    write_config(GOOD "broker { user = \"daemon\" }\n");
+    assert_int_equal(chown(in_directory("keys"), 1, 0), 0);
+    fate.is_later = true; /* the files have settled: nothing is read again for their sake */
+    for (i = 0; i < COUNT(failures); i++) {
+        ROW(strerror(failures[i]));
+        config_forget();
+        fate.nss_failure = failures[i];
+        assert_int_equal(failure_of("keys", path), REASON_SYSTEM_ERROR);
+        assert_int_equal(failure_of("keys", path), REASON_SYSTEM_ERROR);
+        fate.nss_failure = 0;
+        assert_int_equal(failure_of("keys", path), REASON_UNDECIDED);
+    }
+    ROW("a user who is made later, with the uid that the key set has already");
+    write_config(GOOD "broker { user = \"latecomer\" }\n");
+    fate.is_later = true;
+    assert_int_equal(failure_of("keys", path), REASON_JWKS_UNAVAILABLE);
+    assert_int_equal(failure_of("keys", path), REASON_JWKS_UNAVAILABLE);
+    fate.new_user = "latecomer";
+    assert_int_equal(failure_of("keys", path), REASON_UNDECIDED);
+    fate.new_user = NULL;
+    write_bytes("keys", slice_of(key_set), 0644);
+    memset(&fate, 0, sizeof fate);
+}
+
+static void rule_32_what_cannot_be_looked_at_is_not_absent(void **state)
+{
+    static const int failures[] = { EIO, ENOMEM, ESTALE, EACCES };
+    char path[128];
+    const struct config *config;
+    size_t i;
+
+    (void)state;
+    strcpy(path, in_directory("latchkey.conf"));
+    unlink(in_directory("revoked"));
+    write_config("revocation_list = \"@/revoked\"\n" GOOD);
+    fate.is_later = true;
+    ROW("an absent list that must be there");
+    assert_int_equal(failure_of("revoked", path), REASON_REVOCATION_UNAVAILABLE);
+    for (i = 0; i < COUNT(failures); i++) {
+        ROW("it has come, and whether it has cannot be told: then it is read");
+        unlink(in_directory("revoked"));
+        config_forget();
+        assert_int_equal(failure_of("revoked", path), REASON_REVOCATION_UNAVAILABLE);
+        write_bytes("revoked", slice_of("sub s\n"), 0644);
+        fate.unseen = "revoked";
+        fate.cause = failures[i];
+        config = acquire();
+        assert_int_equal(revocation_count(config->revocation), 1);
+        config_release(&config);
+        fate.unseen = NULL;
+    }
+    ROW("the root directory cannot be looked at: no verdict, and neither an old nor a new configuration");
+    unlink(in_directory("revoked"));
+    fate.unseen = "";
+    fate.cause = EIO;
+    assert_int_equal(failure_of("keys", path), REASON_SYSTEM_ERROR);
+    assert_true(config_is_out_of_sight());
+    fate.unseen = NULL;
+    assert_int_equal(failure_of("revoked", path), REASON_REVOCATION_UNAVAILABLE);
+    assert_false(config_is_out_of_sight());
+    memset(&fate, 0, sizeof fate);
+}
+
 /* In a child of its own: 0 when a configuration in the chroot is not read. */
 static int status_in_chroot(const char *outside, int cause)
 {
@@ -1667,7 +1800,7 @@ static void what_this_user_may_not_read_is_not_read_again_and_again(void **state
     write_config(GOOD "tenant \"t2\" { issuer = \"https://i.example.com\" audience = {\"a\"} "
                       "hmac_secret_file = \"@/secret\" algorithms = {\"HS256\"} tenant_claim = \"\" }\n");
     assert_int_equal(chmod(directory, 0755), 0);
-    sleep(3); /* the files settle */
+    fate.is_later = true; /* the files have settled */
     assert_int_equal(seteuid(1), 0);
     first = acquire();
     second = acquire();
@@ -1681,6 +1814,7 @@ static void what_this_user_may_not_read_is_not_read_again_and_again(void **state
     assert_int_equal(second->tenants[1].keys_failure.reason, REASON_UNDECIDED);
     config_release(&first);
     config_release(&second);
+    fate.is_later = false;
 }
 
 static int set_up(void **state)
@@ -1759,6 +1893,8 @@ int main(void)
         cmocka_unit_test(a_tenant_is_found_by_its_id),
         cmocka_unit_test(a_snapshot_that_is_held_lives_on),
         cmocka_unit_test(rule_30_latchkeyd_may_own_what_it_keeps),
+        cmocka_unit_test(rule_32_an_owner_whom_nss_cannot_tell_now_is_asked_for_again),
+        cmocka_unit_test(rule_32_what_cannot_be_looked_at_is_not_absent),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,16 +1,58 @@
 #include "fixture.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "peers.h"
 
 #define T0    1000000
 #define OTHER 12345 /* a uid, and a gid, of nobody */
+
+/* In place of the C library's: NSS that fails, and a clock that is moved on. */
+static struct {
+    int failure; /* 0: NSS answers */
+    unsigned asked;
+    long takes_s;
+    long later_s;
+} fate;
+
+typedef int user_look_up(const char *, struct passwd *, char *, size_t, struct passwd **);
+typedef int group_look_up(const char *, struct group *, char *, size_t, struct group **);
+
+int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
+{
+    user_look_up *real = (user_look_up *)dlsym(RTLD_NEXT, "getpwnam_r");
+
+    fate.asked++;
+    fate.later_s += fate.takes_s;
+    *ret = NULL;
+    return fate.failure != 0 ? fate.failure : real(name, entry, buffer, size, ret);
+}
+
+int getgrnam_r(const char *name, struct group *entry, char *buffer, size_t size, struct group **ret)
+{
+    group_look_up *real = (group_look_up *)dlsym(RTLD_NEXT, "getgrnam_r");
+
+    fate.asked++;
+    *ret = NULL;
+    return fate.failure != 0 ? fate.failure : real(name, entry, buffer, size, ret);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int (*real)(clockid_t, struct timespec *) =
+        (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    const int result = real(clock, ret);
+
+    ret->tv_sec += fate.later_s;
+    return result;
+}
 
 static char *allowed[] = { (char[]){ "bin" }, (char[]){ "@mail" }, (char[]){ "no-such-user" },
                            (char[]){ "@no-such-group" } };
@@ -150,11 +192,11 @@ static void rule_25_our_own_user_may_ask(void **state)
     peers_free(&peers);
 }
 
-static char unknown[64];
+static char unknown[96];
 
-static void note_unknown(const char *name)
+static void note_unknown(const char *name, enum account_answer answer)
 {
-    strcat(strcat(unknown, name), " ");
+    strcat(strcat(unknown, name), answer == ACCOUNT_CANNOT_TELL ? "? " : " ");
 }
 
 static void a_name_that_does_not_exist_allows_nobody_and_is_told(void **state)
@@ -169,6 +211,118 @@ static void a_name_that_does_not_exist_allows_nobody_and_is_told(void **state)
     unknown[0] = '\0';
     assert_true(peers_configure(peers, &(struct broker){ .user = (char[]){ "no-such-user" } }, note_unknown));
     assert_string_equal(unknown, "");
+    peers_free(&peers);
+}
+
+/* Whether a process of that uid and gid may ask; it has no other groups. */
+static bool may_ask(struct peers *peers, uid_t uid, gid_t gid)
+{
+    const char *path = path_in_directory("peers");
+    int listener = listen_at(path), fd, status;
+    pid_t child = fork();
+    uid_t got;
+    bool may;
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(come_as(uid, gid, NULL, 0, path));
+    fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    may = peers_allow(peers, fd, &got);
+    assert_int_equal(got, uid);
+    close(fd);
+    close(listener);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    return may;
+}
+
+static void rule_32_names_that_nss_cannot_tell_now_are_looked_up_again(void **state)
+{
+    const uid_t bin = uid_of("bin"), daemon_uid = uid_of("daemon");
+    const gid_t mail = gid_of("mail");
+    struct peers *peers = peers_new();
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chmod(directory, 0755), 0);
+    ROW("at the start: they allow nobody yet, and this is told");
+    unknown[0] = '\0';
+    fate.failure = EMFILE;
+    assert_true(peers_configure(peers, &broker, note_unknown));
+    assert_string_equal(unknown, "bin? @mail? no-such-user? @no-such-group? ");
+    assert_false(may_ask(peers, bin, OTHER));
+    assert_false(may_ask(peers, daemon_uid, OTHER));
+    ROW("root may ask all the same, and nothing is looked up for it");
+    fate.asked = 0;
+    fate.later_s += 10;
+    assert_true(may_ask(peers, 0, 0));
+    assert_int_equal(fate.asked, 0);
+    ROW("with the next peer, but not more than once in a second");
+    assert_false(may_ask(peers, bin, OTHER));
+    assert_int_equal(fate.asked, 5);
+    fate.failure = 0;
+    assert_false(may_ask(peers, bin, OTHER));
+    assert_int_equal(fate.asked, 5);
+    fate.later_s++;
+    assert_true(may_ask(peers, bin, OTHER));
+    assert_true(may_ask(peers, OTHER, mail));
+    assert_true(may_ask(peers, daemon_uid, OTHER));
+    assert_false(may_ask(peers, OTHER, OTHER));
+    ROW("and never again when all is known");
+    fate.asked = 0;
+    fate.later_s += 1000;
+    assert_false(may_ask(peers, OTHER, OTHER));
+    assert_int_equal(fate.asked, 0);
+    peers_free(&peers);
+}
+
+static void rule_32_the_former_answer_holds_while_nss_cannot_tell(void **state)
+{
+    const uid_t bin = uid_of("bin"), sys = uid_of("sys");
+    char *longer[] = { allowed[1], (char[]){ "sys" }, allowed[0] };
+    const struct broker more = { .user = broker.user, .allow = { longer, COUNT(longer) }, .peer_rate = 1, .rate = 1 };
+    const struct broker fewer = { .user = broker.user, .peer_rate = 1, .rate = 1 };
+    struct peers *peers = peers_new();
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_true(peers_configure(peers, &broker, NULL));
+    ROW("another configuration, in which they stand in other places");
+    fate.failure = EIO;
+    assert_true(peers_configure(peers, &more, NULL));
+    assert_true(may_ask(peers, bin, OTHER));
+    assert_true(may_ask(peers, OTHER, gid_of("mail")));
+    assert_true(may_ask(peers, uid_of("daemon"), OTHER));
+    assert_false(may_ask(peers, sys, OTHER));
+    ROW("a name that is no longer listed has no former answer");
+    assert_true(peers_configure(peers, &fewer, NULL));
+    assert_false(may_ask(peers, bin, OTHER));
+    fate.failure = 0;
+    peers_free(&peers);
+}
+
+static void a_slow_directory_service_does_not_keep_latchkeyd_busy(void **state)
+{
+    struct peers *peers = peers_new();
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    fate.failure = ETIMEDOUT;
+    fate.takes_s = 5; /* each of three users */
+    assert_true(peers_configure(peers, &broker, NULL));
+    fate.asked = 0;
+    ROW("nine times as long as the last try took nothing is asked");
+    fate.later_s += 9 * 3 * 5 - 1;
+    assert_false(may_ask(peers, OTHER, OTHER));
+    assert_int_equal(fate.asked, 0);
+    fate.later_s += 2;
+    assert_false(may_ask(peers, OTHER, OTHER));
+    assert_int_equal(fate.asked, 5);
+    memset(&fate, 0, sizeof fate);
     peers_free(&peers);
 }
 
@@ -266,6 +420,9 @@ int main(void)
         cmocka_unit_test(rule_25_who_may_ask),
         cmocka_unit_test(rule_25_our_own_user_may_ask),
         cmocka_unit_test(a_name_that_does_not_exist_allows_nobody_and_is_told),
+        cmocka_unit_test(rule_32_names_that_nss_cannot_tell_now_are_looked_up_again),
+        cmocka_unit_test(rule_32_the_former_answer_holds_while_nss_cannot_tell),
+        cmocka_unit_test(a_slow_directory_service_does_not_keep_latchkeyd_busy),
         cmocka_unit_test(rule_27_questions_have_a_rate),
         cmocka_unit_test(another_configuration_is_no_new_burst),
         cmocka_unit_test(many_uids_do_not_make_room_for_more),

@@ -330,8 +330,9 @@ class Slapd(Server):
         run("slapadd", "-f", "/etc/ldap/slapd.conf", input=entries)
         run("chown", "-R", f"{self.user}:{self.user}", "/var/lib/ldap")
 
-    def start(self):
-        self.spawn("/usr/sbin/slapd", "-d", "0", "-h", "ldap:/// ldapi:///", "-g", self.user, "-u", self.user, "-f",
+    def start(self, descriptors=1024):
+        self.descriptors = descriptors
+        self.spawn("prlimit", f"--nofile={descriptors}", "/usr/sbin/slapd", "-d", "0", "-h", "ldap:/// ldapi:///", "-g", self.user, "-u", self.user, "-f",
                    "/etc/ldap/slapd.conf")
         self.wait_for_port(389)
 

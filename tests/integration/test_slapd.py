@@ -1,12 +1,16 @@
 """slapd with the examples of examples/sasl/slapd, and ldapwhoami, ldapsearch and python3-ldap as its clients."""
 import json
 import re
+import shutil
+import socket
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 import tokens
-from host import run
+from host import run, wait_until
 from mail_clients import MESSAGES, RawLdap, answers_to_an_error
 from servers import CLIENTS, LDAP, TOKEN_4K, TOKEN_8K, Slapd, demand_group, install
 
@@ -240,6 +244,69 @@ def test_a_revocation_holds_at_once(site):
     assert whoami(site, site.token()).returncode == 0
     site.host.revoke(f"sub {tokens.ALICE}")
     check_refused(site, whoami(site, site.token()), "token_revoked", INSUFFICIENT_ACCESS)
+
+
+# RFC 4511: what an anonymous client asks of the root DSE.
+ROOT_DSE = bytes.fromhex("0400 0a0100 0a0100 020100 020100 010100 870b") + b"objectClass" + \
+    bytes.fromhex("3019 0417") + b"supportedSASLMechanisms"
+SETTLED_AFTER = 2  # seconds; a file that changed later than that is read again in any case
+
+
+def search_root_dse(connection):
+    request = bytes([0x02, 1, 1, 0x63, len(ROOT_DSE)]) + ROOT_DSE
+    connection.sendall(bytes([0x30, len(request)]) + request)
+    answer = b""
+    while b"\x02\x01\x01\x65" not in answer:  # searchResDone
+        answer += connection.recv(4096)
+
+
+class Connections:
+    """Idle connections, which use up the descriptors of a server."""
+
+    def __init__(self, server):
+        self.server, self.sockets = server, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        while self.sockets:
+            self.close_one()
+
+    def descriptors(self):
+        return len(list(Path(f"/proc/{self.server.process.pid}/fd").iterdir()))
+
+    def open_one(self):
+        before, connection = self.descriptors(), socket.socket(socket.AF_UNIX)
+        connection.settimeout(20)
+        connection.connect("/run/slapd/ldapi")
+        self.sockets.append(connection)
+        wait_until(lambda: self.descriptors() > before, "slapd takes the connection")
+
+    def close_one(self):
+        before = self.descriptors()
+        self.sockets.pop().close()
+        wait_until(lambda: self.descriptors() < before, "slapd closes the connection")
+
+
+def test_rule_32_a_rotation_while_descriptors_are_exhausted_shuts_nobody_out(site, slapd):
+    keys = site.host.etc / "keys.jwks"
+    shutil.chown(keys, "latchkey")  # as latchkeyd leaves it
+    slapd.stop()
+    slapd.start(descriptors=64)
+    assert whoami(site, site.token()).stdout.strip() == ALICE
+    with Connections(slapd) as connections:
+        while connections.descriptors() < slapd.descriptors:
+            connections.open_one()
+        site.write_keys()
+        shutil.chown(keys, "latchkey")
+        wait_until(lambda: time.time() - keys.stat().st_ctime > SETTLED_AFTER + 0.1, "the key set has settled")
+        for left in range(6):  # descriptors; slapd lists its mechanisms once for each connection
+            search_root_dse(connections.sockets[left])
+            connections.close_one()
+    done = whoami(site, site.token())
+    assert done.stdout.strip() == ALICE, done.stderr
+    slapd.restart()
 
 
 def test_without_a_configuration_the_others_work(site, slapd):
