@@ -110,6 +110,21 @@ def msmtp(user, token, mechanism="oauthbearer"):
                env={"PATH": os.environ["PATH"], "TOKEN_FILE": str(token)})
 
 
+def mpop(home, user, token, mechanism="oauthbearer"):
+    """mpop fetches the mail of a mailbox into `home`, a new folder. It reads the token from a file."""
+    return run("mpop", f"--host={MAIL}", "--port=110", "--tls=on", "--tls-starttls=on", f"--auth={mechanism}",
+               f"--user={user}", "--passwordeval=cat $TOKEN_FILE", f"--delivery=mbox,{home}/mbox", "--keep=on",
+               f"--uidls-file={home}/uidls", check=False, env={"PATH": os.environ["PATH"], "TOKEN_FILE": str(token)})
+
+
+def cyrus_client(site, name, user, token, mechanism="OAUTHBEARER", port=None, last="QUIT"):
+    """One of Cyrus' own clients (pop3test, sivtest, nntptest, lmtptest), with TLS. It speaks the mechanism through libsasl,
+    and the plug-in finds the token in a file."""
+    return run(f"/usr/lib/cyrus/bin/{name}", "-m", mechanism, "-u", user, "-a", user, "-t", "",
+               *(["-p", port] if port is not None else []), MAIL, input=f"{last}\r\n", check=False, timeout=20,
+               env={"PATH": os.environ["PATH"], "LATCHKEY_TOKEN_FILE": str(site.host.token_file(token))})
+
+
 def b64(text):
     return base64.b64encode(text.encode()).decode()
 

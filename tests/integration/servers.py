@@ -1,5 +1,5 @@
 """
-Mail and directory servers of Debian's packages with the examples of examples/sasl, and their clients.
+Servers with Cyrus SASL of Debian's packages with the examples of examples/sasl, and their clients.
 
 The test host has its own /etc, /run and network, so every file lies where it would on a real host and every server has
 its real port: the examples are installed as they stand.
@@ -99,11 +99,12 @@ def prepare(host):
         hosts.write(f"127.0.0.1 {LDAP} {MAIL} {WEB}\n")
     authority = Authority()
     host.certificates = {name: authority.issue(name) for name in (LDAP, MAIL, WEB)}
-    for file, line in (("/etc/passwd", "Debian-exim:x:2201:2201::/var/spool/exim4:/usr/sbin/nologin\n"),
-                       ("/etc/group", "Debian-exim:x:2201:\n")):
-        with open(file, "a") as database:
-            database.write(line)
-    for user in ("openldap", "postfix", "cyrus", "Debian-exim"):
+    for user, uid in (("Debian-exim", 2201), ("svn", 2202)):
+        for file, line in (("/etc/passwd", f"{user}:x:{uid}:{uid}::/run/{user}:/usr/sbin/nologin\n"),
+                           ("/etc/group", f"{user}:x:{uid}:\n")):
+            with open(file, "a") as database:
+                database.write(line)
+    for user in ("openldap", "postfix", "cyrus", "Debian-exim", "svn"):
         join_group(user, "sasl")
 
 
@@ -227,8 +228,8 @@ class Server:
 
     def spawn(self, *argv, **options):
         command = ["setpriv", "--pdeathsig", "KILL", *map(str, argv)]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, **options)
+        options.setdefault("stdout", subprocess.PIPE)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, **options)
 
     def install_examples(self, directory, *files):
         for file in files:
@@ -445,7 +446,7 @@ class Cyrus(Server):
     port = 993
 
     def set_up(self):
-        for directory in ("/var/lib/cyrus", "/var/spool/cyrus"):
+        for directory in ("/var/lib/cyrus", "/var/spool/cyrus", "/var/spool/sieve"):
             private_copy(directory)
         for directory in ("proc", "lock", "socket"):
             Path("/run/cyrus", directory).mkdir(parents=True)
@@ -460,6 +461,73 @@ class Cyrus(Server):
     def start(self):
         self.spawn("/usr/sbin/cyrmaster", "-D")
         self.wait_for_port(self.port)
+
+
+# memcached, svnserve, libvirtd
+
+
+def install_sasl2(example, name):
+    """Options of libsasl for a server that has them where libsasl looks by itself: their path."""
+    options = Path("/etc/sasl2") / f"{name}.conf"
+    install(EXAMPLES / example / "sasl2" / f"{name}.conf", options)
+    return options
+
+
+class Memcached(Server):
+    root, user = Path("/etc"), "memcache"
+    port = 11211
+
+    def set_up(self):
+        self.install_examples("memcached", "memcached.conf")
+        self.options = install_sasl2("memcached", "memcached")
+
+    def start(self):
+        self.spawn("/usr/share/memcached/scripts/systemd-memcached-wrapper", "/etc/memcached.conf")
+        self.wait_for_port(self.port)
+
+
+class Svnserve(Server):
+    """One repository, whose URL is that of the server with "/project"."""
+
+    root, user = Path("/run/svn"), "svn"
+    port = 3690
+
+    def set_up(self):
+        repository = self.root / "project"
+        self.root.mkdir()
+        run("svnadmin", "create", repository)
+        install(EXAMPLES / "svnserve" / "svnserve.conf", repository / "conf" / "svnserve.conf")
+        run("chown", "-R", self.user, self.root)
+        self.options = install_sasl2("svnserve", "svn")
+
+    def start(self):
+        self.spawn("setpriv", "--reuid", self.user, "--regid", self.user, "--init-groups", "svnserve", "--daemon",
+                   "--foreground", "--root", self.root, "--listen-host", "127.0.0.1")
+        self.wait_for_port(self.port)
+
+
+class Libvirtd(Server):
+    root, socket = Path("/etc/libvirt"), Path("/run/libvirt/libvirt-sock")
+
+    def set_up(self):
+        for directory in ("/var/lib/libvirt", "/var/cache/libvirt"):
+            private_copy(directory)
+        self.install_examples("libvirt", "libvirtd.conf")
+        self.options = install_sasl2("libvirt", "libvirt")
+
+    def start(self):
+        self.log = open(PRIVATE / "libvirtd.log", "w+")
+        self.spawn("/usr/sbin/libvirtd", "--config", self.root / "libvirtd.conf", stdout=self.log)
+        wait_until(lambda: self.answers() or self.process.poll() is not None, "libvirtd listens")
+
+    def answers(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
 
 
 # Exim

@@ -1,5 +1,10 @@
-"""Cyrus IMAP with the examples of examples/sasl/cyrus; curl, mbsync and imaplib as its clients."""
+"""
+Cyrus with the examples of examples/sasl/cyrus; as its clients curl, mbsync and imaplib (IMAP), curl, mpop and poplib (POP3),
+smtplib (LMTP), and Cyrus' own test programs for POP3, sieve scripts, news and LMTP.
+"""
+import contextlib
 import os
+import poplib
 import smtplib
 from functools import partial
 
@@ -7,10 +12,12 @@ import pytest
 
 import tokens
 from host import PRIVATE, run
-from mail_clients import (LOGIN_DENIED, answers_to_an_error, curl_imap, curl_password, example, imap, imap_login, oauthbearer,
-                          shortest_message)
+from mail_clients import (LAST, LOGIN_DENIED, MESSAGES, answers_to_an_error, b64, curl, curl_imap, curl_password,
+                          cyrus_client, example, imap, imap_login, mpop, oauthbearer, shortest_message, trusting)
 from servers import CLIENTS, MAIL, TOKEN_4K, TOKEN_8K, Cyrus
 
+# Bytes of a token: with an initial response, and when asked for.
+POP3_AT_ONCE, LMTP_AT_ONCE, LONGEST = 6111, 3039, 16365
 AES_128 = "ECDHE-RSA-AES128-GCM-SHA256"
 INBOX = '"/" INBOX'
 
@@ -78,8 +85,8 @@ def test_a_long_token(site, length, initial):
 
 
 def test_the_longest_token(site):
-    assert imap_login(None, message=shortest_message(site.token(length=16365))).ok
-    assert not imap_login(None, message=shortest_message(site.token(length=16366))).ok
+    assert imap_login(None, message=shortest_message(site.token(length=LONGEST))).ok
+    assert not imap_login(None, message=shortest_message(site.token(length=LONGEST + 1))).ok
 
 
 class TestMbsync:
@@ -296,3 +303,133 @@ def test_mail_needs_no_domain(site, cyrus, domain):
         client.authenticate("OAUTHBEARER", lambda challenge: oauthbearer(site.token()))
         client.select("INBOX")
         assert client.search(None, "SUBJECT", f'"to alice{domain}"')[1] != [b""]
+
+
+# POP3
+
+
+def pop3_answer(mechanism, message, last="\1", initial=False):
+    """The server's last line, with `last` as the answer to its error. poplib knows no AUTH."""
+    client = poplib.POP3(MAIL, timeout=20)
+    try:
+        client.stls(trusting())
+        client._putcmd(f"AUTH {mechanism}" + (f" {b64(message)}" if initial else ""))
+        line = client._getline()[0].decode()
+        for answer in ([] if initial else [message]) + [last]:
+            if line.startswith("+ "):
+                client._putcmd(b64(answer))
+                line = client._getline()[0].decode()
+        return line
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("scheme", ["pop3", "pop3s"])
+@pytest.mark.parametrize("initial", [True, False], ids=["at once", "when asked"])
+def test_pop3_of_curl(site, scheme, initial):
+    assert imap_login(site.token()).ok  # makes the mailbox
+    token = site.token()
+    done = curl(f"{scheme}://{MAIL}/", "alice", token, initial=initial)
+    assert done.returncode == 0, done.stderr
+    assert site.logged(f"cyrus/{scheme}[") and site.logged("alice OAUTHBEARER+TLS User logged in")
+    assert site.verify(token, "pop") == ("accept", "ok")
+
+
+def test_the_longest_token_of_pop3(site):
+    assert imap_login(site.token()).ok
+    for length, initial, ok in ((POP3_AT_ONCE, True, True), (POP3_AT_ONCE + 1, True, False), (LONGEST, False, True),
+                                (LONGEST + 1, False, False)):
+        answer = pop3_answer("OAUTHBEARER", shortest_message(site.token(length=length)), initial=initial)
+        assert answer.startswith("+OK") == ok, answer
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+class TestPop3:
+    @pytest.fixture(autouse=True)
+    def mailbox(self, site):
+        assert imap_login(site.token()).ok
+
+    def test_of_mpop(self, site, mechanism, tmp_path):
+        done = mpop(tmp_path, "alice", site.password_file(site.token()), mechanism.lower())
+        assert done.returncode == 0, done.stderr
+        done = mpop(tmp_path, "alice", site.password_file(site.token(lifetime=-600)), mechanism.lower())
+        assert done.returncode != 0 and "authentication failure" in done.stderr, done.stderr
+        assert site.last() == ("reject", "token_expired")
+
+    def test_who_does_not_get_in(self, site, mechanism):
+        for token, reason in ((site.token(lifetime=-600), "token_expired"), (site.token(groups=[]), "group_missing")):
+            for answer in answers_to_an_error(token).values():
+                line = pop3_answer(mechanism, MESSAGES[mechanism](token), answer)
+                assert line.startswith("-ERR") and ("authentication failure" in line or "authorization" in line), line
+                assert site.last() == ("reject", reason)
+
+
+def test_pop3_with_a_token_as_the_password(site, latchkeyd):
+    assert imap_login(site.token()).ok
+    for password, ok in ((site.token(), True), (site.token(lifetime=-600), False)):
+        done = curl_password(f"pop3s://{MAIL}/", "alice@example.com", password)
+        assert (done.returncode == 0) == ok, done.stderr
+
+
+# Sieve scripts, news, mail over LMTP
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+@pytest.mark.parametrize("program, port, last", [("pop3test", None, "QUIT"), ("sivtest", None, "LOGOUT"),
+                                                 ("nntptest", None, "QUIT"), ("lmtptest", 24, "QUIT")])
+def test_a_client_of_cyrus(site, program, port, last, mechanism):
+    user, sub = ("svc-backup", tokens.BACKUP) if program == "lmtptest" else ("alice", tokens.ALICE)
+    assert imap_login(site.token()).ok  # makes the mailbox
+    done = cyrus_client(site, program, user, site.token(sub), mechanism, port, last)
+    assert "Authenticated." in done.stdout, done.stdout
+    done = cyrus_client(site, program, user, site.token(sub, lifetime=-600), mechanism, port, last)
+    assert "Authentication failed." in done.stdout and "Authenticated." not in done.stdout, done.stdout
+    assert site.last() == ("reject", "token_expired")
+
+
+@contextlib.contextmanager
+def lmtp():
+    with contextlib.closing(smtplib.LMTP(MAIL, 24, timeout=20)) as client:
+        client.ehlo()
+        client.starttls(context=trusting())
+        client.ehlo()
+        yield client
+
+
+def lmtp_login(client, mechanism, message, initial=True):
+    """Whether that goes well. smtplib's auth() would take the error for a challenge."""
+    code, text = client.docmd("AUTH", f"{mechanism} {b64(message)}" if initial else mechanism)
+    for answer in ([] if initial else [message]) + [LAST[mechanism]]:
+        if code == 334:
+            code, text = client.docmd(b64(answer))
+    assert code in (235, 501), text
+    return code == 235
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_who_brings_mail_over_lmtp_logs_in(site, latchkeyd, mechanism):
+    assert imap_login(site.token()).ok
+    for user, credential, ok in (("svc-backup", site.tenant.api_key, True), ("svc-backup", site.token(tokens.BACKUP), True),
+                                 ("svc-backup", site.token(tokens.BACKUP, lifetime=-600), False)):
+        with lmtp() as client:
+            assert lmtp_login(client, mechanism, MESSAGES[mechanism](credential, user)) == ok
+            if ok:
+                mail = f"Subject: by {mechanism}\r\n\r\nHello.\r\n"
+                assert client.sendmail("bob@example.com", "alice", mail) == {}
+    with lmtp() as client:  # who is none of lmtp_admins
+        lmtp_login(client, mechanism, MESSAGES[mechanism](site.token(), "alice"))
+        with pytest.raises(smtplib.SMTPException):
+            client.sendmail("bob@example.com", "alice", "Subject: by alice\r\n\r\n")
+    with imap() as client:
+        client.authenticate("OAUTHBEARER", lambda challenge: oauthbearer(site.token()))
+        client.select("INBOX")
+        assert len(client.search(None, "SUBJECT", f'"by {mechanism}"')[1][0].split()) == 2
+        assert client.search(None, "SUBJECT", '"by alice"')[1] == [b""]
+
+
+def test_the_longest_token_of_lmtp(site):
+    for length, initial, ok in ((LMTP_AT_ONCE, True, True), (LMTP_AT_ONCE + 1, True, False), (LONGEST, False, True),
+                                (LONGEST + 1, False, False)):
+        with lmtp() as client:
+            message = shortest_message(site.token(tokens.BACKUP, length=length))
+            assert lmtp_login(client, "OAUTHBEARER", message, initial) == ok

@@ -11,14 +11,17 @@ import pytest
 
 import tokens
 from host import wait_until
-from mail_clients import (LOGIN_DENIED, SENDERS, answers_to_an_error, curl_smtp, example, msmtp, shortest_message, smtp,
-                          smtp_login, smtplib_auth, swaks)
+from mail_clients import (LOGIN_DENIED, SENDERS, answers_to_an_error, b64, curl_smtp, example, msmtp, send_by_smtplib,
+                          shortest_message, smtp, smtp_login, smtplib_auth, swaks)
 from servers import TOKEN_4K, TOKEN_8K, Postfix, add_to_service, demand_group, mailbox, processes
 
 CHROOT = Path("/var/spool/postfix")
 AES_128 = "ECDHE-RSA-AES128-GCM-SHA256"
 BARE = {"401", "invalid_request"}  # XOAUTH2, and messages that do not say whose token they bring
-LONGEST_AT_ONCE, LONGEST = 1503, 9195  # bytes of a token, with and without an initial response
+# Bytes of a token, with and without an initial response: by Postfix' own limits, and by those of the example.
+OWN_AT_ONCE, OWN_WHEN_ASKED = 1503, 9195
+LONGEST_LOGIN, LONGEST_PLAIN = 1024, 8150  # of libsasl's LOGIN, and of its side of the saslauthd protocol
+OTHER_PORT = 2587
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +74,33 @@ def test_the_user_sends_as_itself_alone(site):
     assert done.returncode != 0 and "553" in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("length", [TOKEN_4K, TOKEN_8K, LONGEST])
-def test_a_long_token_comes_when_asked(site, length):
-    assert smtp_login(None, initial=False, message=shortest_message(site.token(length=length))).ok
+@pytest.mark.parametrize("initial", [True, False], ids=["at once", "when asked"])
+@pytest.mark.parametrize("length", [OWN_AT_ONCE + 1, TOKEN_4K, OWN_WHEN_ASKED + 1, 16000])
+def test_a_long_token(site, length, initial):
+    assert smtp_login(site.token(length=length), initial=initial).ok
 
 
-def test_a_long_token_does_not_come_at_once(site):
-    assert smtp_login(None, message=shortest_message(site.token(length=LONGEST_AT_ONCE))).ok
-    assert not smtp_login(site.token(length=TOKEN_4K)).ok
-    assert not smtp_login(site.token(length=16384), initial=False).ok
+def test_the_longest_token_of_the_example(site):
+    for initial in (True, False):
+        assert smtp_login(None, initial=initial, message=shortest_message(site.token(length=16384))).ok
+        assert not smtp_login(None, initial=initial, message=shortest_message(site.token(length=16385))).ok
+
+
+def test_the_longest_token_by_the_limits_of_postfix(site, postfix):
+    """It answers 535, and the connection goes on."""
+    with postfix.another_port(OTHER_PORT, "smtpd_tls_security_level=encrypt", mechanisms="OAUTHBEARER XOAUTH2 PLAIN"):
+        for length, initial, ok in ((OWN_AT_ONCE, True, True), (OWN_AT_ONCE + 1, True, False),
+                                    (OWN_WHEN_ASKED, False, True)):
+            exchange = smtp_login(None, initial=initial, message=shortest_message(site.token(length=length)),
+                                  port=OTHER_PORT)
+            assert exchange.ok == ok, (length, initial, exchange.text)
+        # Postfix logs the first 30 bytes of a line that is too long, so the names stand first here.
+        assert not smtp_login(site.token(length=OWN_WHEN_ASKED), initial=False, authzid="alice", port=OTHER_PORT).ok
+        with smtp(OTHER_PORT) as client:
+            message = b64(shortest_message(site.token(length=TOKEN_4K)))
+            code, text = client.docmd("AUTH", f"OAUTHBEARER {message}")
+            assert code == 535, text
+            assert client.docmd("AUTH", f"OAUTHBEARER {b64(shortest_message(site.token()))}")[0] == 235
 
 
 # Who does not
@@ -329,6 +350,11 @@ class TestATokenAsThePassword:
     def test_an_expired_one(self, site, mechanism):
         assert swaks("alice", site.token(lifetime=-600), mechanism).returncode != 0
         assert site.last() == ("reject", "token_expired")
+
+    def test_a_long_one(self, site, mechanism):
+        longest, too_long = {"PLAIN": (LONGEST_PLAIN, TOKEN_8K), "LOGIN": (LONGEST_LOGIN, LONGEST_LOGIN + 1)}[mechanism]
+        assert send_by_smtplib("alice", site.token(length=longest), "alice@example.com", mechanism) == ""
+        assert send_by_smtplib("alice", site.token(length=too_long), "alice@example.com", mechanism) != ""
 
     def test_of_somebody_else(self, site, mechanism):
         assert swaks("bob", site.token(), mechanism).returncode != 0
