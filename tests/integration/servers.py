@@ -67,9 +67,9 @@ class Authority:
     def __init__(self):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of the tests")])
-        certificate = self.sign(self.name, self.key, x509.BasicConstraints(ca=True, path_length=None))
+        self.certificate = self.sign(self.name, self.key, x509.BasicConstraints(ca=True, path_length=None))
         with CA_BUNDLE.open("ab") as bundle:
-            bundle.write(certificate)
+            bundle.write(self.certificate)
 
     def sign(self, subject, key, *extensions):
         now = datetime.datetime.utcnow()
@@ -98,6 +98,7 @@ def prepare(host):
     with open("/etc/hosts", "a") as hosts:
         hosts.write(f"127.0.0.1 {LDAP} {MAIL} {WEB}\n")
     authority = Authority()
+    host.authority = authority.certificate
     host.certificates = {name: authority.issue(name) for name in (LDAP, MAIL, WEB)}
     for user, uid in (("Debian-exim", 2201), ("svn", 2202)):
         for file, line in (("/etc/passwd", f"{user}:x:{uid}:{uid}::/run/{user}:/usr/sbin/nologin\n"),

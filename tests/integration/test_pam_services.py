@@ -1,4 +1,4 @@
-"""PostgreSQL, Apache, nginx, Dovecot, proftpd and Cockpit, with their stacks of examples/pam.d and examples/services."""
+"""PostgreSQL, Apache, nginx, Dovecot, proftpd and Cockpit, with examples/pam.d and examples/services."""
 import re
 from pathlib import Path
 
@@ -13,7 +13,8 @@ TOKEN_MAX = 16384
 NOLOGIN = Path("/etc/nologin")
 
 
-@pytest.fixture(scope="module", params=[Postgresql, Apache, Nginx, Dovecot, Proftpd, Cockpit], ids=lambda door: door.service)
+@pytest.fixture(scope="module", params=[Postgresql, Apache, Nginx, Dovecot, Proftpd, Cockpit],
+                ids=lambda door: door.service)
 def started(request, session_host):
     session_host.reset()
     with request.param(session_host) as door:

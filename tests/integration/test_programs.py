@@ -8,8 +8,9 @@ import tokens
 from host import SOURCE, Sshd
 from pam_servers import longest_token
 
-MEASURED_ELSEWHERE = {  # test_pam_services, test_pam_lockers, test_polkit
-    "postgresql", "apache2", "nginx", "dovecot", "dovecot, command LOGIN", "proftpd", "cockpit", "polkit-1", "vlock", "i3lock"}
+MEASURED_ELSEWHERE = {  # test_pam_services, test_pam_lockers, test_polkit, test_openvpn
+    "postgresql", "apache2", "nginx", "dovecot", "dovecot, command LOGIN", "proftpd", "openvpn", "cockpit",
+    "polkit-1", "vlock", "i3lock"}
 
 
 def token_of(host, row, more=0):
