@@ -34,8 +34,8 @@ def opens(site):
     files.mkdir(exist_ok=True)
     for name, data in (("ca", host.authority), *zip(("certificate", "key"), host.certificates[WEB])):
         install(data, files / name, mode=0o600)
-    common = ["openvpn", "--dev", "null", "--proto", "udp", "--ca", files / "ca", "--cert", files / "certificate", "--key",
-              files / "key", "--verb", "3"]
+    common = ["openvpn", "--dev", "null", "--proto", "udp", "--verb", "3", "--ca", files / "ca",
+              "--cert", files / "certificate", "--key", files / "key"]
     server = [*common, "--tls-server", "--dh", "none", "--local", "127.0.0.1", "--plugin", PLUGIN, "openvpn"]
     client = [*common, "--tls-client", "--pull", "--nobind", "--remote", "127.0.0.1", "--auth-user-pass",
               files / "password"]
