@@ -100,7 +100,7 @@ def prepare(host):
     authority = Authority()
     host.authority = authority.certificate
     host.certificates = {name: authority.issue(name) for name in (LDAP, MAIL, WEB)}
-    for user, uid in (("Debian-exim", 2201), ("svn", 2202)):
+    for user, uid in (("Debian-exim", 2201), ("svn", 2202), ("smmta", 2203), ("smmsp", 2204)):
         for file, line in (("/etc/passwd", f"{user}:x:{uid}:{uid}::/run/{user}:/usr/sbin/nologin\n"),
                            ("/etc/group", f"{user}:x:{uid}:\n")):
             with open(file, "a") as database:
@@ -529,6 +529,52 @@ class Libvirtd(Server):
         self.process.kill()
         self.process.wait()
         self.log.close()
+
+
+# sendmail
+
+
+SENDMAIL_SCRIPT = Path(__file__).with_name("unpack_sendmail")
+
+
+class Sendmail(Server):
+    """Unpacked beside the build, as Exim is."""
+
+    root = Path("/etc/mail")
+    port = 587
+
+    def set_up(self):
+        unpacked = BUILD / "sendmail"
+        self.program = unpacked / "usr/libexec/sendmail/sendmail"
+        assert self.program.exists(), f"run {SENDMAIL_SCRIPT} {unpacked}"
+        libraries = unpacked / "usr/lib" / plugin_directory().parent.name
+        queue = Path("/run/mqueue")
+        queue.mkdir(mode=0o700)
+        Path("/var/spool/mqueue").mkdir(exist_ok=True)
+        run("mount", "--bind", queue, "/var/spool/mqueue")
+        # All but where the files of m4 lie is the example's.
+        text = (EXAMPLES / "sendmail" / "sendmail.mc").read_text()
+        text = text.replace("/usr/share/sendmail", str(unpacked / "usr/share/sendmail"))
+        made = run("m4", f"-D_CF_DIR_={unpacked}/usr/share/sendmail/cf/", "-", input=text)
+        assert made.stderr == ""
+        install(made.stdout.encode(), self.root / "sendmail.cf")
+        for name in ("local-host-names", "trusted-users", "relay-domains", "access", "helpfile"):
+            install(b"", self.root / name)
+        certificate, key = self.host.certificates[MAIL]
+        install(certificate, self.root / "tls" / f"{MAIL}.pem")
+        install(key, self.root / "tls" / f"{MAIL}.key", mode=0o600)
+        install(b"", Path("/etc/aliases"))
+        install_sasl2("sendmail", "Sendmail")
+        # The network of the tests has no DNS, and sendmail waits a minute for a host name with a dot in it.
+        install(b"hosts files\naliases files\n", self.root / "service.switch")
+        hosts = Path("/etc/hosts")
+        hosts.write_text(f"127.0.0.1 {MAIL} {socket.gethostname()}\n{hosts.read_text()}")
+        self.environment = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(libraries)}
+        run(self.program, "-bi", env=self.environment)
+
+    def start(self):
+        self.spawn(self.program, "-bD", env=self.environment)
+        self.wait_for_port(self.port)
 
 
 # Exim
