@@ -545,8 +545,6 @@ static void check_line(struct findings *findings, const struct pam_system *syste
     check_module(findings, system, line);
     if (!pam_line_is(line, MODULE))
         return;
-    if (line->type == STACK_SESSION)
-        findings_add(findings, SEVERITY_ERROR, line->file, line->number, MODULE " has no session part");
     check_options(findings, line);
 }
 

@@ -7,11 +7,10 @@
 #include "broker_client.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "credential_form.h"
 #include "delegate.h"
 #include "jwks.h"
 #include "jwt.h"
-
-#define MASKED_MIN 128 /* bytes: hardly a token is shorter, hardly a password as long */
 
 struct slice credential_trim(struct slice text)
 {
@@ -48,9 +47,20 @@ static size_t longest_rsa_signature(const void *context, const struct jwt_header
     return longest;
 }
 
+/* What pasting adds, and no mask is made of alone. */
+static bool is_blank(char c)
+{
+    return c == '\t' || c == '\n' || c == '\r';
+}
+
 bool credential_is_masked(struct slice credential)
 {
-    return credential.len >= MASKED_MIN && slice_has_control(credential);
+    size_t i = 0;
+
+    while (i < credential.len
+           && (is_blank(credential.bytes[i]) || !slice_has_control((struct slice){ &credential.bytes[i], 1 })))
+        i++;
+    return credential.len >= JWT_MIN_LEN && i < credential.len;
 }
 
 enum credential_kind credential_kind(const struct config *config, struct slice credential)
@@ -68,6 +78,27 @@ enum credential_kind credential_kind(const struct config *config, struct slice c
     default:
         return CREDENTIAL_JWT;
     }
+}
+
+/* Only base64url and dots, as every piece of a token has. */
+static bool has_alphabet_of_jwt(struct slice text)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    size_t i = 0;
+
+    while (i < text.len && memchr(alphabet, text.bytes[i], sizeof alphabet - 1) != NULL)
+        i++;
+    return i == text.len;
+}
+
+bool credential_may_hold_token(struct slice text)
+{
+    const enum credential_form form = credential_form(text);
+
+    if (jwt_stands_in(text))
+        return true;
+    return text.len >= JWT_MIN_LEN
+        && (form == CREDENTIAL_FORM_JSON || form == CREDENTIAL_FORM_SCHEME || has_alphabet_of_jwt(text));
 }
 
 /* Of a credential of which nothing more is to come: how much of a JWT it is makes no difference. */
@@ -442,7 +473,16 @@ static bool delegate(struct verdict *verdict, const struct config *config, const
     return delegate_authenticate(verdict, config, &question, ret_login);
 }
 
-bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+/* What people paste instead of a token is told as what it is, behind the first fault that was found in it. */
+static void add_form(struct verdict *verdict, struct slice credential)
+{
+    const char *sentence = credential_form_sentence(credential_form(credential));
+
+    if (verdict->reason == REASON_TOKEN_MALFORMED && sentence != NULL && !credential_is_masked(credential))
+        verdict_add(verdict, "what came is %s", sentence);
+}
+
+static bool judge(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                   struct slice credential, struct login *ret_login)
 {
     CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
@@ -460,6 +500,15 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
         authenticate_catch_up(&plan);
     }
     return judge_token(verdict, config, request, &plan, credential, ret_login);
+}
+
+bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                  struct slice credential, struct login *ret_login)
+{
+    if (judge(verdict, config, request, credential, ret_login))
+        return true;
+    add_form(verdict, credential);
+    return false;
 }
 
 /* For the log line, whatever becomes of the login. */

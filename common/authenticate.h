@@ -26,10 +26,18 @@ struct slice credential_trim(struct slice text);
 
 /*
  * A host that hides who exists, as sshd does, hands on what is typed for an unknown user as so many bytes of a text
- * with control characters. Where a token may have been typed, the answer must be the one that a known user's bad token
- * gets (it will be TOKEN_MALFORMED), and not that of a password.
+ * with control characters (others than tabs and line ends, which pasting brings). Where a token may have been typed,
+ * from JWT_MIN_LEN bytes on, the answer must be the one that a known user's bad token gets (it will be
+ * TOKEN_MALFORMED), and not that of a password.
  */
 bool credential_is_masked(struct slice credential);
+
+/*
+ * Whether a text holds a token or the beginning of one, or may be a piece from its middle or end, or the reply or
+ * header that one came in: then no other module may get it as a password. A piece is known by its alphabet (base64url
+ * and dots) and its length, JWT_MIN_LEN: shorter ones look like passwords.
+ */
+bool credential_may_hold_token(struct slice text);
 
 /* A user's name for the log: people paste into the wrong field, and then it is "(a token)". NULL stays NULL. */
 const char *credential_user_for_log(const char *user);

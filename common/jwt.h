@@ -12,6 +12,9 @@
 #include "verdict.h"
 
 #define JWT_MAX_LEN 16384 /* bytes: far above real tokens, far below what would hurt a host process */
+/* Bytes. Nothing shorter is ever accepted: a header has 20 characters at least ({"alg":"HS256"}), a signature 43
+ * (HS256), and exp, a subject and what binds the token to its tenant take 36. Hardly a local password is as long. */
+#define JWT_MIN_LEN 100
 
 struct jwt;
 

@@ -39,3 +39,17 @@ int reason_exit_status(enum reason reason)
 {
     return rows[row_of(reason)].exit_status;
 }
+
+bool reason_proves_own_token(enum reason reason)
+{
+    switch (reason) {
+    case REASON_TOKEN_EXPIRED:
+    case REASON_TOKEN_NOT_YET_VALID:
+    case REASON_TOKEN_FROM_FUTURE:
+    case REASON_TOKEN_TOO_OLD:
+    case REASON_GROUP_MISSING:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -19,9 +19,12 @@
 #ifndef LATCHKEY_REASON_H
 #define LATCHKEY_REASON_H
 
+#include <stdbool.h>
+
 #define TOLD_REFUSED     "Token not accepted."
 #define TOLD_EXPIRED     "The token expired %s ago."
 #define TOLD_UNAVAILABLE "Tokens cannot be checked at the moment."
+#define TOLD_REPEATED    "This program gives every prompt the same answer, and the token is too long for one."
 
 /* clang-format off */
 #define REASONS(X) \
@@ -33,6 +36,7 @@
   X(REASON_CREDENTIAL_NOT_ALLOWED, "credential_not_allowed",  PAM_CRED_INSUFFICIENT, SASL_BADAUTH, "invalid_token",      1, "",                 "this service does not accept this kind of credential") \
   X(REASON_MESSAGE_MALFORMED,      "message_malformed",       PAM_CONV_ERR,          SASL_BADPROT, "invalid_request",    1, TOLD_REFUSED,       "not a message of the mechanism") \
   X(REASON_CONVERSATION_FAILED,    "conversation_failed",     PAM_CONV_ERR,          SASL_BADPROT, NULL,                 1, "",                 "the conversation for the token failed") \
+  X(REASON_ANSWER_REPEATED,        "answer_repeated",         PAM_CONV_ERR,          SASL_BADPROT, NULL,                 1, TOLD_REPEATED,      "every prompt got the same answer, which is only the beginning of a token") \
   X(REASON_TOKEN_TOO_LONG,         "token_too_long",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token is longer than any accepted one") \
   X(REASON_TOKEN_MALFORMED,        "token_malformed",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "not a JWS in compact serialization") \
   X(REASON_HEADER_UNSUPPORTED,     "header_unsupported",      PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the header demands what is not supported") \
@@ -96,5 +100,11 @@ enum reason reason_find(const char *name);
 const char *reason_name(enum reason reason);
 const char *reason_sentence(enum reason reason);
 int reason_exit_status(enum reason reason);
+
+/*
+ * Whether the refusal itself proves that the token was otherwise good and is the asked user's: these checks come after
+ * the signature and the mapping. Only then may an answer differ from that to a user who does not exist.
+ */
+bool reason_proves_own_token(enum reason reason);
 
 #endif

@@ -16,6 +16,7 @@
  */
 #define PAM_PROMPT_CONTINUED " (continued, "
 #define PAM_PROMPT_SO_FAR    " so far): "
+#define PAM_PROMPT_LIMIT     " (at most 511 bytes at once)" /* behind the stem, where a longer answer has failed */
 #define PAM_PROMPT_PART_MAX  511 /* bytes: PAM_MAX_RESP_SIZE without its NUL; sudo fails the conversation for more */
 
 /* How much of a prompt is its text, without what ends it: of "Access token: " it is "Access token". */

@@ -15,16 +15,15 @@
 
 #include "authenticate.h"
 #include "cleanup.h"
+#include "credential_form.h"
 #include "config.h"
 #include "options.h"
 #include "prompt.h"
 #include "reason.h"
+#include "subject.h"
 #include "verdict.h"
 
 #define EXPORT __attribute__((visibility("default")))
-
-/* Says, also in a parent that did not see authenticate() run (sshd's keyboard-interactive), that Latchkey let in. */
-#define LOGIN_VARIABLE "LATCHKEY_SUBJECT"
 
 #define X(id, name, pam, sasl, status, exit, told, sentence) [id] = pam,
 static const int pam_code[] = { REASONS(X) };
@@ -176,12 +175,12 @@ static void forget_login(const struct call *call)
         return;
     login_name(call, name, sizeof name);
     pam_set_data(call->pamh, name, NULL, NULL);
-    pam_putenv(call->pamh, LOGIN_VARIABLE);
+    subject_forget(call->pamh);
 }
 
 static bool remember_login(const struct call *call, const struct login *login)
 {
-    char name[LOGIN_NAME_MAX_LEN], variable[sizeof LOGIN_VARIABLE "=" + SUBJECT_MAX];
+    char name[LOGIN_NAME_MAX_LEN];
     struct login *copy = malloc(sizeof *copy);
 
     if (copy == NULL)
@@ -192,26 +191,45 @@ static bool remember_login(const struct call *call, const struct login *login)
         free(copy);
         return false;
     }
-    snprintf(variable, sizeof variable, LOGIN_VARIABLE "=%s", login->subject);
-    if (pam_putenv(call->pamh, variable) == PAM_SUCCESS
-        && (call->attempt.user != NULL || pam_set_item(call->pamh, PAM_USER, login->identity.user) == PAM_SUCCESS))
+    if ((call->attempt.user != NULL || pam_set_item(call->pamh, PAM_USER, login->identity.user) == PAM_SUCCESS)
+        && subject_keep(call->pamh, login->subject))
         return true;
     forget_login(call);
     return false;
 }
 
+static struct slice typed(const struct credential *credential)
+{
+    return (struct slice){ credential->bytes, credential->len };
+}
+
+/* Too few bytes for a token, by a count that a hidden answer has, too. */
+static bool is_short(const struct credential *credential)
+{
+    return credential->heard < JWT_MIN_LEN;
+}
+
 /*
  * What came is no token and not for Latchkey: the next module may want it as the password that it is. A token is never
- * left there, refused or not, nor anything with a token in it.
+ * left there, refused or not, nor anything with a token in it, nor what may be the rest of one.
+ * Where the host hides users every short answer is left there, or else the next module's prompt would tell what it was;
+ * in place of a piece of a token, or of a refused API key, as many other bytes.
  */
 static void pass_on_password(const struct call *call, struct credential *credential)
 {
-    struct slice typed = { credential->bytes, credential->len };
+    const bool is_password = call->verdict.reason == REASON_CREDENTIAL_NOT_ALLOWED && credential->len > 0
+        && !credential_may_hold_token(typed(credential)) && !prompt_token_was_typed(call->pamh);
 
-    if (call->verdict.reason != REASON_CREDENTIAL_NOT_ALLOWED || !credential->was_asked
-        || item(call->pamh, PAM_AUTHTOK) != NULL || credential_kind(call->config, typed) != CREDENTIAL_OTHER)
+    if (!credential->was_asked || credential->heard == 0 || item(call->pamh, PAM_AUTHTOK) != NULL)
         return;
-    credential->bytes[credential->len] = '\0';
+    if (credential->is_counted_raw && !is_short(credential))
+        return;
+    if (is_password)
+        credential->bytes[credential->len] = '\0';
+    else if (credential->is_counted_raw)
+        prompt_mask(credential->bytes, credential->heard);
+    else
+        return;
     pam_set_item(call->pamh, PAM_AUTHTOK, credential->bytes);
 }
 
@@ -225,25 +243,20 @@ static bool check_same_user(struct call *call)
     return verdict_reject(&call->verdict, REASON_USER_MISMATCH, "PAM_USER changed during the conversation");
 }
 
-static bool judge(struct call *call, struct credential *credential)
+/* What has come, by the configuration of now: the answer may have taken minutes, and a revocation of the meantime
+ * holds. */
+static bool decide(struct call *call, const struct credential *credential)
 {
     struct auth_request request;
     struct login login;
 
-    forget_login(call);
-    if (!call_config(call) || !authenticate_is_possible(&call->verdict, call->config, call->attempt.service)
-        || !credential_get(&call->verdict, call->pamh, &call->options, call->config, call->attempt.service, credential)
-        || !check_same_user(call))
-        return false;
     debug(call, "%zu bytes of credential %s", credential->len,
           credential->was_asked ? "by prompt" : "from an earlier module");
-    /* Somebody may have taken minutes to answer: a revocation of the meantime holds. */
     config_release(&call->config);
-    if (!call_config(call))
+    if (!check_same_user(call) || !call_config(call))
         return false;
     request = request_of(call);
-    if (!authenticate(&call->verdict, call->config, &request, (struct slice){ credential->bytes, credential->len },
-                      &login))
+    if (!authenticate(&call->verdict, call->config, &request, typed(credential), &login))
         return false;
     if (remember_login(call, &login))
         return true;
@@ -251,18 +264,182 @@ static bool judge(struct call *call, struct credential *credential)
     return verdict_reject(&call->verdict, REASON_OUT_OF_MEMORY, "the login cannot be remembered");
 }
 
+static bool takes_api_keys(const struct call *call)
+{
+    return (config_service(call->config, call->attempt.service)->credentials & CREDENTIALS_API_KEY) != 0;
+}
+
+/* Whether there is something to decide: of a part, and of what an API key cannot be, everything is known. */
+static bool is_worth_deciding(const struct call *call, const struct credential *credential)
+{
+    const enum credential_kind kind = credential_kind(call->config, typed(credential));
+
+    if (credential->is_repeated)
+        return false;
+    return kind == CREDENTIAL_JWT || (kind == CREDENTIAL_OTHER && credential->answers == 1 && takes_api_keys(call));
+}
+
+/* A short answer where the host hides users: an API key or nothing of Latchkey's. */
+static bool judge_short(struct call *call, struct credential *credential)
+{
+    if (credential_kind(call->config, typed(credential)) == CREDENTIAL_OTHER)
+        return decide(call, credential);
+    if (credential->heard == 0)
+        return verdict_reject(&call->verdict, REASON_CREDENTIAL_ABSENT, "empty");
+    return verdict_reject(&call->verdict, REASON_CREDENTIAL_NOT_ALLOWED, "%zu bytes are too few for a token",
+                          credential->heard);
+}
+
+/*
+ * Everything has come. What was decided last stays; a text of which nothing was decided yet is judged as a whole, and
+ * may be a token that was shorter than expected.
+ */
+static bool judge_whole(struct call *call, struct credential *credential)
+{
+    const bool is_part = credential_kind(call->config, typed(credential)) == CREDENTIAL_JWT_PART;
+
+    if (call->verdict.reason != REASON_UNDECIDED) {
+        if (credential->is_repeated)
+            verdict_add(&call->verdict, "the program repeated the same %zu bytes", credential->first_len);
+        return false;
+    }
+    if (credential->is_repeated && is_part)
+        return verdict_reject(&call->verdict, REASON_ANSWER_REPEATED, "the program repeated the same %zu bytes",
+                              credential->first_len);
+    return decide(call, credential);
+}
+
+/* One more part; false at the end. An earlier verdict stays, unless the asking itself failed: that a repeated answer is
+ * too long in the end is no news. */
+static bool ask_on(struct call *call, struct credential *credential)
+{
+    struct verdict asking = VERDICT_INIT;
+
+    if (prompt_ask(&asking, call->pamh, &call->options, credential))
+        return credential->last_heard > 0;
+    if (!credential->is_repeated || asking.reason != REASON_TOKEN_TOO_LONG)
+        call->verdict = asking;
+    return false;
+}
+
+/*
+ * Where the host hides users. A short answer is for the next module. After a longer one everybody is asked on, until
+ * the token is accepted, the answer is empty, or too much has come: a whole token that is refused, the beginning of
+ * one, any other text and a hidden answer look alike. Only a refusal that proves the user's own good token ends it
+ * earlier.
+ */
+static bool judge_by_length(struct call *call, struct credential *credential)
+{
+    const struct verdict undecided = call->verdict;
+    size_t parts;
+
+    if (credential->heard == 0 && !prompt_ask(&call->verdict, call->pamh, &call->options, credential))
+        return false;
+    if (is_short(credential))
+        return judge_short(call, credential);
+    for (parts = 1;; parts++) {
+        if (is_worth_deciding(call, credential)) {
+            call->verdict = undecided;
+            if (decide(call, credential) || reason_proves_own_token(call->verdict.reason))
+                return call->verdict.reason == REASON_OK;
+            if (call->config == NULL)
+                return false;
+        }
+        if (call->options.use_first_pass || parts == PROMPT_PARTS_MAX)
+            break;
+        prompt_wait(credential);
+        if (!ask_on(call, credential))
+            break;
+    }
+    return judge_whole(call, credential);
+}
+
+static bool judge_by_content(struct call *call, struct credential *credential)
+{
+    return (call->options.use_first_pass
+            || prompt_complete(&call->verdict, call->pamh, &call->options, call->config, credential))
+        && decide(call, credential);
+}
+
+/* What an earlier module asked for. */
+static bool take_first_pass(struct call *call, struct credential *credential)
+{
+    if (!call->options.use_first_pass && !call->options.try_first_pass)
+        return true;
+    if (!prompt_first_pass(&call->verdict, call->pamh, credential))
+        return false;
+    if (call->options.use_first_pass)
+        return credential->len > 0 || verdict_reject(&call->verdict, REASON_CREDENTIAL_ABSENT, "PAM_AUTHTOK is empty");
+    /* A password for another module, which this one would refuse: the person may have a token as well. */
+    if (!takes_api_keys(call)
+        && (credential->is_counted_raw ? is_short(credential)
+                                       : credential_kind(call->config, typed(credential)) == CREDENTIAL_OTHER)) {
+        credential_clear(credential);
+        prompt_begin(call->pamh, credential);
+    }
+    return true;
+}
+
+static bool judge(struct call *call, struct credential *credential)
+{
+    forget_login(call);
+    prompt_begin(call->pamh, credential);
+    if (!call_config(call) || !authenticate_is_possible(&call->verdict, call->config, call->attempt.service)
+        || !take_first_pass(call, credential))
+        return false;
+    return credential->is_counted_raw ? judge_by_length(call, credential) : judge_by_content(call, credential);
+}
+
+/*
+ * Where the host hides users the code and the text depend on the length alone: of a short answer "not for Latchkey", of
+ * a longer one "not accepted", whatever the reason is, which stands in the log.
+ */
+static bool is_answered_by_length(const struct call *call, const struct credential *credential)
+{
+    const enum reason reason = call->verdict.reason;
+
+    return credential->is_counted_raw && credential->heard > 0 && reason != REASON_OK
+        && reason != REASON_CONVERSATION_FAILED && !reason_proves_own_token(reason);
+}
+
+static int answer_by_length(const struct call *call, const struct credential *credential, int flags)
+{
+    if (is_short(credential))
+        return PAM_CRED_INSUFFICIENT;
+    if ((flags & PAM_SILENT) == 0 && credential->was_asked)
+        pam_error(call->pamh, "%s", TOLD_REFUSED);
+    return PAM_AUTH_ERR;
+}
+
+/* What the person pasted instead of a token. It says nothing but what they know, and the same for every user. */
+static void tell_form(const struct call *call, const struct credential *credential, int flags)
+{
+    const char *sentence = credential_form_sentence(credential_form(typed(credential)));
+
+    if ((flags & PAM_SILENT) == 0 && call->verdict.reason == REASON_TOKEN_MALFORMED && sentence != NULL)
+        pam_error(call->pamh, "What was entered is %s.", sentence);
+}
+
 EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
     CLEANUP(call_end) struct call call;
     CLEANUP(credential_clear) struct credential credential = { .len = 0 };
+    int code;
 
-    if (call_begin(&call, pamh, argc, argv) && !judge(&call, &credential)) {
+    if (call_begin(&call, pamh, argc, argv) && !judge(&call, &credential))
         pass_on_password(&call, &credential);
-        if (credential.was_asked)
-            tell(&call, flags);
+    code = pam_code[call.verdict.reason];
+    if (is_answered_by_length(&call, &credential))
+        code = answer_by_length(&call, &credential, flags);
+    else if (credential.was_asked && call.verdict.reason != REASON_OK) {
+        tell(&call, flags);
+        tell_form(&call, &credential, flags);
     }
+    subject_settle(pamh);
     log_verdict(&call);
-    return pam_code[call.verdict.reason];
+    if (credential.is_counted_raw && call.verdict.reason != REASON_OK)
+        prompt_wait(&credential);
+    return code;
 }
 
 /* Nothing to establish; but a stack that holds only this line must hear that the login was its own. */
@@ -271,7 +448,8 @@ EXPORT int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **
     (void)flags;
     (void)argc;
     (void)argv;
-    return pam_getenv(pamh, LOGIN_VARIABLE) != NULL ? PAM_SUCCESS : PAM_IGNORE;
+    subject_settle_session(pamh);
+    return subject_is_kept(pamh) ? PAM_SUCCESS : PAM_IGNORE;
 }
 
 /*
@@ -285,6 +463,7 @@ EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char 
     struct auth_request request;
     bool ok = call_begin(&call, pamh, argc, argv) && call_config(&call);
 
+    subject_settle(pamh);
     login = find_login(&call);
     debug(&call, "account: %s", login != NULL ? "a login of Latchkey is checked again" : "no login of Latchkey");
     if (ok) {
@@ -295,12 +474,35 @@ EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char 
         return login != NULL ? PAM_SUCCESS : PAM_IGNORE;
     log_verdict(&call);
     /* A stack that goes on when Latchkey is out of order does so for the others, never for a token's login; and with a
-     * broken line or configuration the variable alone tells that there was one. */
-    if (pam_getenv(pamh, LOGIN_VARIABLE) != NULL && reason_exit_status(call.verdict.reason) > 1)
+     * broken line or configuration the kept subject alone tells that there was one. */
+    if (subject_is_kept(pamh) && reason_exit_status(call.verdict.reason) > 1)
         return PAM_PERM_DENIED;
     if (login != NULL)
         tell(&call, flags);
     return pam_code[call.verdict.reason];
+}
+
+/* Behind the modules that set variables for the session, so that none of them sets ours. The login was judged before.
+ */
+EXPORT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    CLEANUP(call_end) struct call call;
+    const bool ok = call_begin(&call, pamh, argc, argv);
+
+    (void)flags;
+    subject_settle_session(pamh);
+    if (ok)
+        return subject_is_kept(pamh) ? PAM_SUCCESS : PAM_IGNORE;
+    log_verdict(&call);
+    return pam_code[call.verdict.reason];
+}
+
+EXPORT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    (void)flags;
+    (void)argc;
+    (void)argv;
+    return subject_is_kept(pamh) ? PAM_SUCCESS : PAM_IGNORE;
 }
 
 EXPORT int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char **argv)

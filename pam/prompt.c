@@ -1,9 +1,17 @@
 #include "prompt.h"
 
+#include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <security/pam_ext.h>
+
+#define STEP_NS         (PROMPT_STEP_MS * 1000000L)
+#define SECOND_NS       1000000000L
+#define TOKEN_WAS_TYPED "latchkey:a token was typed" /* under which pam_set_data() keeps it */
+#define SUDO_ADVICE \
+    "sudo passes at most 511 bytes an answer; a longer token comes in parts, or by sudo -A and latchkey-askpass"
 
 void credential_clear(struct credential *credential)
 {
@@ -15,83 +23,181 @@ static struct slice so_far(const struct credential *credential)
     return (struct slice){ credential->bytes, credential->len };
 }
 
-static bool append(struct verdict *verdict, struct credential *credential, struct slice part)
+static const char *text_item(pam_handle_t *pamh, int type)
 {
-    if (part.len > CREDENTIAL_MAX_LEN - credential->len)
+    const void *value = NULL;
+
+    return pam_get_item(pamh, type, &value) == PAM_SUCCESS && value != NULL ? value : "";
+}
+
+static bool host_hides_users(pam_handle_t *pamh)
+{
+    /* The service is sshd's own name, under which an administrator may run several. */
+    return strcmp(text_item(pamh, PAM_TTY), "ssh") == 0 || strncmp(text_item(pamh, PAM_SERVICE), "sshd", 4) == 0;
+}
+
+/* Its conversation fails for an answer that is too long. "sudo-i" is a service of its own. */
+static bool host_is_sudo(pam_handle_t *pamh)
+{
+    return strncmp(text_item(pamh, PAM_SERVICE), "sudo", 4) == 0;
+}
+
+void prompt_begin(pam_handle_t *pamh, struct credential *ret_credential)
+{
+    *ret_credential = (struct credential){ .is_counted_raw = host_hides_users(pamh) };
+}
+
+bool prompt_note_token(pam_handle_t *pamh)
+{
+    static char yes;
+
+    return pam_set_data(pamh, TOKEN_WAS_TYPED, &yes, NULL) == PAM_SUCCESS;
+}
+
+bool prompt_token_was_typed(pam_handle_t *pamh)
+{
+    const void *yes = NULL;
+
+    return pam_get_data(pamh, TOKEN_WAS_TYPED, &yes) == PAM_SUCCESS;
+}
+
+void prompt_mask(char *bytes, size_t len)
+{
+    static const char junk[] = "\b\n\r\177INCORRECT";
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        bytes[i] = junk[i % (sizeof junk - 1)];
+    bytes[len] = '\0';
+}
+
+static bool is_first_again(const struct credential *credential, struct slice part)
+{
+    return credential->answers == 1 && part.len > 0
+        && slice_equal(part, (struct slice){ credential->bytes, credential->first_len });
+}
+
+static bool append(struct verdict *verdict, struct credential *credential, const char *answer)
+{
+    const struct slice typed = slice_of(answer);
+    const struct slice part = credential_trim(typed);
+
+    credential->last_heard = typed.len;
+    if (credential->is_counted_raw ? typed.len > CREDENTIAL_MAX_LEN - credential->heard
+                                   : part.len > CREDENTIAL_MAX_LEN - credential->len)
         return verdict_reject(verdict, REASON_TOKEN_TOO_LONG, "more than %d bytes", CREDENTIAL_MAX_LEN);
-    if (part.len > 0)
-        memcpy(credential->bytes + credential->len, part.bytes, part.len);
-    credential->len += part.len;
+    credential->is_repeated = credential->is_repeated || is_first_again(credential, part);
+    if (!credential->is_repeated) {
+        if (part.len > 0)
+            memcpy(credential->bytes + credential->len, part.bytes, part.len);
+        credential->len += part.len;
+    }
+    if (credential->answers++ == 0)
+        credential->first_len = part.len;
+    credential->heard += typed.len;
     return true;
 }
 
-/* One prompt, its answer appended. *ret_len is the answer's length. */
-static bool ask(struct verdict *verdict, pam_handle_t *pamh, const char *prompt, struct credential *credential,
-                size_t *ret_len)
-{
-    char *answer = NULL;
-    struct slice part;
-    bool ok;
-    int error;
-
-    if (credential->len == 0)
-        error = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, &answer, "%s", prompt);
-    else
-        error = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, &answer, "%.*s" PAM_PROMPT_CONTINUED "%zu" PAM_PROMPT_SO_FAR,
-                           (int)pam_prompt_stem_len(prompt), prompt, credential->len);
-    credential->was_asked = true;
-    part = credential_trim(slice_of(answer));
-    *ret_len = part.len;
-    ok = error == PAM_SUCCESS ? append(verdict, credential, part)
-                              : verdict_reject(verdict, REASON_CONVERSATION_FAILED, "%s", pam_strerror(pamh, error));
-    if (answer != NULL)
-        explicit_bzero(answer, strlen(answer));
-    free(answer);
-    return ok;
-}
-
-static bool get_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct credential *credential)
+bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct credential *credential)
 {
     const void *authtok = NULL;
 
     if (pam_get_item(pamh, PAM_AUTHTOK, &authtok) != PAM_SUCCESS)
         return verdict_reject(verdict, REASON_SYSTEM_ERROR, "PAM_AUTHTOK");
-    return append(verdict, credential, credential_trim(slice_of(authtok)));
+    return authtok == NULL || append(verdict, credential, authtok);
 }
 
-/*
- * Of a masked answer (authenticate.h) nobody can see whether it is the beginning of a token. Where it is as long as
- * what latchkey-askpass, ssh or a terminal bring at once, a known user would be asked for the rest.
- */
-static bool is_masked_part(const struct credential *credential, size_t answer_len)
+/* One prompt and its answer, which may be NULL. Returns PAM's code. */
+static int converse(pam_handle_t *pamh, const struct pam_options *options, const struct credential *credential,
+                    bool names_limit, char **ret_answer)
 {
-    return credential_is_masked(so_far(credential))
-        && (answer_len == PAM_PROMPT_PART_MAX || answer_len == 1023 || answer_len == 4095);
+    const char *prompt = options->prompt;
+    const int stem_len = (int)pam_prompt_stem_len(prompt);
+    const size_t arrived = credential->is_counted_raw ? credential->heard : credential->len;
+
+    *ret_answer = NULL;
+    if (arrived > 0)
+        return pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, ret_answer, "%.*s" PAM_PROMPT_CONTINUED "%zu" PAM_PROMPT_SO_FAR,
+                          stem_len, prompt, arrived);
+    if (names_limit)
+        return pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, ret_answer, "%.*s" PAM_PROMPT_LIMIT ": ", stem_len, prompt);
+    return pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, ret_answer, "%s", prompt);
 }
 
-bool credential_get(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
-                    const struct config *config, const char *service, struct credential *ret_credential)
+bool prompt_ask(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
+                struct credential *credential)
 {
-    struct credential *credential = ret_credential;
-    size_t answer_len = 0;
-    int parts;
+    const bool is_sudo = host_is_sudo(pamh);
+    char *answer;
+    bool ok;
+    int error;
 
-    *credential = (struct credential){ .len = 0 };
-    if ((options->use_first_pass || options->try_first_pass) && !get_first_pass(verdict, pamh, credential))
-        return false;
-    if (options->use_first_pass)
-        return credential->len > 0 || verdict_reject(verdict, REASON_CREDENTIAL_ABSENT, "PAM_AUTHTOK is empty");
-    /* A password for another module, which this one would refuse: the person may have a token as well. */
-    if (credential_kind(config, so_far(credential)) == CREDENTIAL_OTHER
-        && (config_service(config, service)->credentials & CREDENTIALS_API_KEY) == 0)
-        credential_clear(credential);
-    for (parts = 0; parts < PROMPT_PARTS_MAX && (parts == 0 || answer_len > 0); parts++) {
-        enum credential_kind kind = credential_kind(config, so_far(credential));
+    error = converse(pamh, options, credential, is_sudo && prompt_token_was_typed(pamh), &answer);
+    if (error != PAM_SUCCESS) {
+        /* What was typed is lost, and may have been the beginning of a token. */
+        prompt_note_token(pamh);
+        if (is_sudo)
+            error = converse(pamh, options, credential, true, &answer);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &credential->answered_at);
+    credential->was_asked = true;
+    if (error == PAM_SUCCESS)
+        ok = append(verdict, credential, answer);
+    else if (is_sudo)
+        ok = verdict_reject(verdict, REASON_CONVERSATION_FAILED, "%s; " SUDO_ADVICE, pam_strerror(pamh, error));
+    else
+        ok = verdict_reject(verdict, REASON_CONVERSATION_FAILED, "%s", pam_strerror(pamh, error));
+    if (answer != NULL)
+        explicit_bzero(answer, strlen(answer));
+    free(answer);
+    if (!ok || !credential_may_hold_token(so_far(credential)) || prompt_note_token(pamh))
+        return ok;
+    return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "pam_set_data");
+}
 
-        if (kind != CREDENTIAL_ABSENT && kind != CREDENTIAL_JWT_PART && !is_masked_part(credential, answer_len))
-            break;
-        if (!ask(verdict, pamh, options->prompt, credential, &answer_len))
+/* Whether the answer before leaves a line end behind, as polkit-agent-helper-1's do. */
+static bool expects_line_end(size_t answer_len)
+{
+    return answer_len == PAM_PROMPT_PART_MAX;
+}
+
+bool prompt_complete(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
+                     const struct config *config, struct credential *credential)
+{
+    size_t before = 0, added = 1, len, parts;
+
+    for (parts = 0; parts < PROMPT_PARTS_MAX; parts++) {
+        const enum credential_kind kind = credential_kind(config, so_far(credential));
+
+        if (kind != CREDENTIAL_ABSENT && kind != CREDENTIAL_JWT_PART)
+            return true;
+        if (added == 0 && !expects_line_end(before))
+            return true;
+        before = added;
+        len = credential->len;
+        if (!prompt_ask(verdict, pamh, options, credential))
             return false;
+        if (credential->is_repeated)
+            return verdict_reject(verdict, REASON_ANSWER_REPEATED, "the program repeated the same %zu bytes",
+                                  credential->first_len);
+        added = credential->len - len;
     }
     return true;
+}
+
+void prompt_wait(const struct credential *credential)
+{
+    struct timespec now, end;
+    int64_t passed;
+
+    if (!credential->was_asked)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    passed = (int64_t)(now.tv_sec - credential->answered_at.tv_sec) * SECOND_NS + now.tv_nsec
+        - credential->answered_at.tv_nsec;
+    passed = (passed / STEP_NS + 1) * STEP_NS;
+    end.tv_sec = credential->answered_at.tv_sec + (time_t)((credential->answered_at.tv_nsec + passed) / SECOND_NS);
+    end.tv_nsec = (long)((credential->answered_at.tv_nsec + passed) % SECOND_NS);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
+        ;
 }

@@ -53,7 +53,7 @@ output='printf|vprintf|puts|putchar|fprintf|vfprintf|fputs|dprintf|perror|openlo
 ours='(cli|examples|tests)/.*' # which are programs of their own
 calls=(
     "$lost                   ^tests/test_.*$" # which run under AddressSanitizer
-    "$environment            ^($ours|tenant/http\.c|broker/listener\.c|sasl/client(_input)?\.c)$"
+    "$environment            ^($ours|tenant/http\.c|broker/listener\.c|sasl/client(_input)?\.c|pam/subject\.c)$"
     "$signals                ^($ours|broker/(server|once)\.c)$"
     "$of_the_host            ^($ours|broker/(latchkeyd|listener)\.c)$"
     "$output                 ^($ours|pam/pam_latchkey\.c|broker/(log|latchkeyd|self_check)\.c)$"
@@ -102,7 +102,7 @@ for file in "${sources[@]}"; do
     common/*) check_common "$file" ;;
     tenant/*) check_folder "$file" "$everything_of_common" ;;
     broker/*) check_folder "$file" "$everything_of_common $everything_of_tenant" ;;
-    pam/*) check_folder "$file" "authenticate.h credential_form.h config.h verdict.h reason.h cleanup.h" ;;
+    pam/*) check_folder "$file" "authenticate.h credential_form.h config.h verdict.h reason.h cleanup.h secret.h" ;;
     sasl/*) check_folder "$file" "authenticate.h credential_form.h config.h jwt.h verdict.h reason.h cleanup.h slice.h secret.h trusted_file.h" ;;
     cli/*) check_folder "$file" "$everything_of_common $everything_of_tenant options.h" ;;
     esac

@@ -329,8 +329,8 @@ static void rule_37_junk_as_long_as_a_token_is_judged_like_one(void **state)
         enum credential_kind kind;
         enum reason want;
     } rows[] = {
-        { "as long as a password", 127, CREDENTIAL_OTHER, REASON_CREDENTIAL_NOT_ALLOWED },
-        { "as long as a token", 128, CREDENTIAL_JWT, REASON_TOKEN_MALFORMED },
+        { "as long as a password", 99, CREDENTIAL_OTHER, REASON_CREDENTIAL_NOT_ALLOWED },
+        { "as long as a token", 100, CREDENTIAL_JWT, REASON_TOKEN_MALFORMED },
         { "as long as the longest", CREDENTIAL_MAX_LEN, CREDENTIAL_JWT, REASON_TOKEN_MALFORMED },
     };
     static char junk[CREDENTIAL_MAX_LEN];
@@ -348,7 +348,75 @@ static void rule_37_junk_as_long_as_a_token_is_judged_like_one(void **state)
     }
     ROW("a password of that length without control characters is one");
     memset(junk, 'x', sizeof junk);
-    assert_int_equal(credential_kind(config, (struct slice){ junk, 128 }), CREDENTIAL_OTHER);
+    assert_int_equal(credential_kind(config, (struct slice){ junk, 100 }), CREDENTIAL_OTHER);
+}
+
+#define TEN     "AbCdEfGh-_"
+#define NINETY  TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define HEADER  "eyJhbGciOiJSUzI1NiJ9"
+#define NO_NAME "{\"error\":\"invalid_grant\",\"error_description\":\"" NINETY "\"}"
+
+static const struct {
+    const char *name;
+    struct slice text;
+    bool want;
+} passed_on[] = {
+    { "nothing", { NULL, 0 }, false },
+    { "a password", LITERAL("correct horse battery staple"), false },
+    { "a password of dotted words", LITERAL("correct.horse.battery.staple"), false },
+    { "the beginning of a token", LITERAL("eyJh"), true },
+    { "one behind a word", LITERAL("Bearer " HEADER), true },
+    { "one in a JSON text", LITERAL("{\"access_token\":\"" HEADER "." HEADER "\"}"), true },
+    { "99 characters of its alphabet", LITERAL(NINETY "123456789"), false },
+    { "100 characters of its alphabet", LITERAL(NINETY "123456789."), true },
+    { "100 characters, the first of another alphabet", LITERAL("+" NINETY "123456789"), false },
+    { "100 characters, the last of another alphabet", LITERAL(NINETY "123456789 "), false },
+    { "a NUL is of another alphabet", LITERAL(NINETY "123456789\0"), false },
+    { "a long JSON text", LITERAL(NO_NAME), true },
+    { "a password that begins like a JSON text", LITERAL("{correct horse}"), false },
+    { "a long header", LITERAL("Authorization: Bearer " NINETY "+"), true },
+    { "a password that begins like a header", LITERAL("Bearer of bad news"), false },
+};
+
+static void rule_43_what_may_be_of_a_token_is_no_password(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(passed_on); i++) {
+        ROW(passed_on[i].name);
+        assert_int_equal(credential_may_hold_token(passed_on[i].text), passed_on[i].want);
+    }
+}
+
+/* What people paste instead of a token: the fault that was found first, and what it is. */
+static void what_was_pasted_instead_of_a_token_is_named(void **state)
+{
+    static const struct {
+        const char *name, *before, *behind, *want;
+    } rows[] = {
+        { "a JSON reply", "{\"access_token\":\"", "\",\"token_type\":\"Bearer\"}", "; what came is a JSON text, " },
+        { "a header", "Bearer ", "", "; what came is an authorization header, " },
+        { "quotes", "\"", "\"", "; what came is quotes around the token, " },
+        { "a blank before it", " ", "", "; what came is blanks or more than one line end around the token" },
+        { "a second line end", "", "\n\n", "; what came is blanks or more than one line end around the token" },
+        { "an assignment", "TOKEN=", "", "; what came is other text around the token" },
+    };
+    char *token = valid_token(NULL), *text;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].name);
+        assert_true(asprintf(&text, "%s%s%s", rows[i].before, token, rows[i].behind) > 0);
+        assert_int_equal(judge(config, NULL, NULL, slice_of(text), &outcome), REASON_TOKEN_MALFORMED);
+        assert_non_null(strstr(outcome.verdict.evidence, rows[i].want));
+        free(text);
+    }
+    ROW("a token that is only cut");
+    assert_int_equal(judge(config, NULL, NULL, (struct slice){ token, 60 }, &outcome), REASON_TOKEN_MALFORMED);
+    assert_null(strstr(outcome.verdict.evidence, "what came is"));
+    free(token);
 }
 
 /* A password may have been typed, or an API key pasted, at the wrong prompt. */
@@ -1262,6 +1330,8 @@ int main(void)
         cmocka_unit_test(a_token_of_the_newest_key_is_asked_for_to_its_end),
         cmocka_unit_test(a_service_takes_the_kinds_that_it_lists),
         cmocka_unit_test(rule_37_junk_as_long_as_a_token_is_judged_like_one),
+        cmocka_unit_test(rule_43_what_may_be_of_a_token_is_no_password),
+        cmocka_unit_test(what_was_pasted_instead_of_a_token_is_named),
         cmocka_unit_test(nothing_of_a_credential_is_logged),
         cmocka_unit_test(a_token_is_too_long_whatever_it_holds),
         cmocka_unit_test(the_checks_begin_with_the_configuration_and_the_credential),

@@ -406,6 +406,8 @@ static const struct {
     { REASON_CONVERSATION_FAILED, "" },
     { REASON_CREDENTIAL_ABSENT, "" },
     { REASON_CREDENTIAL_NOT_ALLOWED, "" },
+    /* how the program answers */
+    { REASON_ANSWER_REPEATED, "This program gives every prompt the same answer, and the token is too long for one." },
 };
 
 static const char *want_told(enum reason reason)
@@ -433,6 +435,20 @@ static void rule_36_nothing_is_revealed_before_the_signature_holds(void **state)
         verdict_told(&verdict, told);
         assert_string_equal(told, want_told(reasons[i].reason));
     }
+}
+
+static void rule_37_only_what_follows_the_mapping_proves_the_users_own_token(void **state)
+{
+    static const enum reason proving[] = { REASON_TOKEN_EXPIRED, REASON_TOKEN_NOT_YET_VALID, REASON_TOKEN_FROM_FUTURE,
+                                           REASON_TOKEN_TOO_OLD, REASON_GROUP_MISSING };
+    size_t i, proofs = 0;
+
+    (void)state;
+    for (i = 0; i < COUNT(proving); i++)
+        assert_true(reason_proves_own_token(proving[i]));
+    for (i = 0; i < REASON_COUNT; i++)
+        proofs += reason_proves_own_token((enum reason)i);
+    assert_int_equal(proofs, COUNT(proving));
 }
 
 static void checks_have_names_and_meanings(void **state)
@@ -535,6 +551,7 @@ int main(void)
         cmocka_unit_test(no_length_pushes_a_fact_out_of_the_line),
         cmocka_unit_test(an_expired_token_is_told_its_age),
         cmocka_unit_test(rule_36_nothing_is_revealed_before_the_signature_holds),
+        cmocka_unit_test(rule_37_only_what_follows_the_mapping_proves_the_users_own_token),
         cmocka_unit_test(checks_have_names_and_meanings),
         cmocka_unit_test(the_explanation_ends_with_the_check_that_refused),
         cmocka_unit_test(accepting_passes_the_open_check),

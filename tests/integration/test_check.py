@@ -668,8 +668,8 @@ STACKS = {
         (f"{UNIX}{AUTH} use_first_pass try_first_pass\n{ACCOUNT}", "error", 2, "exclude each other"),
     "a configuration that is not there":
         (f"{AUTH} config=/nonexistent/latchkey.conf\n{UNIX}{ACCOUNT}", "error", 1, "does not load"),
-    "a session line":
-        (f"{AUTH}\n{UNIX}{ACCOUNT}session required pam_latchkey.so\n", "error", 5, "no session part"),
+    "a session line with an unknown option":
+        (f"{AUTH}\n{UNIX}{ACCOUNT}session optional pam_latchkey.so nonsense\n", "error", 5, '"nonsense"'),
     "a control that libpam does not understand":
         (f"auth [success=dome default=die] pam_latchkey.so\n{UNIX}{ACCOUNT}", "error", 1, "control is not understood"),
     "an include that is not there":

@@ -253,7 +253,7 @@ def test_parts_of_one_byte_do_not_go_on_for_ever(host):
 
 def test_full_parts_do_not_go_on_for_ever(host):
     with_options(host, "")
-    result = host.pamhost("-u", "alice", "-m", "repeat", answers=["eyJ" + "A" * 4092])
+    result = host.pamhost("-u", "alice", answers=["eyJ" + "A" * 4092] + [letter * 4095 for letter in "BCDE"])
     assert result.authenticate == [AUTH_ERR] and len(result.prompt) == 5
     assert host.reasons() == ["token_too_long"]
 
