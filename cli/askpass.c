@@ -10,10 +10,13 @@
 #include "authenticate.h"
 #include "cleanup.h"
 #include "cli.h"
+#include "credential_form.h"
 #include "options.h"
 #include "trusted_file.h"
+#include "verdict.h"
 
-#define OFFSET_DIGITS_MAX 5 /* CREDENTIAL_MAX_LEN has no more */
+#define OFFSET_DIGITS_MAX 5   /* CREDENTIAL_MAX_LEN has no more */
+#define QUESTION_MAX      512 /* bytes with the NUL of a question that a refusal quotes */
 
 static const char *find_token_file(int argc, char **argv)
 {
@@ -74,24 +77,13 @@ static bool skip_text(const char **rest, struct slice text)
     return true;
 }
 
-/*
- * ssh and git ask their askpass program everything: also whether a host key is right, for passphrases of keys and for
- * passwords of other hosts, in which a name may say "token". Only the module's own question gets the token.
- * *ret_offset is how much has arrived: "(continued, 1022 so far)" asks for what follows byte 1022. *ret_host asks,
- * and is empty where no host is named.
- */
-static bool asks_for_token(const char *question, size_t *ret_offset, struct slice *ret_host)
+/* What comes behind the stem of a question for a token: *ret_offset is how much has arrived. */
+static bool asks_for_part(const char *rest, size_t *ret_offset)
 {
-    const char *kind = getenv("SSH_ASKPASS_PROMPT"); /* "confirm" or "none": not a question for a secret */
-    const char *rest = question;
     size_t digits;
 
-    *ret_host = (struct slice){ "", 0 };
-    if (question[0] == '(')
-        rest = skip_asker(question, ret_host);
-    if ((kind != NULL && kind[0] != '\0') || !skip_text(&rest, token_stem()))
-        return false;
     *ret_offset = 0;
+    skip_text(&rest, slice_of(PAM_PROMPT_LIMIT));
     if (strcmp(rest, ":") == 0 || strcmp(rest, ": ") == 0)
         return true;
     if (!skip_text(&rest, slice_of(PAM_PROMPT_CONTINUED)))
@@ -101,6 +93,58 @@ static bool asks_for_token(const char *question, size_t *ret_offset, struct slic
         return false;
     *ret_offset = strtoul(rest, NULL, 10);
     return strcmp(rest + digits, PAM_PROMPT_SO_FAR) == 0;
+}
+
+/* Past what sudo-rs and its su put before every question. */
+static const char *skip_sudo(const char *question)
+{
+    static const char *const prefixes[] = { "[sudo: authenticate] ", "[su: authenticate] " };
+    size_t i;
+
+    for (i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(question, prefixes[i], strlen(prefixes[i])) == 0)
+            return question + strlen(prefixes[i]);
+    return question;
+}
+
+/*
+ * ssh and git ask their askpass program everything: also whether a host key is right, for passphrases of keys and for
+ * passwords of other hosts, in which a name may say "token". Only the module's own question gets the token.
+ *
+ * The question is the last line. sshd puts before it, a line each, what other modules of the stack had to tell, and
+ * OpenSSH's client puts "(user@host) " before it all. So only what stands at the very beginning names the host that
+ * asks: the lines behind it, and whatever they pretend, are the server's. Several lines without a name have no sender,
+ * and are an old ssh's: LATCHKEY_HOSTS, where it is set, refuses them. *ret_host is empty where no host is named.
+ * *ret_offset is how much has arrived: "(continued, 1022 so far)" asks for what follows byte 1022.
+ */
+static bool asks_for_token(const char *question, size_t *ret_offset, struct slice *ret_host)
+{
+    const char *kind = getenv("SSH_ASKPASS_PROMPT"); /* "confirm" or "none": not a question for a secret */
+    const char *rest = question;
+    const char *end = strrchr(question, '\n');
+
+    *ret_host = (struct slice){ "", 0 };
+    if (question[0] == '(')
+        rest = skip_asker(question, ret_host);
+    if (end != NULL && ret_host->len == 0 && (question[0] == '(' || getenv("LATCHKEY_HOSTS") != NULL))
+        return false;
+    if (end != NULL)
+        rest = end + 1;
+    if (ret_host->len == 0)
+        rest = skip_sudo(rest);
+    return (kind == NULL || kind[0] == '\0') && skip_text(&rest, token_stem()) && asks_for_part(rest, ret_offset);
+}
+
+/* What was asked instead, so that the person sees whether LATCHKEY_PROMPT helps: printable, and not without end. */
+static int refuse_question(const char *question)
+{
+    char quoted[QUESTION_MAX];
+
+    verdict_fact(quoted, sizeof quoted, slice_of(question));
+    fprintf(stderr,
+            "latchkey askpass: this is no question for a token (LATCHKEY_PROMPT names another wording): \"%s\"\n",
+            quoted);
+    return STATUS_REFUSED;
 }
 
 static int print_part(struct slice token, size_t offset)
@@ -121,6 +165,7 @@ int command_askpass(int argc, char **argv)
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
     char error[TRUSTED_FILE_ERROR_MAX];
     struct file_stamp stamp;
+    enum credential_form form;
     struct slice token, host;
     const char *path = find_token_file(argc, argv);
     size_t offset;
@@ -129,10 +174,8 @@ int command_askpass(int argc, char **argv)
         return STATUS_USAGE;
     if (optind + 1 != argc)
         return usage_error("askpass", "wants exactly one prompt");
-    if (!asks_for_token(argv[optind], &offset, &host)) {
-        fprintf(stderr, "latchkey askpass: this is no question for a token (LATCHKEY_PROMPT names another wording)\n");
-        return STATUS_REFUSED;
-    }
+    if (!asks_for_token(argv[optind], &offset, &host))
+        return refuse_question(argv[optind]);
     if (host.len > 0 && !may_be_told(host)) {
         fprintf(stderr, "latchkey askpass: %.*s is none of LATCHKEY_HOSTS\n", SLICE_ARG(host));
         return STATUS_REFUSED;
@@ -142,10 +185,16 @@ int command_askpass(int argc, char **argv)
         return STATUS_UNAVAILABLE;
     }
     token = credential_trim((struct slice){ content.bytes, content.len });
-    if (offset >= token.len) {
+    form = credential_form(token);
+    if (form != CREDENTIAL_FORM_BARE) {
+        fprintf(stderr, "latchkey askpass: %s: the file holds %s\n", path, credential_form_sentence(form));
+        return STATUS_REFUSED;
+    }
+    if (offset > token.len) {
         fprintf(stderr, "latchkey askpass: %s: the token ends at byte %zu, and %zu have arrived\n", path, token.len,
                 offset);
         return STATUS_REFUSED;
     }
+    /* Behind its last byte the module asks once more, and an empty line says that there is nothing. */
     return print_part(token, offset);
 }

@@ -1,7 +1,8 @@
 """latchkey askpass: which questions get the token, and which part of it."""
 import pytest
 
-from host import ASKPASS, run
+import tokens
+from host import ASKPASS, PRIVATE, run
 
 TOKEN = "eyJ" + "".join(chr(ord("a") + i % 26) for i in range(1500))
 
@@ -34,6 +35,18 @@ def expect_nothing(done):
     ("Access token (continued, 511 so far): ", 511),
     ("(alice@host) Access token (continued, 1022 so far): ", 1022),
     ("Access token (continued, 1 so far): ", 1),
+    ("Access token (at most 511 bytes at once): ", 0),
+    ("[sudo: authenticate] Access token: ", 0),
+    ("[sudo: authenticate] Access token (at most 511 bytes at once): ", 0),
+    ("[sudo: authenticate] Access token (continued, 511 so far): ", 511),
+    ("[su: authenticate] Access token: ", 0),
+    ("(alice@host) Welcome to this host.\nAccess token: ", 0),
+    ("(alice@host) Token not accepted.\nAccess token: ", 0),
+    ("(alice@host) \n\n\nAccess token: ", 0),
+    ("(alice@host) One\r\ntwo\r\nAccess token (continued, 1022 so far): ", 1022),
+    ("(alice@host) Password: \nAccess token (continued, 511 so far): ", 511),
+    ("(alice@host) Access token: \nAccess token (continued, 511 so far): ", 511),
+    ("Welcome to this host.\nAccess token: ", 0),
 ])
 def test_the_modules_own_question_gets_its_part(host, question, offset):
     expect_part(ask(host, question), offset)
@@ -83,6 +96,23 @@ def test_the_modules_own_question_gets_its_part(host, question, offset):
     "Access token (continued, so far): ",
     "Access token (continued, 511 so far) (continued, 1022 so far): ",
     "Password (continued, 511 so far): ",
+    "Access token (at most 511 bytes at once) (continued, 511 so far)",
+    "Access token (at most 512 bytes at once): ",
+    "[sudo: authenticate]Access token: ",
+    "[sudo: authenticate] [sudo: authenticate] Access token: ",
+    "[sudo: login] Access token: ",
+    "(alice@host) [sudo: authenticate] Access token: ",
+    "(alice@host) Access token: \nPassword: ",
+    "(alice@host) Access token: \n",
+    "(alice@host) Access token: \r",
+    "(alice@host) Hello.\rAccess token: ",
+    "(alice@host) Hello.\nAccess token: trust me",
+    "(alice@host) Hello.\n Access token: ",
+    "(alice@host) Hello.\n(alice@host) Access token: ",
+    "(alice@evil) Hello.\n[sudo: authenticate] Access token: ",
+    "(al ice@host) Hello.\nAccess token: ",
+    "(Hello.\nAccess token: ",
+    "Enter passphrase for key '/tmp/x\nAccess token: ': ",
 ])
 def test_any_other_question_gets_nothing(host, question):
     expect_nothing(ask(host, question))
@@ -154,9 +184,92 @@ def test_ssh_says_which_host_asks(host):
         assert ("127.0.0.1 is none of LATCHKEY_HOSTS" in done.stderr) == (status != 0)
 
 
-def test_behind_the_end_of_the_token_there_is_nothing(host):
+def test_an_empty_line_says_that_everything_was_sent(host):
+    expect_part(ask(host, f"Access token (continued, {len(TOKEN) - 1} so far): "), len(TOKEN) - 1)
     done = ask(host, f"Access token (continued, {len(TOKEN)} so far): ")
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+@pytest.mark.parametrize("hosts, asked", [
+    ("good", "(alice@evil) Hello.\nAccess token: "),
+    ("good", "(alice@evil) Hello.\nAccess token (continued, 511 so far): "),
+    ("good", "(alice@evil) (alice@good) Hello.\nAccess token: "),
+    ("good", "(alice@evil) Hello.\n(alice@good) \nAccess token: "),
+    ("", "(alice@good) Hello.\nAccess token: "),
+])
+def test_what_a_host_puts_before_its_question_does_not_change_who_asks(host, hosts, asked):
+    done = ask(host, asked, hosts=hosts)
+    assert (done.returncode, done.stdout) == (1, "") and "is none of LATCHKEY_HOSTS" in done.stderr
+
+
+def test_a_host_that_is_named_gets_the_token_behind_other_texts(host):
+    expect_part(ask(host, "(alice@good) (alice@evil)\nAccess token: ", hosts="good"), 0)
+
+
+def test_several_lines_that_name_no_host_get_nothing_where_hosts_are_named(host):
+    expect_nothing(ask(host, "Hello.\nAccess token: ", hosts="good"))
+
+
+@pytest.mark.parametrize("asked, quoted", [
+    ("Password: ", '"Password: "'),
+    ("(alice@host) Your\tpass\x1b[2J: ", '"(alice@host) Your?pass?[2J: "'),
+    ("(alice@host) One\nPassword: ", '"(alice@host) One?Password: "'),
+])
+def test_a_refusal_quotes_what_was_asked(host, asked, quoted):
+    assert quoted in ask(host, asked).stderr
+
+
+def test_a_refusal_of_a_long_question_is_short(host):
+    assert len(ask(host, "x" * 5000).stderr) < 700
+
+
+TALKERS = {
+    "pam_echo": "auth optional pam_echo.so Welcome to this host, %u. Access token: none\n",
+    "pam_echo of a file": "auth optional pam_echo.so file={file}\n",
+    "pam_exec": "auth optional pam_exec.so stdout {script}\n",
+    "pam_warn": "auth optional pam_warn.so\n",
+}
+
+
+@pytest.mark.parametrize("line", TALKERS.values(), ids=TALKERS.keys())
+def test_over_ssh_a_module_that_talks_keeps_nobody_out(host, line):
+    """sshd puts before the question what the module says, a part of the token later nothing."""
+    file = PRIVATE / "talk"
+    file.write_text("One line,\nand (bob@elsewhere) another.\n")
+    line = line.format(file=file, script=host.script("talk.sh", "echo It is; echo that time."))
+    path = host.example_stack("sshd")
+    path.write_text(line + path.read_text())
+    done = host.ssh("alice", host.token(), hosts="127.0.0.1")
+    assert (done.returncode, done.stdout) == (0, "alice\n"), done.stderr
+    assert host.ssh("alice", host.token(), hosts="elsewhere").returncode == 255
+
+
+def test_over_ssh_a_module_that_talks_between_the_parts_keeps_nobody_out(host):
+    """The module's own line, then another one of ours: its refusal stands before the second one's question."""
+    other = host.write("other.conf", (host.etc / "latchkey.conf").read_text().replace(tokens.ALICE, tokens.ADMIN))
+    host.stack("sshd", "auth optional pam_echo.so Hello.\n"
+                       f"auth sufficient @MODULE@ config={other}\nauth optional pam_echo.so Now the other one.\n"
+                       "auth sufficient @MODULE@ try_first_pass\nauth required pam_deny.so\n"
+                       "account required pam_permit.so\nsession required pam_permit.so\n")
+    done = host.ssh("alice", host.token(), hosts="127.0.0.1")
+    assert (done.returncode, done.stdout) == (0, "alice\n"), done.stderr
+    assert host.reasons() == ["user_unmapped", "ok"]
+
+
+def test_behind_the_end_of_the_token_there_is_nothing(host):
+    done = ask(host, f"Access token (continued, {len(TOKEN) + 1} so far): ")
     assert (done.returncode, done.stdout) == (1, "") and "the token ends" in done.stderr
+
+
+@pytest.mark.parametrize("content, what", [
+    ("", "holds nothing"), ("   ", "nothing but blanks"), (f"Bearer {TOKEN}", "an authorization header"),
+    ('{"access_token": "%s"}' % TOKEN, "a JSON text"), (f'"{TOKEN}"', "quotes around the token"),
+    (f"{TOKEN}\n", "more than one line end"), (f" {TOKEN}", "blanks"), (f"TOKEN={TOKEN}", "other text around")],
+    ids=["nothing", "blanks", "header", "JSON", "quotes", "line end", "blank", "assignment"])
+def test_a_file_that_holds_something_else_is_not_sent(host, content, what):
+    file = host.token_file(content)  # and a line end
+    done = run(ASKPASS, "Access token: ", env={"LATCHKEY_TOKEN_FILE": str(file)}, check=False)
+    assert (done.returncode, done.stdout) == (1, "") and what in done.stderr, done.stderr
 
 
 def test_a_token_file_that_others_may_read_is_refused(host):
