@@ -53,7 +53,8 @@ def pkexec(host, polkit):
                 wait_until(lambda: any("Registered Auth" in line for line in host.log_lines()), "the agent is there")
                 shell.type("")
                 for i, part in enumerate(parts):
-                    agent.expect("Access token: " if i == 0 else re.escape(f"{PART * i} so far): "))
+                    agent.expect("Access token: " if i == 0 else re.escape(f"{len(parts[0]) * i} so far): ")
+                                 if len(parts[0]) < 511 else r"so far\): ")
                     agent.wait_until_hidden()
                     agent.type(part)
                 output = shell.wait()[1]
@@ -73,6 +74,13 @@ def test_a_token_makes_root(host, pkexec, length):
     assert pkexec(*parts_of(token))[0]
     verdict = host.verdicts()[0]
     assert (verdict["reason"], verdict["service"], verdict["user"]) == ("ok", "polkit-1", "alice")
+
+
+def test_parts_of_511_bytes_do_as_well(host, pkexec):
+    """The line end that the helper leaves behind is an empty answer: the agent asks once more for each, and at the end."""
+    token = host.keys["ES256"].sign_to_length(tokens.claims(), 1500)
+    assert pkexec(token[:511], token[511:1022], token[1022:], "", "")[0]
+    assert host.reasons()[0] == "ok"
 
 
 def test_an_expired_token_does_not_and_the_agent_says_why(host, pkexec):
