@@ -14,7 +14,6 @@ static const struct {
     { REG_ECOLLATE, "an unknown collating element" },
     { REG_ECTYPE, "an unknown character class" },
     { REG_EESCAPE, "a backslash at its end" },
-    { REG_ESUBREG, "a reference to a group that is not there" },
     { REG_EBRACK, "[ without ]" },
     { REG_EPAREN, "( or ) without the other" },
     { REG_EBRACE, "{ without }" },
@@ -60,11 +59,213 @@ static const char *sentence_of(int code)
     return "no extended regular expression";
 }
 
+/*
+ * What a pattern may cost, before regcomp() spends it. glibc copies what {m,n} and + repeat, so that thirty characters
+ * can ask for gigabytes; it walks in circles, in exponential time, where what is repeated may be empty; and with a
+ * back-reference a match tries all ways. Syntax that regcomp() refuses is left to it.
+ */
+struct level {         /* of ( ), the outermost included */
+    size_t size;       /* characters, classes and groups, each as often as it is copied */
+    bool may_be_empty; /* one of its finished branches */
+    bool branch_may_be_empty;
+};
+
+struct scan {
+    const char *at;
+    struct level levels[PATTERN_DEPTH_MAX + 1];
+    size_t depth;
+    size_t copied;    /* of the whole pattern */
+    size_t atom_size; /* of what a repetition repeats; 0: there is nothing */
+    bool atom_may_be_empty;
+    bool atom_is_repeated;
+    const char *error;
+};
+
+static bool fail(struct scan *scan, const char *error)
+{
+    scan->error = error;
+    return false;
+}
+
+/* The atom, with its repetition if it has one, is done. */
+static void end_atom(struct scan *scan)
+{
+    struct level *level = &scan->levels[scan->depth];
+
+    if (scan->atom_size > 0)
+        level->branch_may_be_empty = level->branch_may_be_empty && scan->atom_may_be_empty;
+    scan->atom_size = 0;
+}
+
+static void end_branch(struct scan *scan)
+{
+    struct level *level = &scan->levels[scan->depth];
+
+    end_atom(scan);
+    level->may_be_empty = level->may_be_empty || level->branch_may_be_empty;
+    level->branch_may_be_empty = true;
+}
+
+static bool add_atom(struct scan *scan, size_t size, bool may_be_empty)
+{
+    end_atom(scan);
+    scan->levels[scan->depth].size += size;
+    scan->atom_size = size;
+    scan->atom_may_be_empty = may_be_empty;
+    scan->atom_is_repeated = false;
+    return true;
+}
+
+static bool open_group(struct scan *scan)
+{
+    end_atom(scan);
+    if (scan->depth == PATTERN_DEPTH_MAX)
+        return fail(scan, "more than 16 groups inside each other");
+    scan->levels[++scan->depth] = (struct level){ .branch_may_be_empty = true };
+    return true;
+}
+
+static bool close_group(struct scan *scan)
+{
+    struct level group;
+
+    end_branch(scan);
+    group = scan->levels[scan->depth--];
+    return add_atom(scan, group.size + 1, group.may_be_empty);
+}
+
+/* From `least` times on; glibc makes so many copies of the atom. */
+static bool repeat(struct scan *scan, size_t least, size_t copies)
+{
+    const bool is_optional = scan->at[-1] == '?'; /* which goes in no circle */
+
+    if (scan->atom_size == 0)
+        return true; /* regcomp() refuses it */
+    if (scan->atom_is_repeated)
+        return fail(scan, "a repetition of a repetition");
+    if (scan->atom_may_be_empty && !is_optional)
+        return fail(scan, "a repetition of what may be empty");
+    scan->copied += scan->atom_size * (copies - 1);
+    if (scan->copied > PATTERN_COPIES_MAX)
+        return fail(scan, "it repeats more than 256 characters");
+    scan->levels[scan->depth].size += scan->atom_size * (copies - 1);
+    scan->atom_size *= copies;
+    scan->atom_may_be_empty = least == 0;
+    scan->atom_is_repeated = true;
+    return true;
+}
+
+/* Stops counting where it is too many in any case. */
+static size_t read_number(struct scan *scan)
+{
+    size_t number = 0;
+
+    for (; *scan->at >= '0' && *scan->at <= '9'; scan->at++)
+        if (number <= PATTERN_COPIES_MAX)
+            number = number * 10 + (size_t)(*scan->at - '0');
+    return number;
+}
+
+/* "{m}", "{m,}", "{m,n}" or, in glibc, "{,n}", behind the brace. */
+static bool read_interval(struct scan *scan)
+{
+    size_t least = read_number(scan), most = least;
+
+    if (*scan->at == ',') {
+        scan->at++;
+        most = *scan->at == '}' ? least + 1 : read_number(scan);
+    }
+    if (*scan->at == '}')
+        scan->at++;
+    return repeat(scan, least, most > 0 ? most : 1);
+}
+
+/* [ ], behind the opening bracket. In front "]" is a member, and a class such as [:alpha:] has brackets of its own. */
+static void skip_bracket(struct scan *scan)
+{
+    const char *end;
+
+    if (*scan->at == '^')
+        scan->at++;
+    if (*scan->at == ']')
+        scan->at++;
+    while (*scan->at != '\0' && *scan->at != ']') {
+        const char closing[] = { scan->at[1], ']', '\0' };
+
+        end = scan->at[0] == '[' && scan->at[1] != '\0' && strchr(":.=", scan->at[1]) != NULL
+            ? strstr(scan->at + 2, closing)
+            : NULL;
+        scan->at = end != NULL ? end + 2 : scan->at + 1;
+    }
+    if (*scan->at == ']')
+        scan->at++;
+}
+
+static bool read_escape(struct scan *scan)
+{
+    const char c = *scan->at;
+
+    if (c >= '1' && c <= '9')
+        return fail(scan, "a back-reference");
+    if (c != '\0')
+        scan->at++;
+    return add_atom(scan, 1, c != '\0' && strchr("<>bB`'", c) != NULL); /* of GNU: places between characters */
+}
+
+static bool read_token(struct scan *scan)
+{
+    switch (*scan->at++) {
+    case '(':
+        return open_group(scan);
+    case ')':
+        return scan->depth == 0 || close_group(scan);
+    case '|':
+        end_branch(scan);
+        return true;
+    case '*':
+        return repeat(scan, 0, 1);
+    case '+':
+        return repeat(scan, 1, 2);
+    case '?':
+        return repeat(scan, 0, 1);
+    case '{':
+        return read_interval(scan);
+    case '[':
+        skip_bracket(scan);
+        return add_atom(scan, 1, false);
+    case '\\':
+        return read_escape(scan);
+    case '^':
+    case '$':
+        return add_atom(scan, 1, true);
+    default:
+        return add_atom(scan, 1, false);
+    }
+}
+
+static bool is_affordable(const char *text, const char **ret_error)
+{
+    struct scan scan = { .at = text, .levels = { { .branch_may_be_empty = true } } };
+
+    if (strlen(text) > PATTERN_TEXT_MAX) {
+        *ret_error = "more than 1023 bytes";
+        return false;
+    }
+    while (*scan.at != '\0')
+        if (!read_token(&scan)) {
+            *ret_error = scan.error;
+            return false;
+        }
+    return true;
+}
+
 bool pattern_compile(const char *text, struct pattern *ret_pattern, const char **ret_error)
 {
     locale_t own, of_host;
     int code;
 
+    if (!is_affordable(text, ret_error))
+        return false;
     if (!enter(&own, &of_host)) {
         *ret_error = PATTERN_MEMORY_IS_SHORT;
         return false;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "pattern.h"
 
@@ -121,6 +122,171 @@ static void a_broken_pattern_is_told(void **state)
     }
 }
 
+#define A16    "aaaaaaaaaaaaaaaa"
+#define A256   A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16
+#define A1020  A256 A256 A256 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 A16 "aaaaaaaaaaaa"
+#define OPEN8  "(((((((("
+#define CLOSE8 "))))))))"
+
+#define REFERENCE "a back-reference"
+#define STACKED   "a repetition of a repetition"
+#define OF_EMPTY  "a repetition of what may be empty"
+#define TOO_MANY  "it repeats more than 256 characters"
+#define TOO_DEEP  "more than 16 groups inside each other"
+
+static const struct {
+    const char *pattern;
+    const char *error; /* NULL: it compiles */
+} costs[] = {
+    { "^(a*)\\1$", REFERENCE },
+    { "^(a)(b)(c)(d)(e)(f)(g)(h)(i)\\9$", REFERENCE },
+    { "^(a)\\0$", NULL }, /* no group has this number: it is the character */
+    { "^(a)[\\1]$", NULL },
+    { "^(a)\\\\1$", NULL },
+
+    { "^(a**)$", STACKED },
+    { "^(a+*)$", STACKED },
+    { "^(a?+)$", STACKED },
+    { "^(a*?)$", STACKED },
+    { "^(a{2}{3})$", STACKED },
+    { "^(a{2}*)$", STACKED },
+    { "^([a]*{2})$", STACKED },
+    { "^((a)*?)$", STACKED },
+    { "^(\\**)$", NULL },
+    { "^([*]*)$", NULL },
+    { "^([]*]*)$", NULL },
+    { "^([^]*]*)$", NULL },
+    { "^([[:alpha:]*]*)$", NULL },
+    { "^([[.*.]*]*)$", NULL },
+    { "^(a*b*)$", NULL },
+    { "^((a+)+)$", NULL },
+
+    { "^((a*)*)$", OF_EMPTY },
+    { "^((a?)+)$", OF_EMPTY },
+    { "^((a{0,2})+)$", OF_EMPTY },
+    { "^((a{,2})+)$", OF_EMPTY },
+    { "^((a*b*){2})$", OF_EMPTY },
+    { "^((a|b*){0,2})$", OF_EMPTY },
+    { "^((|a)*)$", OF_EMPTY },
+    { "^((a|)*)$", OF_EMPTY },
+    { "^(()*)$", OF_EMPTY },
+    { "^((\\<)*)$", OF_EMPTY },
+    { "^(((a*))*)$", OF_EMPTY },
+    { "^((a*|b)?)$", NULL }, /* goes in no circle */
+    { "^((a*b)*)$", NULL },
+    { "^((ab*)*)$", NULL },
+    { "^((a|b)*)$", NULL },
+    { "^((a+|b)*)$", NULL },
+    { "^((a{1,2})*)$", NULL },
+    { "^(((a*)b|c)+)$", NULL },
+    { "^((\\.)*)$", NULL },
+    { "^(([a])*)$", NULL },
+
+    { "^((a{1,255}){1,255}){1,255}$", TOO_MANY },
+    { "^(a{1,258})$", TOO_MANY },
+    { "^(a{1,257})$", NULL },
+    { "^(a{258})$", TOO_MANY },
+    { "^(a{257})$", NULL },
+    { "^(a{257,})$", TOO_MANY }, /* and then a* */
+    { "^(a{256,})$", NULL },
+    { "^(a{4294967297})$", TOO_MANY },
+    { "^(a{18446744073709551617})$", TOO_MANY },
+    { "^(a{1,18446744073709551617})$", TOO_MANY },
+    { "^(" A256 ")+$", TOO_MANY }, /* a group and 256 characters once more */
+    { "^(" A256 ")*$", NULL },
+    { "^(a" A16 "){17}$", TOO_MANY },
+    { "^(a" A16 "){2}([b]{240})$", TOO_MANY },
+    { "^(a" A16 "){2}([b]{239,239})$", NULL },
+    { "^(" A16 "){15}$", NULL },
+    { "^(" A16 "){15}b{19}$", NULL },
+    { "^(" A16 "){15}b{20}$", TOO_MANY },
+    { "^((" A16 "){2}){8}$", TOO_MANY },
+    { "^((" A16 "){2}){7}$", NULL },
+    { "^((((((((((a+)+)+)+)+)+)+)+)+)+)$", TOO_MANY },
+    { "^((a{1,200})|(b{1,60}))$", TOO_MANY },
+    { "^((a{1,200})|(b{1,57}))$", NULL },
+    { "^(a{0}b{300})$", TOO_MANY },
+
+    { OPEN8 OPEN8 "a" CLOSE8 CLOSE8, NULL },
+    { OPEN8 OPEN8 "(a)" CLOSE8 CLOSE8, TOO_DEEP },
+    { "(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)(k)(l)(m)(n)(o)(p)(q)(r)", NULL },
+
+    { "(a)" A1020, NULL },
+    { "(a)a" A1020, "more than 1023 bytes" },
+};
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Values that keep many ways open as long as possible. */
+static void match_hard_values(const struct pattern *pattern)
+{
+    static const char *const units[] = { "a", "ab", "b", "ba", "aab" };
+    char value[PATTERN_VALUE_MAX];
+    struct slice capture;
+    bool matches;
+    size_t i, j;
+
+    for (i = 0; i < 2 * COUNT(units); i++) {
+        for (j = 0; j < sizeof value; j++)
+            value[j] = units[i / 2][j % strlen(units[i / 2])];
+        if (i % 2 == 1)
+            value[sizeof value - 1] = '!';
+        assert_true(pattern_match(pattern, (struct slice){ value, sizeof value }, &matches, &capture));
+    }
+}
+
+/* The refused ones of the first rows took 76 s or 4 GB. */
+static void rule_11_no_pattern_makes_a_login_long(void **state)
+{
+    const double begun = cpu_seconds();
+    struct pattern pattern;
+    const char *error;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(costs); i++) {
+        ROW(costs[i].pattern);
+        error = NULL;
+        if (pattern_compile(costs[i].pattern, &pattern, &error)) {
+            match_hard_values(&pattern);
+            pattern_free(&pattern);
+        }
+        assert_string_equal(error != NULL ? error : "compiles", costs[i].error != NULL ? costs[i].error : "compiles");
+    }
+    assert_true(cpu_seconds() - begun < 30);
+}
+
+/* A text as long as one may be, of one piece again and again. */
+static void rule_11_the_dearest_patterns_match_in_time(void **state)
+{
+    static const char *const pieces[] = { ".?", "a?", "a*", "[ab]?", "(a|b)?", "(a|b)*", "(a|ab)", "a|", "(a?b)*" };
+    struct pattern pattern;
+    const char *error;
+    double begun;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(pieces); i++) {
+        char text[PATTERN_TEXT_MAX + 1] = "^(";
+
+        ROW(pieces[i]);
+        while (strlen(text) + strlen(pieces[i]) + 3 < sizeof text)
+            strcat(text, pieces[i]);
+        strcat(text, "a)$");
+        begun = cpu_seconds();
+        assert_true(pattern_compile(text, &pattern, &error));
+        match_hard_values(&pattern);
+        pattern_free(&pattern);
+        assert_true(cpu_seconds() - begun < 30); /* ten matches, under sanitizers and valgrind, too */
+    }
+}
+
 static void what_is_too_long_matches_nothing(void **state)
 {
     char value[PATTERN_VALUE_MAX + 1];
@@ -204,6 +370,8 @@ int main(void)
         cmocka_unit_test(a_value_matches_as_a_whole),
         cmocka_unit_test(rule_29_the_locale_of_a_caller_decides_nothing),
         cmocka_unit_test(a_broken_pattern_is_told),
+        cmocka_unit_test(rule_11_no_pattern_makes_a_login_long),
+        cmocka_unit_test(rule_11_the_dearest_patterns_match_in_time),
         cmocka_unit_test(what_is_too_long_matches_nothing),
 #if !defined __SANITIZE_ADDRESS__
         cmocka_unit_test(rule_31_a_child_of_a_host_whose_threads_match_does_not_hang),
