@@ -411,6 +411,36 @@ def test_identity_findings(site, severity, line, words, blocks):
     assert sum(f[0] == severity and f[1] == "latchkey.conf" and f[2] == line and words in f[3] for f in found) == 1, found
 
 
+@pytest.mark.parametrize("text, line", [
+    ('user "no-such" { sub = {} }\n', 6),
+    ('  user "no-such" { sub = {} }\n', 6),
+    ('\tuser\t"no-such"\t{ sub = {} }\n', 6),
+    ('user "no-such"{ sub = {} }\n', 6),
+    ('user "no-such" {\n\n\tsub = {}\n}\n', 8),
+    ('user "no-such" {\n  sub = {} }', 7),
+    ('user "no-such-one" { sub = {"y"} }\nuser "no-such" { sub = {} }\n', 7),
+    ('user "no" { sub = {"y"} }\nuser "no-such" { sub = {} }\n', 7),
+    ('group "no-such" { claim = {"y"} }\nuser "no-such" { sub = {} }\n', 7),
+    ('# user "no-such" {\nuser "no-such" { sub = {} }\n', 7),
+    ('user "no-such" { sub = {} }\nuser "x" {\n  sub = {"y"}\n}\n', 6),
+])
+def test_a_finding_names_the_line_of_its_block_or_option(site, text, line):
+    site.configure(blocks=text)
+    found, _ = site.check()
+    assert [f[2] for f in found if f[3].startswith('user "no-such": sub is empty')] == [line], found
+
+
+def test_a_configuration_by_a_relative_path_has_directories_above_it_too(site):
+    def check():
+        done = subprocess.run([LATCHKEY, "check", "--json", "--config", "latchkey.conf", "--pam-directory", site.pam],
+                              capture_output=True, text=True, cwd=site.root, check=False)
+        return [f["message"] for f in json.loads(done.stdout)["findings"] if f["severity"] == "error"]
+
+    assert check() == []
+    site.root.chmod(0o777)
+    assert any("is writable by group or others" in message for message in check())
+
+
 @pytest.mark.parametrize("pattern", ["^(u[a-z]+)@example\\\\.com$", "^([^d][a-z]*)@x$", "^([]d]+)@x$", "^x(y)@(daemon)$"])
 def test_a_map_that_cannot_give_a_users_name_is_silent(site, pattern):
     site.configure(blocks=f'user "daemon" {{ sub = {{"x"}} }}\nmap {{ claim = "email" pattern = "{pattern}" }}\n')
@@ -684,6 +714,12 @@ STACKS = {
     "sufficient, and then only modules that never succeed":
         (f"auth sufficient pam_latchkey.so\nauth required pam_env.so\nauth required pam_deny.so\n{ACCOUNT}", "warning", 1,
          "locked out while Latchkey cannot decide"),
+    "sufficient, and then only a module that never succeeds":
+        (f"auth sufficient pam_latchkey.so\nauth required pam_env.so\n{ACCOUNT}", "warning", 1,
+         "locked out while Latchkey cannot decide"),
+    "default=bad, with ignore forgotten":
+        (f"auth [success=done authinfo_unavail=ignore default=bad] pam_latchkey.so\n{UNIX}{ACCOUNT}", "warning", 1,
+         "without ignore=ignore"),
     "default=die, with ignore forgotten":
         (f"auth [success=done authinfo_unavail=ignore default=die] pam_latchkey.so\n{UNIX}{ACCOUNT}", "warning", 1,
          "without ignore=ignore"),
@@ -882,6 +918,10 @@ def test_a_program_that_may_not_ask_latchkeyd_is_told_what_it_loses(site):
 
 
 SILENT = {
+    "an account part whose only other module never succeeds in an auth part":
+        f"{AUTH}\n{UNIX}account [success=ok ignore=ignore authinfo_unavail=ignore default=die] pam_latchkey.so\n"
+        "account required pam_unix.so\naccount required pam_nologin.so\n",
+    "another module that stands twice": f"{AUTH}\n{UNIX}{UNIX}{ACCOUNT}",
     "sufficient, then local passwords": f"auth sufficient pam_latchkey.so\n{UNIX}{ACCOUNT}",
     "a jump as Debian writes it":
         "auth [success=2 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
@@ -913,6 +953,44 @@ def test_a_module_that_a_caller_of_su_keeps_from_loading(site, service, account,
         site.expect("warning", service, 3, "by ulimit -v: revoked people")
     else:
         assert site.check() == ([], 0)
+
+
+def test_an_account_part_may_hold_a_module_that_never_succeeds_in_an_auth_part(site):
+    """What is known of pam_nologin is known of its auth part alone."""
+    site.stack("sshd", f"{AUTH}\n{UNIX}{ACCOUNT.replace('pam_unix.so', 'pam_nologin.so')}")
+    assert site.check() == ([], 0)
+
+
+@pytest.mark.parametrize("options, words", [("use_first_pass nonsense", "finds nothing"),
+                                            ("config=relative nonsense", "different configurations")])
+def test_of_options_that_are_refused_nothing_else_is_said(site, options, words):
+    site.stack("sshd", f"{AUTH} {options}\n{UNIX}{ACCOUNT}")
+    found, _ = site.check()
+    assert [f[:3] for f in found] == [("error", "sshd", 1)] and words not in found[0][3]
+
+
+def test_a_folder_among_the_stacks_is_no_service(site):
+    (site.pam / "folder").mkdir()
+    assert site.check() == ([], 0)
+
+
+def test_a_folder_of_the_vendor_that_cannot_be_read_is_an_error(system):
+    system.vendor.rmdir()
+    system.write(system.vendor, "")
+    system.expect("error", "pam.d", None, "cannot be read: Not a directory")
+
+
+def test_a_directory_of_stacks_with_too_long_a_name_is_an_error(site):
+    site.pam = "/" + "x" * 4096
+    found, status = site.check()
+    assert status == 1 and any("File name too long" in f[3] for f in found)
+
+
+@pytest.mark.parametrize("slashes", ["/", "//"])
+def test_a_slash_at_the_end_of_the_directory_changes_nothing(system, slashes):
+    system.vendor_stack("kiosk", f"auth sufficient pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}")
+    system.pam = f"{system.pam}{slashes}"
+    system.expect("error", "kiosk", 1, "lets everybody in")
 
 
 @pytest.mark.parametrize("name", SILENT)
