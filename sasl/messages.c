@@ -57,10 +57,10 @@ static bool keep_user(struct slice user, struct bearer_message *message, const c
 /* RFC 5801 §4: saslname = 1*(UTF8-char-safe / "=2C" / "=3D"); what is safe is neither "," nor "=". */
 static bool decode_saslname(struct slice name, struct bearer_message *message, const char **ret_error)
 {
-    char decoded[3 * AUTHZID_MAX + 1];
+    char decoded[3 * AUTHZID_MAX]; /* as long as the longest name whose every byte is escaped */
     size_t i, len = 0;
 
-    if (name.len >= sizeof decoded)
+    if (name.len > sizeof decoded)
         return fail(ret_error, "an authzid of no bytes, or too many");
     for (i = 0; i < name.len; i++) {
         struct slice rest = { name.bytes + i, name.len - i < 3 ? name.len - i : 3 };

@@ -13,6 +13,12 @@
 #define A255          A50 A50 A50 A50 A50 "aaaaa"
 #define E50           "=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D=2C=3D" A10 A10 A10
 #define E255          E50 E50 E50 E50 E50 "=2C=2C=2C=2C=2C"
+#define C5            "=2C=2C=2C=2C=2C"
+#define C50           C5 C5 C5 C5 C5 C5 C5 C5 C5 C5
+#define C255          C50 C50 C50 C50 C50 C5
+#define COMMAS5       ",,,,,"
+#define COMMAS50      COMMAS5 COMMAS5 COMMAS5 COMMAS5 COMMAS5 COMMAS5 COMMAS5 COMMAS5 COMMAS5 COMMAS5
+#define COMMAS255     COMMAS50 COMMAS50 COMMAS50 COMMAS50 COMMAS50 COMMAS5
 #define NO_HEADER     "no gs2 header"
 #define NO_END        "the key=value pairs have no end"
 #define NO_AUTHZID    "something else than an authzid in the gs2 header"
@@ -61,6 +67,13 @@ static const struct row oauthbearer[] = {
     { "gs2: an authzid behind p", BYTES("p=tls-exporter,a=bob,\1" AUTH "\1"), "bob", NULL, NULL },
     { "gs2: letters, digits, dots and hyphens in the binding's name", BYTES("p=A.b-9,,\1" AUTH "\1"), NULL, NULL,
       NULL },
+    { "gs2: the first and the last letter and digit in the binding's name", BYTES("p=azAZ09,,\1" AUTH "\1"), NULL, NULL,
+      NULL },
+    { "gs2: a binding's name of one letter", BYTES("p=x,,\1" AUTH "\1"), NULL, NULL, NULL },
+    { "gs2: what stands before 0", BYTES("p=a/,,\1" AUTH "\1"), NULL, NULL, NO_HEADER },
+    { "gs2: what stands behind 9", BYTES("p=a:,,\1" AUTH "\1"), NULL, NULL, NO_HEADER },
+    { "gs2: q in the place of p", BYTES("q=x,,\1" AUTH "\1"), NULL, NULL, NO_HEADER },
+    { "gs2: another sign in the place of =", BYTES("p-x,,\1" AUTH "\1"), NULL, NULL, NO_HEADER },
     { "gs2: a binding without name", BYTES("p=,,\1" AUTH "\1"), NULL, NULL, NO_HEADER },
     { "gs2: p without a name", BYTES("p,,\1" AUTH "\1"), NULL, NULL, NO_HEADER },
     { "gs2: a blank in the binding's name", BYTES("p=tls unique,,\1" AUTH "\1"), NULL, NULL, NO_HEADER },
@@ -101,6 +114,10 @@ static const struct row oauthbearer[] = {
       ",=,=,=,=,=,=,=,=,=,=" A10 A10 A10 ",=,=,=,=,=,=,=,=,=,=" A10 A10 A10 ",,,,,",
       NULL, NULL },
     { "authzid: 256 bytes when decoded", BYTES("n,a=" E255 "=2C,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
+    { "authzid: 255 bytes, each of them escaped", BYTES("n,a=" C255 ",\1" AUTH "\1"), COMMAS255, NULL, NULL },
+    { "authzid: one byte more than that", BYTES("n,a=" C255 "x,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
+    { "authzid: 256 bytes, each of them escaped", BYTES("n,a=" C255 "=2C,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
+    { "authzid: one byte", BYTES("n,a=x,\1" AUTH "\1"), "x", NULL, NULL },
     { "authzid: no bytes", BYTES("n,a=,\1" AUTH "\1"), NULL, NULL, BAD_LENGTH },
     { "authzid: another escape", BYTES("n,a=a=2Fb,\1" AUTH "\1"), NULL, NULL, BAD_ESCAPE },
     { "authzid: an escaped letter", BYTES("n,a==41,\1" AUTH "\1"), NULL, NULL, BAD_ESCAPE },
@@ -120,6 +137,13 @@ static const struct row oauthbearer[] = {
 
     { "pairs: the last separator is missing", BYTES("n,,\1" AUTH), NULL, NULL, NO_END },
     { "pairs: both are", BYTES("n,,\1auth=Bearer " TOKEN), NULL, NULL, NO_END },
+    { "pairs: the first and the last letter in a key", BYTES("n,,\1azAZ=x\1" AUTH "\1"), NULL, NULL, NULL },
+    { "pairs: what stands before A", BYTES("n,,\1@=x\1" AUTH "\1"), NULL, NULL, NO_PAIR },
+    { "pairs: what stands behind Z", BYTES("n,,\1[=x\1" AUTH "\1"), NULL, NULL, NO_PAIR },
+    { "pairs: what stands before a", BYTES("n,,\1`=x\1" AUTH "\1"), NULL, NULL, NO_PAIR },
+    { "pairs: what stands behind z", BYTES("n,,\1{=x\1" AUTH "\1"), NULL, NULL, NO_PAIR },
+    { "pairs: the first and the last byte of a value", BYTES("n,,\1x= ~\1" AUTH "\1"), NULL, NULL, NULL },
+    { "pairs: the byte before the first", BYTES("n,,\1x=\37\1" AUTH "\1"), NULL, NULL, NO_PAIR },
     { "pairs: a key with a digit", BYTES("n,,\1x1=y\1" AUTH "\1"), NULL, NULL, NO_PAIR },
     { "pairs: a key with a hyphen", BYTES("n,,\1x-y=z\1" AUTH "\1"), NULL, NULL, NO_PAIR },
     { "pairs: a key with a blank", BYTES("n,,\1 auth=Bearer x\1" AUTH "\1"), NULL, NULL, NO_PAIR },
