@@ -10,6 +10,7 @@
 
 #define EXPORT         __attribute__((visibility("default")))
 #define RESULT_OPTION  "latchkey_client_result"
+#define NOT_ACCEPTED   "the server does not accept the token"
 #define NAME_OF_NOBODY "token" /* libsasl is told a name in any case */
 
 /* What one call of sasl_client_plug_init() made. Memory of libsasl's, ended with the last mechanism. */
@@ -197,8 +198,11 @@ static int send_message(struct client *client, const sasl_client_params_t *param
     client->state = HAS_SENT_MESSAGE;
     *clientout = client->message.bytes;
     *clientoutlen = (unsigned)client->message.len;
-    if (last == SASL_OK)
+    if (last == SASL_OK) {
         end_exchange(out);
+        /* libsasl refuses a further step by itself, and has no sentence for it. */
+        params->utils->seterror(params->utils->conn, SASL_NOLOG, "%s", NOT_ACCEPTED);
+    }
     return last;
 }
 
@@ -207,7 +211,7 @@ static int answer_refusal(struct client *client, const sasl_client_params_t *par
 {
     const bool is_unnamed = input_authzid(&client->input).len == 0 && input_authcid(&client->input).len == 0;
 
-    params->utils->seterror(params->utils->conn, 0, "the server does not accept the token%s",
+    params->utils->seterror(params->utils->conn, 0, NOT_ACCEPTED "%s",
                             is_unnamed && input_token_is_no_jwt(&client->input)
                                 ? ", which is no JWT; an API key needs the name of its account"
                                 : "");

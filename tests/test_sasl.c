@@ -1811,6 +1811,7 @@ static void the_result_of_the_message_is_what_the_service_needs(void **state)
             if (rows[i].code == SASL_OK) { /* and nothing can follow, not as another mechanism's message either */
                 assert_true(len > 0);
                 assert_int_equal(sasl_client_step(client, REFUSED, sizeof REFUSED - 1, NULL, &out, &len), SASL_FAIL);
+                assert_non_null(strstr(sasl_errdetail(client), "does not accept the token"));
             } else if (rows[i].code == SASL_CONTINUE) {
                 assert_int_equal(sasl_client_step(client, NULL, 0, NULL, &out, &len), SASL_OK);
             } else {
