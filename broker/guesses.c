@@ -9,14 +9,14 @@
 
 #define ACCOUNTS_MAX 256
 
-struct account_entry {
+struct account {
     char tenant_id[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
     struct bucket bucket; /* at_ms 0: a free place */
 };
 
 struct guesses {
-    struct account_entry accounts[ACCOUNTS_MAX];
+    struct account accounts[ACCOUNTS_MAX];
 };
 
 struct guesses *guesses_new(void)
@@ -32,17 +32,17 @@ void guesses_free(struct guesses **guesses)
     *guesses = NULL;
 }
 
-static double left_of(struct account_entry *account, int64_t now_ms)
+static double left_of(struct account *account, int64_t now_ms)
 {
     return bucket_refill(&account->bucket, GUESSES_PER_S, GUESSES_AT_ONCE, now_ms);
 }
 
-static struct account_entry *find(struct guesses *guesses, const char *tenant_id, const char *subject)
+static struct account *find(struct guesses *guesses, const char *tenant_id, const char *subject)
 {
     size_t i;
 
     for (i = 0; i < ACCOUNTS_MAX; i++) {
-        struct account_entry *account = &guesses->accounts[i];
+        struct account *account = &guesses->accounts[i];
 
         if (account->bucket.at_ms != 0 && strcmp(account->subject, subject) == 0
             && strcmp(account->tenant_id, tenant_id) == 0)
@@ -52,13 +52,13 @@ static struct account_entry *find(struct guesses *guesses, const char *tenant_id
 }
 
 /* A free place, or that of the account of which least is forgotten. */
-static struct account_entry *make_room(struct guesses *guesses, int64_t now_ms)
+static struct account *make_room(struct guesses *guesses, int64_t now_ms)
 {
-    struct account_entry *fullest = NULL;
+    struct account *fullest = NULL;
     size_t i;
 
     for (i = 0; i < ACCOUNTS_MAX; i++) {
-        struct account_entry *account = &guesses->accounts[i];
+        struct account *account = &guesses->accounts[i];
 
         if (account->bucket.at_ms == 0)
             return account;
@@ -70,18 +70,18 @@ static struct account_entry *make_room(struct guesses *guesses, int64_t now_ms)
 
 unsigned guesses_left(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms)
 {
-    struct account_entry *account = find(guesses, tenant_id, subject);
+    struct account *account = find(guesses, tenant_id, subject);
 
     return account != NULL ? (unsigned)left_of(account, now_ms) : GUESSES_AT_ONCE;
 }
 
 void guesses_count(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms)
 {
-    struct account_entry *account = find(guesses, tenant_id, subject);
+    struct account *account = find(guesses, tenant_id, subject);
 
     if (account == NULL) {
         account = make_room(guesses, now_ms);
-        *account = (struct account_entry){ .bucket = { .at_ms = 0 } };
+        *account = (struct account){ .bucket = { .at_ms = 0 } };
         snprintf(account->tenant_id, sizeof account->tenant_id, "%s", tenant_id);
         snprintf(account->subject, sizeof account->subject, "%s", subject);
     }

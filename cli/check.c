@@ -529,35 +529,9 @@ static void check_services(const struct lint *lint)
     check_rules_of_service(lint, &lint->config->default_service);
 }
 
-/* Two tenants may give one sub, address or group id to different people. */
-static void check_tenants_of_blocks(const struct lint *lint)
-{
-    const struct identity_rules *rules = &lint->config->identity;
-    const size_t tenants = lint->config->tenant_count;
-    size_t i;
-
-    if (tenants < 2)
-        return;
-    for (i = 0; i < rules->user_count; i++)
-        if (rules->users[i].tenants.count == 0)
-            FOUND(lint, SEVERITY_WARNING, "user", rules->users[i].name, NULL,
-                  "user \"%s\" names no tenant: any of the %zu tenants can open it", rules->users[i].name, tenants);
-    for (i = 0; i < rules->map_count; i++)
-        if (rules->maps[i].tenants.count == 0)
-            findings_add(lint->findings, SEVERITY_WARNING, lint->config->path, 0,
-                         "the map of claim \"%s\" with pattern \"%s\" names no tenant: any of the %zu tenants can open "
-                         "the accounts that it gives",
-                         rules->maps[i].claim, rules->maps[i].pattern, tenants);
-    for (i = 0; i < rules->group_count; i++)
-        if (rules->groups[i].tenants.count == 0)
-            FOUND(lint, SEVERITY_WARNING, "group", rules->groups[i].name, NULL,
-                  "group \"%s\" names no tenant: any of the %zu tenants can put people into it", rules->groups[i].name,
-                  tenants);
-}
-
 static void (*const config_checks[])(const struct lint *lint) = {
-    check_tenants, check_revocation_list,   check_users,    check_maps,   check_revoked_and_mapped, check_accounts,
-    check_groups,  check_tenants_of_blocks, check_services, check_broker,
+    check_tenants,  check_revocation_list, check_users,    check_maps,   check_revoked_and_mapped,
+    check_accounts, check_groups,          check_services, check_broker,
 };
 
 /* "FILE:LINE: what is wrong", as config.h promises it, in its parts. */

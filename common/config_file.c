@@ -867,7 +867,10 @@ static bool check_subjects(const struct block *block, const struct string_list *
     return true;
 }
 
-/* The tenants of a user, map or group block: each is configured. */
+/*
+ * The tenants of a user, map or group block: each is configured. With several tenants the block must name them: one of
+ * them may give a subject, an address or a group's id to another person than the others.
+ */
 static bool get_tenants(const struct block *block, struct string_list *ret)
 {
     const struct config *config = block->parse->config;
@@ -875,6 +878,11 @@ static bool get_tenants(const struct block *block, struct string_list *ret)
 
     if (!get_list(block, "tenant", ret))
         return false;
+    if (ret->count == 0 && config->tenant_count > 1)
+        return fail(block, "tenant",
+                    "with %zu tenants the block must name those whose tokens it is for: add tenant = "
+                    "{\"%.64s\"}, or other ids",
+                    config->tenant_count, config->tenants[0].id);
     for (i = 0; i < ret->count; i++) {
         for (j = 0; j < config->tenant_count && strcmp(config->tenants[j].id, ret->items[i]) != 0; j++)
             ;

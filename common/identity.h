@@ -17,7 +17,7 @@
 /* The blocks of the configuration, owned by it. */
 struct user_block { /* user "alice" { sub = {…} api_key = … } */
     char *name;
-    struct string_list tenants; /* whose subjects; empty: every tenant's */
+    struct string_list tenants; /* whose subjects; empty: those of the only tenant */
     struct string_list subjects;
     bool api_key;
 };

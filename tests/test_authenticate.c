@@ -36,13 +36,13 @@ static const char main_text[] =
     "                \"EdDSA\"} }\n"
     "tenant \"t-2\" { url = \"https://auth.example.com\" hmac_secret_file = \"~/secret\"\n"
     "  algorithms = {\"HS256\", \"HS384\", \"HS512\"} }\n"
-    "user \"daemon\" { sub = {\"sub-daemon\", \"sub-second\"} }\n"
-    "user \"root\" { sub = {\"sub-root\"} }\n"
-    "user \"nobody\" { }\n"
+    "user \"daemon\" { tenant = {\"t-1\", \"t-2\"} sub = {\"sub-daemon\", \"sub-second\"} }\n"
+    "user \"root\" { tenant = {\"t-1\"} sub = {\"sub-root\"} }\n"
+    "user \"nobody\" { tenant = {\"t-1\"} }\n"
     "user \"bin\" { sub = {\"sub-bin\"} tenant = {\"t-1\"} api_key = true }\n"
     "user \"sys\" { sub = {\"sub-sys\"} tenant = {\"t-1\"} }\n"
     "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n"
-    "group \"ops\" { claim = {\"g-ops\"} }\n"
+    "group \"ops\" { tenant = {\"t-1\", \"t-2\"} claim = {\"g-ops\"} }\n"
     "service \"both\" { credentials = {\"jwt\", \"api_key\"} }\n"
     "service \"keys-only\" { credentials = {\"api_key\"} }\n"
     "service \"sudo\" { require_group = {\"ops\"} max_age = 300 }\n"
@@ -227,7 +227,7 @@ static void of_two_tenants_the_longer_key_counts(void **state)
     two = config_of("tenant \"t-0\" { url = \"https://auth.example.com\" keys = \"~/absent.json\" }\n"
                     "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/small.json\" }\n"
                     "tenant \"t-3\" { url = \"https://auth.example.com\" keys = \"~/large.json\" }\n"
-                    "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+                    "user \"daemon\" { tenant = {\"t-1\", \"t-3\"} sub = {\"sub-daemon\"} }\n"
                     "revocation_list = \"~/revoked\"\n");
     token_of_small = token_of(keys.rsa_2048, "RS256", "k", NULL);
     token_of_large = token_of(keys.rsa_4096, "RS256", "k", NULL);
@@ -518,7 +518,7 @@ static const struct config *config_for_failures(const char *services)
     snprintf(text, sizeof text,
              "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/own-keys.json\" }\n"
              "tenant \"t-2\" { url = \"https://auth.example.com\" keys = \"~/other-keys.json\" }\n"
-             "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
+             "user \"daemon\" { tenant = {\"t-1\", \"t-2\"} sub = {\"sub-daemon\"} }\n"
              "revocation_list = \"~/own-revoked\"\n%s",
              services);
     return config_of(text);

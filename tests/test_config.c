@@ -225,10 +225,12 @@ static void what_is_said_is_kept(void **state)
                  " issuer = \"\" audience = {}\n algorithms = {\"PS512\", \"EdDSA\"}\n type = \"at+jwt\"\n"
                  " azp = {\"p\"} scope = {\"a\", \"b\"} subject_claim = \"oid\" groups_claim = \"roles\"\n}\n"
                  "tenant \"t2\" { " PLAIN " }\n"
-                 "user \"alice\" { sub = {\"s1\", \"s 2\"} }\nuser \"bob\" { sub = {\"s3\"} api_key = true }\n"
-                 "map { claim = \"email\" pattern = \"^([a-z]+)@example\\\\.com$\" }\n"
-                 "map { claim = \"name\" pattern = '^([a-z]+)\\.x$' }\n"
-                 "group \"ops\" { claim = {\"g1\"} session = true }\ngroup \"svc\" { claim = {} }\n");
+                 "user \"alice\" { tenant = {\"t1\"} sub = {\"s1\", \"s 2\"} }\n"
+                 "user \"bob\" { tenant = {\"t1\", \"t2\"} sub = {\"s3\"} api_key = true }\n"
+                 "map { tenant = {\"t1\"} claim = \"email\" pattern = \"^([a-z]+)@example\\\\.com$\" }\n"
+                 "map { tenant = {\"t2\"} claim = \"name\" pattern = '^([a-z]+)\\.x$' }\n"
+                 "group \"ops\" { tenant = {\"t1\"} claim = {\"g1\"} session = true }\n"
+                 "group \"svc\" { tenant = {\"t2\"} claim = {} }\n");
     config = acquire();
     assert_null(config->tenants[0].claims.issuer);
     assert_int_equal(config->tenants[0].claims.audiences.count, 0);
@@ -481,8 +483,17 @@ static void what_is_wrong_is_refused_with_its_line(void **state)
           "tenant \"t\" { " PLAIN " }\n"
           "user \"a\" {\n sub = {\"s\"} api_key = true }\n",
           ":3: user \"a\": api_key: it needs exactly one tenant" },
-        { "an API key and two tenants with a url", GOOD TENANT "user \"a\" {\n sub = {\"s\"} api_key = true }\n",
-          ":4: user \"a\": api_key: it needs exactly one tenant" },
+        { "a user for none of two tenants", GOOD TENANT "user \"a\" {\n sub = {\"s\"} }\n",
+          ":3: user \"a\": tenant: with 2 tenants the block must name those whose tokens it is for: add tenant = "
+          "{\"t1\"}, or other ids" },
+        { "a user of an empty list of two", GOOD TENANT "user \"a\" {\n sub = {\"s\"}\n tenant = {} }\n",
+          ":5: user \"a\": tenant: with 2 tenants the block must name" },
+        { "a user whom nobody is, for none of two", GOOD TENANT "user \"a\" { }\n",
+          ":3: user \"a\": tenant: with 2 tenants the block must name" },
+        { "a map for none of two", GOOD TENANT "\nmap { claim = \"c\" pattern = \"^(a)$\" }\n",
+          ":4: map: tenant: with 2 tenants the block must name" },
+        { "a group for none of two", GOOD TENANT "group \"g\" {\n claim = {\"x\"} }\n",
+          ":3: group \"g\": tenant: with 2 tenants the block must name" },
         { "an API key and two tenants that are named",
           GOOD TENANT "user \"a\" {\n tenant = {\"t1\", \"t\"} sub = {\"s\"} api_key = true }\n",
           ":4: user \"a\": api_key: it needs exactly one tenant" },
@@ -1095,11 +1106,12 @@ static void what_stands_on_this_side_of_a_limit_is_accepted(void **state)
           "tenant \"t\" { issuer = \"i\" keys = \"/k\" tenant_claim = \"\" api_key_min = 20 }" },
         { "one tenant with a url, and one without",
           "tenant \"p\" { issuer = \"i\" keys = \"/k\" tenant_claim = \"\" }\n" TENANT
-          "user a { sub = {\"s\"} api_key = true }" },
+          "user a { tenant = {\"p\", \"t\"} sub = {\"s\"} api_key = true }" },
         { "two tenants with a url, of which one is named",
           "tenant \"u\" { url = \"https://a\" }\n" TENANT "user a { tenant = {\"t\"} sub = {\"s\"} api_key = true }" },
         { "two tenants with a url, and nobody has an API key",
-          "tenant \"u\" { url = \"https://a\" }\n" TENANT "user a { sub = {\"s\"} api_key = false }" },
+          "tenant \"u\" { url = \"https://a\" }\n" TENANT
+          "user a { tenant = {\"t\", \"u\"} sub = {\"s\"} api_key = false }" },
         { "an empty broker block", TENANT "broker { }" },
         { "the least of the broker",
           TENANT "broker { timeout = 1 api_key_cache = 0 peer_rate = 1 rate = 1 refresh = 60 }" },
@@ -1492,9 +1504,8 @@ static void rule_25_a_key_is_exchanged_with_the_one_tenant_that_has_a_url(void *
         const char *name, *text, *tenant; /* NULL: none, or several */
     } cases[] = {
         { "the only one", GOOD "user a { }", "t1" },
-        { "the only one with a url", GOOD "tenant \"p\" { " PLAIN " }\nuser a { }", "t1" },
+        { "the only one with a url", GOOD "tenant \"p\" { " PLAIN " }\nuser a { tenant = {\"p\", \"t1\"} }", "t1" },
         { "none has a url", "tenant \"p\" { " PLAIN " }\nuser a { }", NULL },
-        { "two have", GOOD TENANT "user a { }", NULL },
         { "two have, and the block names one", GOOD TENANT "user a { tenant = {\"t\"} }", "t" },
         { "two have, and the block names both", GOOD TENANT "user a { tenant = {\"t\", \"t1\"} }", NULL },
         { "the block names one with a url and one without",

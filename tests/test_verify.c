@@ -1443,7 +1443,7 @@ static const char several_text[] =
     "tenant \"t-2\" { url = \"https://auth.example.com\" keys = \"~/k2.json\" }\n"
     "tenant \"broken\" { url = \"https://auth.example.com\" keys = \"~/absent.json\" }\n"
     "tenant \"plain\" { issuer = \"https://op.example\" audience = {\"latchkey\"} keys = \"~/k2.json\" tenant_claim = \"\" }\n"
-    "user \"alice\" { sub = {\"sub-alice\"} }\n"
+    "user \"alice\" { tenant = {\"t-1\", \"t-2\", \"broken\", \"plain\"} sub = {\"sub-alice\"} }\n"
     "revocation_list = \"~/empty\"\n";
 
 #define ISS_1 "\"https://auth.example.com/tenant/t-1/v2.0/Auth\""

@@ -95,6 +95,28 @@ esac
 """
 
 
+def end_of_block(text, start):
+    """Behind the brace that closes the first one after `start`."""
+    depth = 0
+    for i in range(text.index("{", start), len(text)):
+        depth += {"{": 1, "}": -1}.get(text[i], 0)
+        if depth == 0:
+            return i + 1
+    raise ValueError("an open block")
+
+
+def for_all_tenants(text):
+    """With several tenants each user, map and group block names all of them, unless it says itself whose it is."""
+    tenants = re.findall(r'^\s*tenant\s+"([^"]+)"', text, re.MULTILINE)
+    if len(tenants) < 2:
+        return text
+    option = "tenant = {" + ", ".join(f'"{tenant}"' for tenant in tenants) + "} "
+    for block in reversed(list(re.finditer(r'^\s*(user|group|map)\b[^{\n]*\{', text, re.MULTILINE))):
+        if not re.search(r"\btenant\s*=", text[block.end():end_of_block(text, block.start())]):
+            text = f"{text[:block.end()]} {option}{text[block.end():]}"
+    return text
+
+
 def run(*argv, check=True, **options):
     options.setdefault("capture_output", True)
     options.setdefault("text", True)
@@ -320,6 +342,8 @@ class Host:
         """In one step, as an administrator's tools would."""
         path = self.etc / name
         draft = self.etc / f".{name}.new"
+        if name == "latchkey.conf" and isinstance(content, str):
+            content = for_all_tenants(content)
         draft.write_bytes(content if isinstance(content, bytes) else content.encode())
         draft.chmod(mode)
         draft.rename(path)

@@ -522,21 +522,23 @@ OTHER = "4a51de8b-27e2-425b-b26e-ca8269e42efa"
 BLOCKS_OF_TENANTS = {
     "user": ('user "daemon" {{ sub = {{"x"}} {} }}\n', 10),
     "map": ('user "daemon" {{ sub = {{}} tenant = {{"%s"}} }}\nmap {{ claim = "upn" pattern = "^(u[a-z]+)@x$" {} }}\n' % OTHER,
-            None),
+            11),
     "group": ('group "daemon" {{ claim = {{"g"}} {} }}\n', 10),
 }
 
 
 @pytest.mark.parametrize("kind", BLOCKS_OF_TENANTS)
-def test_a_block_that_names_no_tenant_of_several_is_a_warning(site, kind):
+def test_rule_17_a_block_that_names_no_tenant_of_several_is_an_error(site, kind):
     block, line = BLOCKS_OF_TENANTS[kind]
     second = site.tenant.replace(TENANT, OTHER) % ""
     site.configure(blocks=second + block.format(""))
-    site.expect("warning", "latchkey.conf", line, "names no tenant: any of the 2 tenants")
+    site.expect("error", "latchkey.conf", line, f'with 2 tenants the block must name those whose tokens it is for: '
+                f'add tenant = {{"{TENANT}"}}, or other ids', status=2)
+    assert json.loads(site.verify("no.to.ken", "--json", expect=2))["reason"] == "config_invalid"
     site.configure(blocks=second + block.format(f'tenant = {{"{OTHER}"}}'))
-    assert not [f for f in site.check()[0] if "names no tenant" in f[3]]
+    assert not [f for f in site.check()[0] if f[0] == "error"]
     site.configure(blocks=block.format("").replace(OTHER, TENANT))
-    assert not [f for f in site.check()[0] if "names no tenant" in f[3]]
+    assert not [f for f in site.check()[0] if f[0] == "error"]
 
 
 # --- API keys and latchkeyd, where none listens (test_commands.py has one that does) ---

@@ -16,7 +16,7 @@ import pytest
 
 import tokens
 from broker import SOCKET, Daemon
-from host import BUILD, COMMAND, PRIVATE, run, wait_until
+from host import BUILD, COMMAND, PRIVATE, for_all_tenants, run, wait_until
 from tenant import Tenant
 from terminal import Terminal
 
@@ -66,10 +66,10 @@ class Latchkey:
     def configure(self, more="", timeout=10, ca=True, url=None):
         self.write(self.root / "hmac.key", "s" * 32, 0o600)
         shutil.copy(self.tenant.ca, self.root / "ca.pem")
-        self.write(self.conf, CONFIG.format(
+        self.write(self.conf, for_all_tenants(CONFIG.format(
             root=self.root, tenant=self.tenant.tenant, url=url or self.tenant.url, timeout=timeout,
             ca=f'ca_file = "{self.root}/ca.pem"' if ca else "", alice=tokens.ALICE, backup=tokens.BACKUP,
-            more=more.replace("{root}", str(self.root))))
+            more=more.replace("{root}", str(self.root)))))
 
     def file(self, name, text):
         return self.write(self.root / name, text + "\n", 0o600)
