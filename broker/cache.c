@@ -10,12 +10,12 @@
 
 struct entry {
     struct cache_key key;
-    struct secret token; /* empty: a free place */
+    struct secret token; /* in pages of its own; empty: a free place */
     int64_t until_ms;
 };
 
 struct cache {
-    unsigned char hash_key[SECRET_HASH_LEN];
+    unsigned char *hash_key; /* SECRET_HASH_LEN bytes, in pages of their own */
     struct entry entries[CACHE_ENTRIES];
     struct cache_counts counts;
 };
@@ -24,7 +24,10 @@ struct cache *cache_new(void)
 {
     struct cache *cache = calloc(1, sizeof *cache);
 
-    if (cache != NULL && getrandom(cache->hash_key, SECRET_HASH_LEN, 0) != SECRET_HASH_LEN)
+    if (cache == NULL)
+        return NULL;
+    cache->hash_key = secret_pages_new(SECRET_HASH_LEN);
+    if (cache->hash_key == NULL || getrandom(cache->hash_key, SECRET_HASH_LEN, 0) != SECRET_HASH_LEN)
         cache_free(&cache);
     return cache;
 }
@@ -34,7 +37,7 @@ void cache_free(struct cache **cache)
     if (cache == NULL || *cache == NULL)
         return;
     cache_sweep(*cache, INT64_MAX);
-    secret_wipe((*cache)->hash_key, SECRET_HASH_LEN);
+    secret_pages_free((*cache)->hash_key, SECRET_HASH_LEN);
     free(*cache);
     *cache = NULL;
 }
@@ -99,7 +102,7 @@ bool cache_find(struct cache *cache, const struct cache_key *key, int64_t now_ms
 
 static void entry_clear(struct entry *entry)
 {
-    secret_clear(&entry->token);
+    secret_clear_pages(&entry->token);
     *entry = (struct entry){ .until_ms = 0 };
 }
 
@@ -123,7 +126,7 @@ void cache_put(struct cache *cache, const struct cache_key *key, struct slice to
                 entry = &place[i];
     }
     entry_clear(entry);
-    if (token.len > 0 && secret_copy(token, &entry->token)) {
+    if (token.len > 0 && secret_copy_to_pages(token, &entry->token)) {
         entry->key = *key;
         entry->until_ms = until_ms;
     }

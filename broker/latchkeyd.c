@@ -37,8 +37,8 @@ static int fail(const char *what)
     return STATUS_USAGE;
 }
 
-/* Sockets first, since only root may make them where they belong; then nothing of root is left, no secret either that
- * only root may read: it would be gone with the next change of any file. */
+/* Sockets first, since only root may make them where they belong; then nothing of root is left. A secret that only root
+ * may read is never in this memory. */
 static int serve(const char *path)
 {
     CLEANUP(config_release) const struct config *config = NULL;
@@ -46,6 +46,7 @@ static int serve(const char *path)
     struct verdict verdict = VERDICT_INIT;
     struct listeners listeners;
 
+    config_read_secrets(false);
     if (!config_acquire(&verdict, path, &config))
         return fail(verdict.evidence);
     if (!listeners_open(&config->broker, &listeners, error))
@@ -56,6 +57,7 @@ static int serve(const char *path)
     }
     config_release(&config);
     config_forget();
+    config_read_secrets(true);
     if (!config_acquire(&verdict, path, &config)) {
         listeners_close(&listeners);
         return fail(verdict.evidence);
@@ -75,6 +77,7 @@ int main(int argc, char **argv)
     sigset_t before;
     int option;
 
+    privileges_harden();
     server_hold_signals(&before);
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
@@ -102,7 +105,6 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return STATUS_USAGE;
     }
-    privileges_harden();
     umask(022);
     if (mode != MODE_SERVE)
         server_release_signals(&before);

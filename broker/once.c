@@ -101,6 +101,7 @@ int once_run(const char *config_path)
     struct verdict verdict = VERDICT_INIT;
 
     log_open();
+    config_read_secrets(false); /* an exchange needs none, and root's are not for the user that this process becomes */
     if (!config_acquire(&verdict, config_path, &config)) {
         refuse(verdict.reason, verdict.evidence);
         return EXIT_FAILURE;

@@ -5,17 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "account_lookup.h"
+#include "program.h"
 
 void privileges_harden(void)
 {
-    const struct rlimit none = { 0, 0 };
-
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0);
+    program_protect();
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
@@ -56,7 +53,7 @@ bool privileges_drop(const char *user, const char *fallback, char error[PRIVILEG
         return false;
     }
     if (become(&account)) {
-        prctl(PR_SET_DUMPABLE, 0); /* which a change of uid may have undone */
+        program_protect_again();
         return true;
     }
     snprintf(error, PRIVILEGES_ERROR_MAX, "cannot become user \"%.64s\": %s", account.name, strerror(errno));

@@ -9,7 +9,7 @@
 
 #define PRIVILEGES_ERROR_MAX 160
 
-/* No core dump, no debugger of the same user, no new privileges by exec: API keys pass through this memory. */
+/* program_protect(), and no new privileges by exec. */
 void privileges_harden(void);
 
 /*

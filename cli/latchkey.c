@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "program.h"
 
 #define CREDENTIAL_OPTIONS "[--config FILE] [--tenant ID] [--api-key-file FILE | --token-file FILE]"
 
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 {
     size_t i;
 
+    program_protect();
     if (argc >= 1 && is_called_as_askpass(argv[0]))
         return command_askpass(argc, argv);
     if (argc >= 2 && strcmp(argv[1], "--help") == 0) {

@@ -191,10 +191,20 @@ static bool read_secret(struct snapshot *snapshot, struct tenant *tenant, struct
         && jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &tenant->jwks);
 }
 
+static bool reads_secrets = true;
+
+void config_read_secrets(bool reads)
+{
+    reads_secrets = reads;
+}
+
 static void read_tenant_keys(struct snapshot *snapshot, struct tenant *tenant)
 {
     tenant->keys_failure = no_failure;
-    if (tenant->secret_path != NULL)
+    if (tenant->secret_path != NULL && !reads_secrets)
+        verdict_reject(&tenant->keys_failure, REASON_JWKS_UNAVAILABLE, "%s: is not read by this process",
+                       tenant->secret_path);
+    else if (tenant->secret_path != NULL)
         read_secret(snapshot, tenant, &tenant->keys_failure);
     else
         read_key_set(snapshot, tenant, &tenant->keys_failure);

@@ -107,6 +107,11 @@ void config_release(const struct config **config);
  * user, and may not read any more what it read before. */
 void config_forget(void);
 
+/* Whether the process reads hmac_secret_file (it does, unless told otherwise): with false a tenant that has one has no
+ * keys, JWKS_UNAVAILABLE, in each snapshot that is read from then on. Before there are threads. For a process that is
+ * root and will be another user. */
+void config_read_secrets(bool reads);
+
 /* Hold a snapshot that somebody else holds already: the same, with one more config_release() due. */
 const struct config *config_hold(const struct config *config);
 

@@ -39,7 +39,7 @@ struct jwk {
     char type_text[16];
     EVP_PKEY *pkey;
     size_t rsa_signature_len;
-    struct secret secret;
+    struct secret secret; /* in pages of its own */
     _Atomic(struct verify_context *) waiting[ALGORITHM_ROWS][WAITING_MAX];
 };
 
@@ -553,7 +553,7 @@ bool jwks_from_secret(struct verdict *verdict, struct slice secret, struct jwks 
 {
     struct jwks *jwks = calloc(1, sizeof *jwks + sizeof jwks->keys[0]);
 
-    if (jwks == NULL || !secret_copy(secret, &jwks->keys[0].secret)) {
+    if (jwks == NULL || !secret_copy_to_pages(secret, &jwks->keys[0].secret)) {
         free(jwks);
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "secret");
     }
@@ -577,7 +577,7 @@ static void key_clear(struct jwk *key)
                 context->free(context);
         }
     EVP_PKEY_free(key->pkey);
-    secret_clear(&key->secret);
+    secret_clear_pages(&key->secret);
 }
 
 void jwks_free(struct jwks **jwks)

@@ -1,7 +1,9 @@
 #include "secret.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -31,6 +33,45 @@ void secret_wipe(void *bytes, size_t len)
 {
     if (len != 0)
         OPENSSL_cleanse(bytes, len);
+}
+
+void *secret_pages_new(size_t len)
+{
+    void *pages = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const int before = errno;
+
+    if (pages == MAP_FAILED)
+        return NULL;
+    (void)!mlock(pages, len);
+    (void)!madvise(pages, len, MADV_DONTDUMP);
+    errno = before; /* neither is an error */
+    return pages;
+}
+
+void secret_pages_free(void *pages, size_t len)
+{
+    if (pages == NULL)
+        return;
+    secret_wipe(pages, len);
+    munmap(pages, len);
+}
+
+bool secret_copy_to_pages(struct slice bytes, struct secret *ret)
+{
+    char *copy = bytes.len > 0 ? secret_pages_new(bytes.len) : NULL;
+
+    if (bytes.len > 0 && copy == NULL)
+        return false;
+    if (bytes.len > 0)
+        memcpy(copy, bytes.bytes, bytes.len);
+    *ret = (struct secret){ copy, bytes.len };
+    return true;
+}
+
+void secret_clear_pages(struct secret *secret)
+{
+    secret_pages_free(secret->bytes, secret->len);
+    *secret = (struct secret){ NULL, 0 };
 }
 
 void secret_wipe_registers(void)

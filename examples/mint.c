@@ -18,6 +18,7 @@
 #include "base64url.h"
 #include "cleanup.h"
 #include "json.h"
+#include "program.h"
 #include "secret.h"
 #include "signer.h"
 #include "slice.h"
@@ -379,6 +380,7 @@ int main(int argc, char **argv)
     struct mint_options options;
     bool ok = false;
 
+    program_protect();
     if (argc < 2)
         usage();
     else if (!parse_options(argc - 1, argv + 1, &options))

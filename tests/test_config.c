@@ -1745,6 +1745,31 @@ static void rule_32_what_cannot_be_looked_at_is_not_absent(void **state)
     memset(&fate, 0, sizeof fate);
 }
 
+static void rule_33_a_process_may_read_no_secrets(void **state)
+{
+    const struct config *config = NULL;
+    struct verdict verdict = VERDICT_INIT;
+
+    (void)state;
+    write_bytes("secret", slice_of("0123456789abcdef0123456789abcdef"), 0600);
+    write_config(GOOD "tenant \"t2\" { issuer = \"https://i.example.com\" audience = {\"a\"} "
+                      "hmac_secret_file = \"@/secret\" algorithms = {\"HS256\"} tenant_claim = \"\" }\n");
+    config_forget();
+    config_read_secrets(false);
+    assert_true(config_acquire(&verdict, in_directory("latchkey.conf"), &config));
+    assert_null(config_tenant(config, LITERAL("t2"))->jwks);
+    assert_int_equal(config_tenant(config, LITERAL("t2"))->keys_failure.reason, REASON_JWKS_UNAVAILABLE);
+    ROW("the key sets of others it does");
+    assert_non_null(config->tenants[0].jwks);
+    config_release(&config);
+    ROW("until it is told to");
+    config_read_secrets(true);
+    config_forget();
+    assert_true(config_acquire(&verdict, in_directory("latchkey.conf"), &config));
+    assert_non_null(config_tenant(config, LITERAL("t2"))->jwks);
+    config_release(&config);
+}
+
 /* In a child of its own: 0 when a configuration in the chroot is not read. */
 static int status_in_chroot(const char *outside, int cause)
 {
@@ -1870,6 +1895,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_33_a_process_may_read_no_secrets),
         cmocka_unit_test(a_minimal_tenant_gets_everything_from_its_url_and_id),
         cmocka_unit_test(what_is_said_is_kept),
         cmocka_unit_test(lists_may_be_empty),

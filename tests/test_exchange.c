@@ -536,7 +536,7 @@ static void a_change_of_the_configuration_is_followed(void **state)
     reply(500, -1, "{}");
     ROW("a late answer of the former one says nothing of it");
     {
-        struct waiting late;
+        struct waiting late = { NULL, NULL };
 
         exchange_reset(exchange);
         assert_true(ask_and_wait(longer, "t-1", "sub-1", &late));

@@ -1,5 +1,10 @@
 #include "unit.h"
 
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <openssl/crypto.h>
 
 #include "secret.h"
@@ -46,6 +51,88 @@ static void a_copy_is_owned(void **state)
     assert_true(secret_copy((struct slice){ NULL, 0 }, &secret));
     assert_int_equal(secret.len, 0);
     secret_clear(&secret);
+}
+
+#if defined __SANITIZE_ADDRESS__ /* whose mlock() does nothing */
+#define MLOCK_LOCKS false
+#else
+#define MLOCK_LOCKS true
+#endif
+
+/* Whether /proc says so of the mapping that holds the address: "lo" is locked, "dd" is in no core file. */
+static bool has_flag(const void *address, const char *flag)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[512];
+    unsigned long begin = 0, end = 0, wanted = (unsigned long)address;
+    bool found = false;
+
+    assert_non_null(maps);
+    while (!found && fgets(line, sizeof line, maps) != NULL) {
+        sscanf(line, "%lx-%lx ", &begin, &end);
+        found = begin <= wanted && wanted < end && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, flag) != NULL;
+    }
+    fclose(maps);
+    return found;
+}
+
+static void rule_33_what_lives_long_has_pages_of_its_own(void **state)
+{
+    struct secret first = { NULL, 0 }, second = { NULL, 0 };
+
+    (void)state;
+    assert_true(secret_copy_to_pages(LITERAL("one\0two"), &first));
+    assert_int_equal(first.len, 7);
+    assert_memory_equal(first.bytes, "one\0two", 7);
+    ROW("locked, and in no core file");
+    assert_true(has_flag(first.bytes, " dd"));
+    assert_true(has_flag(first.bytes, " lo") == MLOCK_LOCKS);
+    assert_false(has_flag(&first, " dd"));
+    ROW("each its own: the end of one is not that of another");
+    assert_true(secret_copy_to_pages(LITERAL("x"), &second));
+    secret_clear_pages(&first);
+    assert_null(first.bytes);
+    assert_int_equal(first.len, 0);
+    assert_true(has_flag(second.bytes, " lo") == MLOCK_LOCKS);
+    secret_clear_pages(&second);
+    secret_clear_pages(&second);
+    ROW("nothing needs no pages");
+    assert_true(secret_copy_to_pages((struct slice){ NULL, 0 }, &first));
+    assert_null(first.bytes);
+    secret_clear_pages(&first);
+    ROW("more than an address space can hold");
+    assert_false(secret_copy_to_pages((struct slice){ "x", PTRDIFF_MAX }, &first));
+}
+
+/* In a process that may lock nothing. */
+static int copy_without_locks(void)
+{
+    const struct rlimit none = { 0, 0 };
+    struct secret secret = { NULL, 0 };
+
+    if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0))
+        return 1;
+    errno = 0;
+    if (!secret_copy_to_pages(LITERAL("one"), &secret) || errno != 0)
+        return 2;
+    if (memcmp(secret.bytes, "one", 3) != 0 || has_flag(secret.bytes, " lo"))
+        return 3;
+    secret_clear_pages(&secret);
+    return 0;
+}
+
+static void rule_32_a_host_that_may_lock_no_memory_is_served(void **state)
+{
+    pid_t child = fork();
+    int status;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(copy_without_locks());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void rule_32_a_copy_without_memory_is_refused(void **state)
@@ -184,6 +271,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_is_owned),
+        cmocka_unit_test(rule_33_what_lives_long_has_pages_of_its_own),
+        cmocka_unit_test(rule_32_a_host_that_may_lock_no_memory_is_served),
         cmocka_unit_test(rule_32_a_copy_without_memory_is_refused),
         cmocka_unit_test(rule_33_a_cleared_secret_is_wiped_by_length),
         cmocka_unit_test(rule_33_memory_is_wiped),

@@ -21,6 +21,7 @@
 #include "files.h"
 #include "listener.h"
 #include "members.h"
+#include "program.h"
 #include "server.h"
 #include "service.h"
 
@@ -360,6 +361,7 @@ int main(int argc, char **argv)
     struct options options;
     bool ok;
 
+    program_protect();
     if (!parse_options(argc, argv, &options))
         return 2;
     if (options.help) {
