@@ -216,6 +216,55 @@ def test_more_than_a_token_may_have_is_refused_at_once(host):
             assert (len(seen[0]), seen[3]) == (prompts, [AUTH_ERR]), lengths
 
 
+@pytest.mark.parametrize("user, mode", [("alice", "lines"), (UNKNOWN, "hide")])
+def test_no_more_than_64_parts_are_asked_for(host, user, mode):
+    host.stack("pamtester", ONE_LINE)
+    prompts, errors, _, codes = hidden(host, user, ["x" * (100 + i % 3) for i in range(70)], mode=mode)
+    assert (len(prompts), errors, codes) == (64, [REFUSED], [AUTH_ERR])
+
+
+@pytest.mark.parametrize("answer", ["x" * 99, "x" * 200])
+def test_pam_silent_tells_nothing_there_either(host, answer):
+    host.stack("pamtester", ONE_LINE)
+    assert hidden(host, "alice", [answer, ""], "-s")[1] == []
+
+
+@pytest.mark.parametrize("user, mode", [("alice", "lines"), (UNKNOWN, "hide")])
+def test_rule_37_a_configuration_that_breaks_while_the_prompt_waits_refuses_alike(host, user, mode):
+    host.stack("pamtester", ONE_LINE)
+    script = host.script("break", f"echo broken >{host.etc}/latchkey.conf")
+    host.stack("pamtester", f"auth optional pam_exec.so {script}\n" + ONE_LINE)
+    assert hidden(host, user, ["x" * 200], mode=mode)[3] == ["9"]  # before the first prompt: for everybody
+    host.write_config()
+    host.stack("pamtester", ONE_LINE)
+    result = host.pamhost("-t", "ssh", "-u", "alice", "-m", "wait", "-x", script, answers=[host.token(), ""])
+    assert (result.authenticate, result.error) == ([AUTH_ERR], [REFUSED])
+    assert host.reasons()[-1] == "config_invalid"
+
+
+@pytest.mark.parametrize("option, prompts", [("use_first_pass", 1), ("try_first_pass", 1)])
+def test_a_token_of_an_earlier_module_is_accepted_there_too(host, option, prompts):
+    host.stack("pamtester", "auth optional pam_exec.so expose_authtok quiet /bin/true\n"
+                            f"auth required @MODULE@ {option}\n")
+    asked, _, _, codes = hidden(host, "alice", [host.token()])
+    assert (codes, len(asked)) == ([SUCCESS], prompts)
+
+
+def test_a_part_of_an_earlier_module_is_completed_there_too(host):
+    host.stack("pamtester", "auth optional pam_exec.so expose_authtok quiet /bin/true\n"
+                            "auth required @MODULE@ try_first_pass\n")
+    token = host.token()
+    asked, _, _, codes = hidden(host, "alice", [token[:500], token[500:]])
+    assert (codes, asked[1:]) == ([SUCCESS], ["Access token (continued, 500 so far): "])
+
+
+def test_a_short_password_of_an_earlier_module_is_not_taken_for_the_token(host):
+    host.stack("pamtester", "auth optional pam_exec.so expose_authtok quiet /bin/true\n"
+                            "auth required @MODULE@ try_first_pass\n")
+    asked, _, _, codes = hidden(host, "alice", ["x" * 99, host.token()])
+    assert (codes, asked[1:]) == ([SUCCESS], ["Access token: "])
+
+
 @pytest.mark.parametrize("user, mode, answer", [("alice", "lines", "x" * 200), (UNKNOWN, "hide", "x" * 200),
                                                 ("alice", "lines", "eyJhbGciOiJSUzI1NiJ9" * 10)])
 def test_rule_37_a_refusal_takes_whole_steps_of_time(host, user, mode, answer):

@@ -2,6 +2,7 @@
 next module and the session get of it."""
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +123,24 @@ def test_rule_43_a_json_reply_is_not_handed_on(host, received):
     assert received() == "asked anew"
 
 
+def test_what_an_earlier_module_left_as_password_stays(host, received):
+    path = host.stack("pamtester", "auth optional pam_exec.so expose_authtok quiet /bin/true\n"
+                      + Path("/etc/pam.d/pamtester").read_text())
+    assert path.read_text().count("pam_exec.so") == 2
+    host.pamhost("-u", "alice", answers=["the first module's", "typed at ours"])
+    assert received() == "the first module's"
+
+
+@pytest.mark.parametrize("tty", [(), ("-t", "ssh")], ids=["shown", "hidden"])
+@pytest.mark.parametrize("length, reason", [(16384, "token_malformed"), (16385, "token_too_long")])
+def test_the_longest_answer_is_as_long_as_the_longest_token(host, tty, length, reason):
+    result = host.pamhost("-u", "alice", *tty, answers=["eyJ" + "A" * (length - 3), ""])
+    assert (result.authenticate, host.reasons()) == ([AUTH_ERR], [reason])
+    host.syslog.clear()
+    host.pamhost("-u", "alice", *tty, answers=["eyJ" + "A" * 97, "A" * (length - 100), ""])
+    assert host.reasons() == [reason]
+
+
 # sudo fails the conversation when too much is pasted at once
 
 AT_MOST = "Access token (at most 511 bytes at once): "
@@ -209,8 +228,9 @@ def test_a_subject_that_came_from_elsewhere_does_not_turn_a_broken_configuration
     assert host.pamhost("-u", "alice", "-e", FORGED, "-c", "putenv,account").account == [SUCCESS]
 
 
-def test_a_login_keeps_its_own_subject(host):
-    result = host.pamhost("-u", "alice", "-e", FORGED, "-c", "authenticate,putenv,account,putenv,setcred,putenv,open",
+@pytest.mark.parametrize("variable", [FORGED, "LATCHKEY_SUBJECT=", "LATCHKEY_SUBJECT"], ids=["set", "emptied", "unset"])
+def test_a_login_keeps_its_own_subject(host, variable):
+    result = host.pamhost("-u", "alice", "-e", variable, "-c", "authenticate,putenv,account,putenv,setcred,putenv,open",
                           answers=[host.token()])
     assert (result.account, result.setcred, result.open) == ([SUCCESS], [SUCCESS], [SUCCESS])
     assert result.env == [f"LATCHKEY_SUBJECT={tokens.ALICE}"]
@@ -229,6 +249,12 @@ def test_a_login_in_a_child_is_known_in_its_parent(host):
 def test_a_proof_is_of_one_subject(host, spoiled):
     result = host.pamhost("-u", "alice", "-e", spoiled, "-c", "fork,putenv,setcred", answers=[host.token()])
     assert (result.authenticate, result.setcred, result.env) == ([SUCCESS], [PERM_DENIED], [])
+
+
+def test_a_second_attempt_that_is_refused_takes_the_subject_away(host):
+    result = host.pamhost("-u", "alice", "-c", "authenticate,authenticate,setcred",
+                          answers=[host.token(), host.token(sub=tokens.ADMIN)])
+    assert (result.authenticate, result.setcred, result.env) == ([SUCCESS, AUTH_ERR], [PERM_DENIED], [])
 
 
 def test_a_proof_is_of_one_handle(host):
