@@ -218,7 +218,7 @@ static bool is_short(const struct credential *credential)
 static void pass_on_password(const struct call *call, struct credential *credential)
 {
     const bool is_password = call->verdict.reason == REASON_CREDENTIAL_NOT_ALLOWED && credential->len > 0
-        && !credential_may_hold_token(typed(credential)) && !prompt_token_was_typed(call->pamh);
+        && !prompt_token_was_typed(call->pamh);
 
     if (!credential->was_asked || credential->heard == 0 || item(call->pamh, PAM_AUTHTOK) != NULL)
         return;

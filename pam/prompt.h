@@ -50,9 +50,10 @@ bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct crede
  * the bytes that were heard, line ends included, where the host hides users, and else those of the credential.
  * A second answer that equals the first one is not appended: the program gives every prompt the same answer. No token
  * has two such parts: the second one would bring its header, or the beginning of it, again in the middle of a JSON
- * text. sudo fails the conversation when an answer is too long, so it is asked once more there, by a prompt that names
- * the limit; as does the first prompt after a conversation that failed earlier in the attempt. False with
- * CONVERSATION_FAILED, TOKEN_TOO_LONG or OUT_OF_MEMORY.
+ * text. A later part may well equal a short first one: payloads begin like headers, with "eyJ". sudo fails the
+ * conversation when an answer is too long, so it is asked once more there, by a prompt that names the limit; as does
+ * the first prompt after a conversation that failed earlier in the attempt. False with CONVERSATION_FAILED,
+ * TOKEN_TOO_LONG or OUT_OF_MEMORY.
  */
 bool prompt_ask(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
                 struct credential *credential);

@@ -56,6 +56,19 @@ def test_sshds_password_method_takes_an_api_key(site, way):
         sshd.stop()
 
 
+@pytest.mark.parametrize("length, code", [(99, "8"), (100, "7")])
+def test_rule_37_over_ssh_a_refused_api_key_is_answered_by_its_length(site, length, code):
+    """PAM_CRED_INSUFFICIENT or PAM_AUTH_ERR, as of a user who does not exist; and it is exchanged once."""
+    site.host.stack("pamtester", "auth required @MODULE@\n")
+    seen, before = [], site.tenant.requests("exchange")
+    for user, mode in (("svc-backup", "lines"), ("nobody-of-us", "hide")):
+        result = site.host.pamhost("-t", "ssh", "-u", user, "-m", mode, answers=["k" * length, "kkk", ""])
+        seen.append((result.prompt, result.error, result.authenticate))
+    assert seen[0] == seen[1] and seen[0][2] == [code]
+    assert site.tenant.requests("exchange") == before + 1
+    assert site.host.reasons()[0] == "credential_refused"
+
+
 def test_sudo_takes_an_api_key(site, way):
     done = site.host.sudo("svc-backup", site.tenant.api_key)
     assert done.stdout == "root\n", done.stderr

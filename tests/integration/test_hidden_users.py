@@ -162,6 +162,8 @@ def test_rule_37_what_an_earlier_module_asked_for_is_judged_by_its_length_too(ho
                             "auth required pam_deny.so\n")
     for length in (1, 13, 15, 99, 100, 200, 511, 700):
         unknown = hidden(host, UNKNOWN, ["x" * length, "", ""], mode="hide")
+        if option == "use_first_pass":
+            assert len(unknown[0]) == 1  # the other module's
         for name, [answer] in contents(host, [length]).items():
             assert hidden(host, "alice", [answer, "", ""]) == unknown, (length, name)
 
@@ -227,6 +229,13 @@ def test_no_more_than_64_parts_are_asked_for(host, user, mode):
 def test_pam_silent_tells_nothing_there_either(host, answer):
     host.stack("pamtester", ONE_LINE)
     assert hidden(host, "alice", [answer, ""], "-s")[1] == []
+
+
+@pytest.mark.parametrize("user, mode", [("alice", "lines"), (UNKNOWN, "hide")])
+def test_a_client_that_hangs_up_between_the_parts_is_told_nothing(host, user, mode):
+    host.stack("pamtester", ONE_LINE)
+    _, errors, _, codes = hidden(host, user, ["x" * 200], mode=mode)
+    assert (errors, codes, host.reasons()) == ([], ["19"], ["conversation_failed"])
 
 
 @pytest.mark.parametrize("user, mode", [("alice", "lines"), (UNKNOWN, "hide")])

@@ -36,6 +36,15 @@ def test_parts_of_a_token_that_are_equal_behind_the_first_one_are_no_repetition(
     assert host.pamhost("-u", "alice", answers=parts).authenticate == [SUCCESS]
 
 
+def test_a_later_part_that_equals_the_first_one_is_no_repetition(host):
+    claims = tokens.claims()
+    token = host.keys["ES256"].sign({"aud": claims["aud"]} | claims)
+    payload = token.index(".") + 1
+    parts = [token[:4], token[4:payload], token[payload:payload + 4], token[payload + 4:]]
+    assert parts[0] == parts[2] == "eyJh"
+    assert host.pamhost("-u", "alice", answers=parts).authenticate == [SUCCESS]
+
+
 def test_sshds_password_method_repeats_and_is_named_in_the_log(host):
     result = host.pamhost("-t", "ssh", "-u", "alice", "-m", "repeat", answers=[host.token()[:300]])
     assert (result.authenticate, result.error) == ([AUTH_ERR], ["Token not accepted."])
