@@ -177,7 +177,10 @@ int command_askpass(int argc, char **argv)
     if (!asks_for_token(argv[optind], &offset, &host))
         return refuse_question(argv[optind]);
     if (host.len > 0 && !may_be_told(host)) {
-        fprintf(stderr, "latchkey askpass: %.*s is none of LATCHKEY_HOSTS\n", SLICE_ARG(host));
+        char shown[QUESTION_MAX];
+
+        verdict_fact(shown, sizeof shown, host);
+        fprintf(stderr, "latchkey askpass: %s is none of LATCHKEY_HOSTS\n", shown);
         return STATUS_REFUSED;
     }
     if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, error)) {

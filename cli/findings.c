@@ -96,6 +96,6 @@ bool findings_print_json(const struct findings *findings)
     }
     if (!json_add(object, "findings", list))
         return false;
-    text = json_print(object, true);
+    text = json_print_printable(object, true);
     return text != NULL && puts(text) >= 0 && fflush(stdout) == 0;
 }

@@ -132,12 +132,13 @@ static void print_tenant(const struct tenant *tenant)
 
     printf("%s (%s)\n", tenant->id, file_of(tenant));
     for (i = 0; tenant->jwks != NULL && i < jwks_count(tenant->jwks); i++) {
-        struct slice kid = jwks_kid(tenant->jwks, i);
+        const struct slice kid = jwks_kid(tenant->jwks, i);
+        char shown[SUBJECT_MAX + 1];
         const char *alg = jwks_alg(tenant->jwks, i), *note = jwks_note(tenant->jwks, i);
 
-        printf("  %-36.*s %-10s %-6s %s%s\n", SLICE_ARG(kid.len > 0 ? kid : slice_of(UNNAMED)),
-               jwks_type(tenant->jwks, i), alg != NULL ? alg : UNNAMED, note != NULL ? "never used: " : "usable",
-               note != NULL ? note : "");
+        verdict_fact(shown, sizeof shown, kid.len > 0 ? kid : slice_of(UNNAMED));
+        printf("  %-36s %-10s %-6s %s%s\n", shown, jwks_type(tenant->jwks, i), alg != NULL ? alg : UNNAMED,
+               note != NULL ? "never used: " : "usable", note != NULL ? note : "");
     }
 }
 
@@ -189,7 +190,7 @@ static bool print_json(const struct remote *remote)
         if (is_meant(remote, &remote->config->tenants[i])
             && !json_append(tenants, tenant_json(&remote->config->tenants[i])))
             json_free(&tenants);
-    text = json_add(object, "tenants", tenants) ? json_print(object, true) : NULL;
+    text = json_add(object, "tenants", tenants) ? json_print_printable(object, true) : NULL;
     return text != NULL && puts(text) >= 0;
 }
 

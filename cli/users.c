@@ -113,7 +113,7 @@ static bool get_page(struct remote *remote, unsigned number, unsigned size, stru
 static bool print_json(const struct json *user, bool is_first)
 {
     CLEANUP(json_free) struct json *object = person_json(user);
-    const char *text = object != NULL ? json_print(object, false) : NULL;
+    const char *text = object != NULL ? json_print_printable(object, false) : NULL;
 
     return text != NULL && printf("%s%s", is_first ? "" : ",\n", text) > 0;
 }

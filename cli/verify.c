@@ -110,7 +110,7 @@ static bool print_json(const struct verdict *verdict, const struct login *login)
         || !json_add(object, "expires", verdict->has_expiry ? json_new_integer(verdict->expiry) : json_new_null())
         || !json_add(object, "checks", checks_json(verdict->explanation)))
         return false;
-    text = json_print(object, true);
+    text = json_print_printable(object, true);
     return text != NULL && puts(text) >= 0;
 }
 

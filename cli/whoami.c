@@ -49,7 +49,7 @@ static bool print_json(const struct remote *remote, const struct json *user)
 
     if (!json_add(object, "tenant", json_new_string(slice_of(remote->tenant->id))))
         return false;
-    text = json_print(object, true);
+    text = json_print_printable(object, true);
     return text != NULL && puts(text) >= 0;
 }
 

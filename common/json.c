@@ -12,6 +12,8 @@
 #include <json-c/linkhash.h>
 #undef json_type
 
+#include "utf8.h"
+
 /*
  * Values are json-c's, but its tokener is not used: it accepts far more than RFC 8259 does, lets duplicate members
  * replace each other, and switches the thread's locale for each text. The reader below decides alone what is JSON, so
@@ -81,36 +83,6 @@ static int skip_space(struct reader *reader)
            && (*reader->at == ' ' || *reader->at == '\t' || *reader->at == '\n' || *reader->at == '\r'))
         reader->at++;
     return peek(reader);
-}
-
-/*
- * RFC 3629 §4, for what begins with a byte above 0x7f:
- *   UTF8-2 = %xC2-DF UTF8-tail
- *   UTF8-3 = %xE0 %xA0-BF UTF8-tail / %xE1-EC 2UTF8-tail / %xED %x80-9F UTF8-tail / %xEE-EF 2UTF8-tail
- *   UTF8-4 = %xF0 %x90-BF 2UTF8-tail / %xF1-F3 3UTF8-tail / %xF4 %x80-8F 2UTF8-tail
- * The bounds of the second byte keep out overlong forms, surrogates and what lies beyond U+10FFFF.
- */
-static size_t utf8_len(const unsigned char *bytes, size_t available)
-{
-    unsigned char first = bytes[0], low = 0x80, high = 0xbf;
-    size_t len = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, i;
-
-    if (first < 0xc2 || first > 0xf4 || available < len)
-        return 0;
-    if (first == 0xe0)
-        low = 0xa0;
-    else if (first == 0xf0)
-        low = 0x90;
-    else if (first == 0xed)
-        high = 0x9f;
-    else if (first == 0xf4)
-        high = 0x8f;
-    if (bytes[1] < low || bytes[1] > high)
-        return 0;
-    for (i = 2; i < len; i++)
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
-    return len;
 }
 
 static char *put_utf8(char *out, uint32_t code)
@@ -203,7 +175,8 @@ static bool read_escape(struct reader *reader, char **out)
 
 static bool read_utf8(struct reader *reader, char **out)
 {
-    size_t len = utf8_len((const unsigned char *)reader->at, (size_t)(reader->end - reader->at));
+    uint32_t code;
+    const size_t len = utf8_decode(reader->at, (size_t)(reader->end - reader->at), &code);
 
     if (len == 0)
         return fail(reader, "not UTF-8");
@@ -727,4 +700,79 @@ const char *json_print(struct json *json, bool indented)
         return NULL;
     text.bytes = json_object_to_json_string_length(value, layout | JSON_C_TO_STRING_NOSLASHESCAPE, &text.len);
     return text.bytes != NULL && is_complete(text, value) ? text.bytes : NULL;
+}
+
+static bool is_escaped(uint32_t code)
+{
+    return code != '\n' && !utf8_is_printable(code); /* a line break stands between values only */
+}
+
+/* RFC 8259 §7 */
+static char *put_escape(char *out, uint32_t unit)
+{
+    static const char digits[] = "0123456789abcdef";
+    int shift;
+
+    *out++ = '\\';
+    *out++ = 'u';
+    for (shift = 12; shift >= 0; shift -= 4)
+        *out++ = digits[unit >> shift & 0xf];
+    return out;
+}
+
+/* `out` has room for 12 bytes: beyond the Basic Multilingual Plane a character takes two escapes. */
+static char *put_printable(char *out, struct slice character, uint32_t code)
+{
+    if (!is_escaped(code)) {
+        memcpy(out, character.bytes, character.len);
+        return out + character.len;
+    }
+    if (code < 0x10000)
+        return put_escape(out, code);
+    out = put_escape(out, 0xd800 + ((code - 0x10000) >> 10));
+    return put_escape(out, 0xdc00 + ((code - 0x10000) & 0x3ff));
+}
+
+/* Of a text in valid UTF-8: how many bytes it has with escapes; written to `out` unless NULL. */
+static size_t escape(struct slice text, char *out)
+{
+    char piece[12];
+    size_t at, len, total = 0;
+    uint32_t code;
+
+    for (at = 0; at < text.len; at += len) {
+        len = utf8_decode(text.bytes + at, text.len - at, &code);
+        total += (size_t)(put_printable(piece, (struct slice){ text.bytes + at, len }, code) - piece);
+        if (out != NULL)
+            out = put_printable(out, (struct slice){ text.bytes + at, len }, code);
+    }
+    return total;
+}
+
+static void free_escaped(struct json_object *value, void *text)
+{
+    (void)value;
+    explicit_bzero(text, strlen(text)); /* some texts hold a key or a token */
+    free(text);
+}
+
+/* The value keeps the text where json-c keeps that of a number, which never needs escapes. */
+static const char *keep_escaped(struct json_object *value, struct slice text, size_t len)
+{
+    char *escaped = malloc(len + 1);
+
+    if (escaped == NULL)
+        return NULL;
+    escape(text, escaped);
+    escaped[len] = '\0';
+    json_object_set_userdata(value, escaped, free_escaped);
+    return escaped;
+}
+
+const char *json_print_printable(struct json *json, bool indented)
+{
+    const struct slice text = slice_of(json_print(json, indented));
+    const size_t len = text.bytes != NULL ? escape(text, NULL) : 0;
+
+    return len == text.len ? text.bytes : keep_escaped(unwrap(json), text, len);
 }

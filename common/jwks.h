@@ -51,7 +51,7 @@ bool jwks_find(struct verdict *verdict, const struct jwks *jwks, const struct al
 
 /* For humans and lints: all members of "keys" in their order, unusable ones too. index < jwks_count(). */
 size_t jwks_count(const struct jwks *jwks);
-struct slice jwks_kid(const struct jwks *jwks, size_t index); /* empty when absent; printable; lent */
+struct slice jwks_kid(const struct jwks *jwks, size_t index); /* empty when absent; not always printable; lent */
 const char *jwks_type(const struct jwks *jwks, size_t index); /* "RSA 2048", "EC P-256", "HMAC 32", "?"; lent */
 const char *jwks_alg(const struct jwks *jwks, size_t index);  /* the key's own alg, or NULL; static */
 const char *jwks_note(const struct jwks *jwks, size_t index); /* NULL: usable; else why not; static */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "utf8.h"
+
 struct slice slice_of(const char *string)
 {
     return (struct slice){ string, string != NULL ? strlen(string) : 0 };
@@ -62,37 +64,13 @@ bool slice_has_control(struct slice s)
     return false;
 }
 
-/* Bytes of the character at `s`, or 0. RFC 3629 §4: only the second byte has ranges of its own. */
-static size_t utf8_len(const unsigned char *s, size_t available)
-{
-    static const struct {
-        unsigned char first_min, first_max, second_min, second_max;
-        size_t len;
-    } rows[] = {
-        { 0x00, 0x7f, 0x00, 0x00, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-    size_t row = 0, i;
-
-    while (row < sizeof rows / sizeof rows[0] && (s[0] < rows[row].first_min || s[0] > rows[row].first_max))
-        row++;
-    if (row == sizeof rows / sizeof rows[0] || rows[row].len > available)
-        return 0;
-    if (rows[row].len > 1 && (s[1] < rows[row].second_min || s[1] > rows[row].second_max))
-        return 0;
-    for (i = 2; i < rows[row].len; i++)
-        if (s[i] < 0x80 || s[i] > 0xbf)
-            return 0;
-    return rows[row].len;
-}
-
 bool slice_is_utf8(struct slice s)
 {
     size_t at = 0, len;
+    uint32_t code;
 
     while (at < s.len) {
-        len = utf8_len((const unsigned char *)s.bytes + at, s.len - at);
+        len = utf8_decode(s.bytes + at, s.len - at, &code);
         if (len == 0)
             return false;
         at += len;

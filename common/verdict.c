@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 #define X(id, name, meaning) { name, meaning },
 static const struct {
     const char *name;
@@ -26,42 +28,17 @@ const char *check_meaning(enum check check)
     return checks[check].meaning;
 }
 
-/*
- * Bytes of the UTF-8 character at `s`, 0 when there is none or it must not be shown: C0 and C1 controls, DEL, the line
- * and paragraph separators and the bidirectional overrides, with which a log line could be made to read as another.
- */
-static size_t printable_len(const unsigned char *s, size_t len)
+/* Bytes of the character at `s`; 0 when there is none or a log line could be made to read as another by it. */
+static size_t printable_len(const char *s, size_t len)
 {
-    unsigned long c;
-    size_t need, i;
+    uint32_t code;
+    const size_t n = utf8_decode(s, len, &code);
 
-    if (s[0] < 0x80)
-        return s[0] >= 0x20 && s[0] != 0x7f ? 1 : 0;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        need = 2, c = s[0] & 0x1f;
-    else if (s[0] >= 0xe0 && s[0] <= 0xef)
-        need = 3, c = s[0] & 0x0f;
-    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-        need = 4, c = s[0] & 0x07;
-    else
-        return 0;
-    if (len < need)
-        return 0;
-    for (i = 1; i < need; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    if ((need == 3 && c < 0x800) || (need == 4 && c < 0x10000) || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-        return 0;
-    if (c < 0xa0 || c == 0x061c || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e)
-        || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb))
-        return 0;
-    return need;
+    return n > 0 && utf8_is_printable(code) ? n : 0;
 }
 
 /* How many bytes are printable ASCII, which is nearly all of nearly every fact. */
-static size_t plain_len(const unsigned char *s, size_t len)
+static size_t plain_len(const char *s, size_t len)
 {
     size_t i;
 
@@ -72,7 +49,7 @@ static size_t plain_len(const unsigned char *s, size_t len)
 
 void verdict_fact(char *fact, size_t size, struct slice value)
 {
-    const unsigned char *s = (const unsigned char *)value.bytes;
+    const char *s = value.bytes;
     size_t in = plain_len(s, value.len < size ? value.len : size - 1), out = in;
 
     if (in > 0)

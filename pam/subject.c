@@ -89,11 +89,14 @@ static const char *find_subject(pam_handle_t *pamh)
     return kept != NULL ? kept : find_proven(pamh);
 }
 
-bool subject_keep(pam_handle_t *pamh, const char *subject)
+bool subject_keep(pam_handle_t *pamh, const char *of_login)
 {
-    char proof[PROOF_HEX_LEN + 1];
-    char *copy = strdup(subject);
+    char proof[PROOF_HEX_LEN + 1], subject[SUBJECT_MAX + 1];
+    char *copy;
 
+    /* A terminal that shows the environment of the session must get no control sequence of the token's. */
+    verdict_fact(subject, sizeof subject, slice_of(of_login));
+    copy = strdup(subject);
     if (copy == NULL || pam_set_data(pamh, SUBJECT_DATA, copy, free_subject) != PAM_SUCCESS) {
         free(copy);
         return false;

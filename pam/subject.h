@@ -18,7 +18,7 @@
 
 /* A login of ours as the item PAM_USER: kept in the handle, and told in the PAM environment. False when out of memory;
  * nothing is kept then. */
-bool subject_keep(pam_handle_t *pamh, const char *subject);
+bool subject_keep(pam_handle_t *pamh, const char *of_login);
 
 /* There is no login of ours in this handle any more. */
 void subject_forget(pam_handle_t *pamh);

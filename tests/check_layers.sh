@@ -13,7 +13,7 @@ fail() {
 # A file of common/ includes its own header, files of the rows above its own, and those to its left. Names joined by a
 # slash are one part in several files.
 rows=(
-    "cleanup clock fork_lock slice secret reason verdict program"
+    "cleanup clock fork_lock utf8 slice secret reason verdict program"
     "algorithm base64url json pattern account_lookup trusted_file"
     "jwt jwks claims identity revocation config/config_file"
     "signature credential_form broker_protocol broker_spawn"
@@ -59,6 +59,7 @@ calls=(
     "$output                 ^($ours|pam/pam_latchkey\.c|broker/(log|latchkeyd|self_check)\.c)$"
     'prctl|setrlimit         ^(common/program\.c|broker/(privileges|server)\.c|tests/.*)$'
     "program_protect(_again)? ^($ours|common/program\.[ch]|broker/(latchkeyd|privileges)\.c)$"
+    'json_print              ^(common|tenant|examples|tests)/.*$' # cli/ prints to terminals: json_print_printable()
     'jwt_unverified_payload  ^common/(jwt|verify|signature)\.[ch]$|^tests/.*$'
 )
 

@@ -686,7 +686,9 @@ static void values_are_read_by_their_type(void **state)
 
 static void trees_are_built_and_printed(void **state)
 {
-    struct json *object = json_new_object(), *array = json_new_array();
+    struct json *object = json_new_object(), *array = json_new_array(), *again;
+    const char *error;
+    struct slice text;
 
     (void)state;
     assert_true(json_append(array, json_new_integer(INT64_MIN)));
@@ -721,6 +723,27 @@ static void trees_are_built_and_printed(void **state)
                         "  ]\n"
                         "}");
     json_free(&object);
+    ROW("what no terminal should see, in a value and in a name");
+    object = json_new_object();
+    assert_true(
+        json_add(object, "a\xc2\x9b", json_new_string(LITERAL("\x7f\xc2\x9f\xc2\xa0\xe2\x80\xae\xef\xbf\xbd"))));
+    assert_true(json_add(object, "tag", json_new_string(LITERAL("\xf3\xa0\x80\x81\xf0\x9f\x98\x80\xef\xbf\xbe"))));
+    assert_string_equal(json_print_printable(object, false),
+                        "{\"a\\u009b\":\"\\u007f\\u009f\xc2\xa0\\u202e\xef\xbf\xbd\","
+                        "\"tag\":\"\\udb40\\udc01\xf0\x9f\x98\x80\\ufffe\"}");
+    assert_string_equal(json_print_printable(object, true),
+                        "{\n  \"a\\u009b\": \"\\u007f\\u009f\xc2\xa0\\u202e\xef\xbf\xbd\",\n"
+                        "  \"tag\": \"\\udb40\\udc01\xf0\x9f\x98\x80\\ufffe\"\n}");
+    ROW("and reads as it was");
+    assert_true(json_parse(slice_of(json_print_printable(object, false)), &again, &error));
+    assert_true(json_string(json_member(again, "tag"), &text));
+    assert_true(slice_equal(text, LITERAL("\xf3\xa0\x80\x81\xf0\x9f\x98\x80\xef\xbf\xbe")));
+    json_free(&again);
+    json_free(&object);
+    ROW("a text alone");
+    object = json_new_string(LITERAL("\xc2\x9d"));
+    assert_string_equal(json_print_printable(object, false), "\"\\u009d\"");
+    json_free(&object);
     ROW("null alone");
     object = json_new_null();
     assert_string_equal(json_print(object, false), "null");
@@ -728,6 +751,7 @@ static void trees_are_built_and_printed(void **state)
     assert_null(object);
     ROW("nothing");
     assert_null(json_print(NULL, false));
+    assert_null(json_print_printable(NULL, false));
     json_free(&object);
     json_free(NULL);
 }

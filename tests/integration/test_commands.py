@@ -262,6 +262,21 @@ def test_keys_list_shows_every_key_offline(latchkey):
     assert tenant["keys"][1]["usable"] is False and tenant["keys"][1]["note"]
 
 
+# A sequence of a terminal, one of eight bits, an override of the direction, a separator of lines, a tag.
+HOSTILE = "a\x9b31mb\x9dc\u202ed\u2028e\U000e0041f"
+
+
+def test_rule_34_a_kid_sends_nothing_to_the_terminal(latchkey):
+    keys = [latchkey.tenant.jwks()["keys"][0] | {"kid": HOSTILE}, tokens.Key("RS256", HOSTILE + "2", bits=1024).jwk()]
+    latchkey.write(latchkey.keys, json.dumps({"keys": keys}))
+    shown = latchkey.run("keys", "list").stdout
+    report = latchkey.run("keys", "list", "--json").stdout
+    for output in (shown, report, latchkey.run("check").stdout, latchkey.run("check", "--json").stdout):
+        assert output and not set(output) & set(HOSTILE) - set("a31mbcdef"), repr(output)
+    assert "a??31mb??c???d???e????f " in shown
+    assert json.loads(report)["tenants"][0]["keys"][0]["kid"] == HOSTILE
+
+
 def test_keys_list_says_why_a_set_is_of_no_use(latchkey):
     latchkey.write(latchkey.keys, "{}")
     latchkey.expect(3, "jwks_invalid", "keys", "list")

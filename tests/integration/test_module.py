@@ -26,6 +26,15 @@ def test_an_unset_user_is_set_by_the_mapping(host):
     assert result.user == ["alice"] and f"LATCHKEY_SUBJECT={tokens.ALICE}" in result.env
 
 
+def test_rule_34_a_subject_puts_nothing_into_the_session_that_a_terminal_obeys(host):
+    with_options(host, "")
+    subject = "a\x9b31mb\u202ec"
+    host.write_config(f'user "daemon" {{ sub = {{"{subject}"}} }}\n')
+    result = host.pamhost("-c", "authenticate,account,setcred", answers=[host.token(sub=subject)])
+    assert (result.authenticate, result.user) == ([SUCCESS], ["daemon"])
+    assert [line for line in result.env if line.startswith("LATCHKEY_SUBJECT")] == ["LATCHKEY_SUBJECT=a??31mb???c"]
+
+
 def test_an_unset_user_stays_unset_when_the_token_is_refused(host):
     with_options(host, "")
     result = host.pamhost(answers=[host.token(sub=tokens.ADMIN)])
