@@ -691,6 +691,10 @@ STACKS = {
         (f"# c\n{AUTH} \\\n# between\n  nonsense\n{UNIX}{ACCOUNT}", "error", 2, '"nonsense"'),
     "an unknown option in brackets":
         (f"{AUTH} [prompt=Your token: ] [non sense]\n{UNIX}{ACCOUNT}", "error", 1, '"non sense"'),
+    "a bracket in brackets":
+        (f"{AUTH} [prompt=Token [a\\]: ] [non\\]sense]\n{UNIX}{ACCOUNT}", "error", 1, '"non]sense"'),
+    "a backslash in brackets":
+        (f"{AUTH} [non\\sense]\n{UNIX}{ACCOUNT}", "error", 1, '"non\\sense"'),
     "an unknown option of an optional module":
         (f"-{AUTH} nonsense\n{UNIX}{ACCOUNT}", "error", 1, '"nonsense"'),
     "a module by its path":
@@ -1222,6 +1226,14 @@ def test_the_lines_of_other_stand_in_for_a_type_that_a_service_has_none_of(syste
     assert [f[:3] for f in found if "service sshd: no token opens it: the account stack" in f[3]] == [("error", "other", 2)]
 
 
+def test_a_loose_file_of_other_is_an_error_where_its_lines_stand_in(system):
+    system.stack("other", f"auth required pam_deny.so\n{UNIX.replace('auth', 'account')}")
+    (system.pam / "other").chmod(0o666)
+    assert system.check() == ([], 0)
+    system.stack("sshd", f"{AUTH}\n{UNIX}")
+    system.expect("error", "other", None, "is writable by group or others")
+
+
 def test_a_service_with_upper_case_letters_is_never_asked_for(system):
     system.stack("Kiosk", GOOD_STACK)
     system.expect("warning", "Kiosk", 1, "in lower case")
@@ -1351,7 +1363,16 @@ def test_left_over_files_are_not_services(site, name):
 
 def test_a_fifo_in_the_directory_holds_nothing_up(site):
     os.mkfifo(site.pam / "fifo")
-    site.expect("error", "fifo", None, "cannot be read")
+    site.expect("error", "fifo", None, "cannot be read: Invalid argument")
+
+
+@pytest.mark.parametrize("size, is_error", [(2**20, False), (2**20 + 1, True)])
+def test_a_stack_of_more_than_a_mebibyte_is_not_read(site, size, is_error):
+    site.stack("kiosk", GOOD_STACK + "\n" * (size - len(GOOD_STACK)))
+    if is_error:
+        site.expect("error", "kiosk", None, "cannot be read: File too large")
+    else:
+        assert site.check() == ([], 0)
 
 
 def test_control_bytes_never_reach_the_terminal(site):

@@ -76,6 +76,58 @@ CASES = {
     "a jump out of a substack":
         ([(PAM, "kiosk", STACK + "account substack part\naccount required pam_permit.so\n"),
           (PAM, "part", "account [default=1] pam_permit.so\n")], (True, False)),
+    "a line of an unknown type in an included file":
+        ([(PAM, "kiosk", STACK + "account include part\n"), (PAM, "part", "nonsense required pam_permit.so\n")], (True, False)),
+    "lines of other types in an included file":
+        ([(PAM, "kiosk", STACK + "auth include part\n"),
+          (PAM, "part", "auth required pam_permit.so\naccount required pam_deny.so\n")], (True, True)),
+    "a line of an unknown type": ([(PAM, "kiosk", STACK + "nonsense required pam_permit.so\n")], (False, True)),
+    "a jump beyond the end": ([(PAM, "kiosk", STACK + "account [default=1] pam_permit.so\n")], (True, False)),
+    "a jump to the end":
+        ([(PAM, "kiosk", STACK + "account [default=1] pam_permit.so\naccount required pam_deny.so\n")], (True, True)),
+    "a jump over a substack with a substack in it":
+        ([(PAM, "kiosk", STACK + "account [default=1] pam_permit.so\naccount substack part\n"),
+          (PAM, "part", "account required pam_deny.so\naccount substack deep\naccount required pam_deny.so\n"),
+          (PAM, "deep", "account required pam_deny.so\n")], (True, True)),
+    "a jump over a substack and one line more":
+        ([(PAM, "kiosk", STACK + "account [default=2] pam_permit.so\naccount substack part\naccount required pam_deny.so\n"),
+          (PAM, "part", "account required pam_deny.so\n")], (True, True)),
+    "a jump within a substack":
+        ([(PAM, "kiosk", STACK + "account substack part\n"),
+          (PAM, "part", "account [default=1] pam_permit.so\naccount required pam_deny.so\n")], (True, True)),
+    "done in a substack, and a refusal behind it":
+        ([(PAM, "kiosk", STACK + "account substack part\naccount required pam_deny.so\n"),
+          (PAM, "part", "account sufficient pam_permit.so\naccount required pam_deny.so\n")], (True, False)),
+    "done in a substack, and a refusal behind it in the substack":
+        ([(PAM, "kiosk", STACK + "account substack part\n"),
+          (PAM, "part", "account sufficient pam_permit.so\naccount required pam_deny.so\n")], (True, True)),
+    "done in a substack within a substack":
+        ([(PAM, "kiosk", STACK + "account substack part\n"), (PAM, "part", "account substack deep\naccount required pam_deny.so\n"),
+          (PAM, "deep", "account sufficient pam_permit.so\naccount required pam_deny.so\n")], (True, False)),
+    "die in a substack, and a success behind it":
+        ([(PAM, "kiosk", STACK + "account substack part\naccount required pam_permit.so\n"),
+          (PAM, "part", "account requisite pam_deny.so\n")], (True, False)),
+    "done after a refusal":
+        ([(PAM, "kiosk", STACK + "account required pam_deny.so\naccount sufficient pam_permit.so\n")], (True, False)),
+    "reset after a refusal":
+        ([(PAM, "kiosk", STACK + "account required pam_deny.so\naccount [default=reset] pam_permit.so\n"
+                                 "account required pam_permit.so\n")], (True, True)),
+    "reset as the last line": ([(PAM, "kiosk", STACK + "account [default=reset] pam_permit.so\n")], (True, False)),
+    "reset in a substack after a refusal in it":
+        ([(PAM, "kiosk", STACK + "account substack part\n"),
+          (PAM, "part", "account required pam_deny.so\naccount [default=reset] pam_permit.so\n")], (True, True)),
+    "reset in a substack after a refusal before it":
+        ([(PAM, "kiosk", STACK + "account required pam_deny.so\naccount substack part\naccount required pam_permit.so\n"),
+          (PAM, "part", "account [default=reset] pam_permit.so\n")], (True, False)),
+    "a success that is bad": ([(PAM, "kiosk", STACK + "account [success=bad] pam_permit.so\n")], (True, False)),
+    "a control that libpam does not understand":
+        ([(PAM, "kiosk", STACK + "account [success=0] pam_permit.so\n")], (True, False)),
+    "a default before what it does not hold for":
+        ([(PAM, "kiosk", STACK + "account [default=bad success=ok] pam_permit.so\n")], (True, True)),
+    "a default behind what it does not hold for":
+        ([(PAM, "kiosk", STACK + "account [success=ok default=bad] pam_permit.so\n")], (True, True)),
+    "a control in two lines, with an empty line and a comment between them":
+        ([(PAM, "kiosk", STACK + "account [success=ok \\\n\n# between\n default=bad] pam_permit.so\n")], (True, True)),
     "a jump over a substack":
         ([(PAM, "kiosk", LATCHKEY + "auth required pam_permit.so\naccount [default=1] pam_permit.so\n"
                                     "account substack part\naccount required pam_permit.so\n"),
