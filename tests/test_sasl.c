@@ -391,6 +391,7 @@ static int fold_name(sasl_conn_t *conn, void *context, const char *in, unsigned 
     unsigned i;
 
     (void)realm;
+    assert_non_null(properties); /* a host may keep something there whenever it is asked */
     if (in_len >= out_max)
         return SASL_BUFOVER;
     if (memmem(in, in_len, "@refused", 8) != NULL)
