@@ -100,6 +100,8 @@ static void log_refresh(const char *tenant_id, enum key_refresh_result result, c
 {
     if (result == KEY_REFRESH_REPLACED)
         log_event(LOG_OF_NOTICE, "the key set of tenant %s was replaced", tenant_id);
+    if (result == KEY_REFRESH_WITHDRAWN)
+        log_event(LOG_OF_ERROR, "tenant %s has withdrawn its keys: every token of it is refused", tenant_id);
     if (result == KEY_REFRESH_FAILED)
         log_trouble_of_tenant(tenant_id, verdict);
 }

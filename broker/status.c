@@ -48,6 +48,7 @@ static struct json *tenant_json(const struct status_facts *facts, const struct t
         [KEY_REFRESH_FAILED] = "failed",
         [KEY_REFRESH_UNCHANGED] = "unchanged",
         [KEY_REFRESH_REPLACED] = "replaced",
+        [KEY_REFRESH_WITHDRAWN] = "withdrawn",
     };
     struct breaker breaker = exchange_breaker(facts->exchange, tenant->id);
     struct keyset_status status = { .looked_at = 0 };

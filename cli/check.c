@@ -3,12 +3,14 @@
  * an interface.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "account_lookup.h"
@@ -260,14 +262,19 @@ static void check_authorities(const struct lint *lint, const struct tenant *tena
 static void check_tenant(const struct lint *lint, const struct tenant *tenant)
 {
     const char *file = tenant->secret_path != NULL ? tenant->secret_path : tenant->keys_path;
+    struct verdict verdict = VERDICT_INIT;
 
     check_waived(lint, tenant);
     check_authorities(lint, tenant);
     check_directories_above(lint->findings, file, lint->config->broker.user); /* it refreshes the key set */
-    if (tenant->jwks == NULL)
+    if (tenant->keys_max_age != 0 && tenant->keys_max_age < 2 * lint->config->broker.refresh)
+        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "keys_max_age",
+              "tenant \"%s\": keys_max_age %" PRId64 " is less than two looks of latchkeyd (refresh %" PRId64
+              "): one that fails refuses every token",
+              tenant->id, tenant->keys_max_age, lint->config->broker.refresh);
+    if (!config_check_keys(&verdict, tenant, time(NULL)))
         FOUND(lint, SEVERITY_ERROR, "tenant", tenant->id, tenant->secret_path != NULL ? "hmac_secret_file" : "keys",
-              "tenant \"%s\": %s: %s", tenant->id, reason_sentence(tenant->keys_failure.reason),
-              tenant->keys_failure.evidence);
+              "tenant \"%s\": %s: %s", tenant->id, reason_sentence(verdict.reason), verdict.evidence);
     else if (tenant->secret_path != NULL)
         check_secret(lint, tenant);
     else

@@ -152,6 +152,12 @@ static void tell_tenant(const struct lint *lint, const char *socket, const struc
                      " times in a row, or asked to be spared: API keys are"
                      " refused for a while without asking it",
                      SLICE_ARG(id), number_of(tenant, "failures"));
+    if (slice_equal_string(keys, "withdrawn"))
+        findings_add(
+            lint->findings, SEVERITY_WARNING, socket, 0,
+            "tenant \"%.*s\": the keys are withdrawn: the tenant publishes a set without keys, and every token "
+            "of it is refused",
+            SLICE_ARG(id));
     if (failure.len > 0)
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
                      "tenant \"%.*s\": the key set could not be refreshed: %.*s", SLICE_ARG(id), SLICE_ARG(failure));

@@ -2,7 +2,9 @@
  * latchkey keys: fetch the key sets from where the tenants publish them, and show what is in them. The JSON member
  * names are an interface.
  */
+#include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "arguments.h"
 #include "cleanup.h"
@@ -79,6 +81,7 @@ static bool tell(struct remote *remote, const struct fetch *fetch)
     static const char *const results[] = {
         [KEY_REFRESH_UNCHANGED] = "unchanged",
         [KEY_REFRESH_REPLACED] = "replaced",
+        [KEY_REFRESH_WITHDRAWN] = "withdrawn",
     };
 
     if (fetch->result != KEY_REFRESH_FAILED) {
@@ -131,6 +134,11 @@ static void print_tenant(const struct tenant *tenant)
     size_t i;
 
     printf("%s (%s)\n", tenant->id, file_of(tenant));
+    if (tenant->keys_failure.reason == REASON_KEYS_WITHDRAWN)
+        printf("  withdrawn: the tenant publishes a set without keys\n");
+    if (tenant->jwks != NULL && tenant->keys_max_age > 0)
+        printf("  confirmed %" PRId64 " s ago, of at most %" PRId64 "\n", (int64_t)time(NULL) - tenant->keys_confirmed,
+               tenant->keys_max_age);
     for (i = 0; tenant->jwks != NULL && i < jwks_count(tenant->jwks); i++) {
         const struct slice kid = jwks_kid(tenant->jwks, i);
         char shown[SUBJECT_MAX + 1];
@@ -168,7 +176,8 @@ static struct json *keys_json(const struct jwks *jwks)
 
 static struct json *tenant_json(const struct tenant *tenant)
 {
-    const char *failure = tenant->jwks == NULL ? reason_name(tenant->keys_failure.reason) : NULL;
+    struct verdict verdict = VERDICT_INIT;
+    const char *failure = config_check_keys(&verdict, tenant, time(NULL)) ? NULL : reason_name(verdict.reason);
     struct json *object = json_new_object();
 
     if (!json_add(object, "tenant", json_new_string(slice_of(tenant->id)))
@@ -205,13 +214,14 @@ static bool list(struct remote *remote, bool json)
     }
     for (i = 0; i < remote->config->tenant_count; i++) {
         const struct tenant *tenant = &remote->config->tenants[i];
+        struct verdict verdict = VERDICT_INIT;
 
         if (!is_meant(remote, tenant))
             continue;
         if (!json)
             print_tenant(tenant);
-        if (tenant->jwks == NULL)
-            ok = remote_refuse(remote, &tenant->keys_failure);
+        if (!config_check_keys(&verdict, tenant, time(NULL)))
+            ok = remote_refuse(remote, &verdict);
     }
     return ok;
 }

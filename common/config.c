@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -142,6 +143,7 @@ static bool read_key_set(struct snapshot *snapshot, struct tenant *tenant, struc
     if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->keys_path, TRUSTED_PUBLIC,
                       snapshot->config.broker.user, JWKS_MAX_LEN, &text))
         return false;
+    tenant->keys_confirmed = snapshot->files[snapshot->file_count - 1].stamp.modified.tv_sec;
     return jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &tenant->jwks)
         || name_file(failure, &complaint, tenant->keys_path);
 }
@@ -492,6 +494,19 @@ const struct tenant *config_tenant(const struct config *config, struct slice id)
         if (slice_equal_string(id, config->tenants[i].id))
             return &config->tenants[i];
     return NULL;
+}
+
+bool config_check_keys(struct verdict *verdict, const struct tenant *tenant, int64_t now)
+{
+    const int64_t age = now - tenant->keys_confirmed;
+
+    if (tenant->jwks == NULL)
+        return verdict_reject(verdict, tenant->keys_failure.reason, "%s", tenant->keys_failure.evidence);
+    if (tenant->keys_max_age == 0 || (age <= tenant->keys_max_age && age >= -tenant->keys_max_age))
+        return true;
+    return verdict_reject(verdict, REASON_JWKS_UNAVAILABLE,
+                          "%s: last confirmed %" PRId64 " s ago, and keys_max_age is %" PRId64, tenant->keys_path, age,
+                          tenant->keys_max_age);
 }
 
 bool config_publishes_keys(const struct tenant *tenant)

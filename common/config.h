@@ -45,6 +45,8 @@ struct tenant {
     char *api_key_characters; /* what an API key is made of: printable ASCII without blanks, `"` and `\` */
     int64_t api_key_min;      /* bytes of an API key: 1 … CONFIG_API_KEY_MAX */
     int64_t api_key_max;
+    int64_t keys_max_age;   /* s since the key set was confirmed; 0: no limit */
+    int64_t keys_confirmed; /* s since 1970: when the provider was last seen to serve this set, the file's mtime */
     /* The keys, or NULL: then keys_failure says why. A tenant without keys refuses its own tokens, nobody else's. */
     struct jwks *jwks;
     struct verdict keys_failure;
@@ -121,6 +123,10 @@ bool config_is_out_of_sight(void);
 
 /* By its id; NULL when it is not configured. Lent. */
 const struct tenant *config_tenant(const struct config *config, struct slice id);
+
+/* Whether the tenant's keys may verify something now (s since 1970): they are there, and not older than keys_max_age. A
+ * time of the file that lies as far ahead confirms nothing. False with the keys_failure, or JWKS_UNAVAILABLE. */
+bool config_check_keys(struct verdict *verdict, const struct tenant *tenant, int64_t now);
 
 /* Whether the tenant's key set is a file that is fetched anew from where the tenant publishes it. NULL: no. */
 bool config_publishes_keys(const struct tenant *tenant);

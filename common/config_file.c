@@ -12,11 +12,12 @@
 #include "cleanup.h"
 #include "fork_lock.h"
 
-#define STRING_MAX    1024 /* bytes of any one string */
-#define BLOCKS_MAX    8192 /* libConfuse looks through all titles for each new one, and spends 4 KiB on a block */
-#define MAX_AGE_MAX   (10 * 366 * 86400L)
-#define TENANT_ID_MAX (FACT_MAX - 1)
-#define LEEWAY        30 /* s */
+#define STRING_MAX       1024 /* bytes of any one string */
+#define BLOCKS_MAX       8192 /* libConfuse looks through all titles for each new one, and spends 4 KiB on a block */
+#define KEYS_MAX_AGE_MIN 60   /* s */
+#define MAX_AGE_MAX      (10 * 366 * 86400L)
+#define TENANT_ID_MAX    (FACT_MAX - 1)
+#define LEEWAY           30 /* s */
 
 /* RFC 3986 §2.3, and what base64 adds to it: no mark that a header or a JSON text would have to escape. */
 #define API_KEY_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
@@ -51,6 +52,7 @@ enum option_type { TYPE_STRING, TYPE_LIST };
     X("tenant",  "algorithms",       TYPE_LIST) \
     X("tenant",  "tenant_claim",     TYPE_STRING) \
     X("tenant",  "leeway",           TYPE_STRING) \
+    X("tenant",  "keys_max_age",     TYPE_STRING) \
     X("tenant",  "hmac_secret_file", TYPE_STRING) \
     X("tenant",  "type",             TYPE_STRING) \
     X("tenant",  "azp",              TYPE_LIST) \
@@ -821,6 +823,14 @@ static bool read_api_key_format(const struct block *block, struct tenant *tenant
                 "api_key_min is above api_key_max");
 }
 
+/* A secret comes from no provider, and so is confirmed by none. */
+static bool read_keys_max_age(const struct block *block, struct tenant *tenant)
+{
+    return get_integer(block, "keys_max_age", KEYS_MAX_AGE_MIN, MAX_AGE_MAX, &tenant->keys_max_age)
+        && (tenant->keys_max_age == 0 || tenant->keys_path != NULL
+            || fail(block, "keys_max_age", "it is for key sets, and this tenant has a secret"));
+}
+
 static bool read_tenant(const struct block *block, struct tenant *tenant)
 {
     struct claims_policy *claims = &tenant->claims;
@@ -833,7 +843,7 @@ static bool read_tenant(const struct block *block, struct tenant *tenant)
         && get_list(block, "scope", &claims->scopes) && get_name(block, "subject_claim", &claims->subject_claim, "sub")
         && get_name(block, "groups_claim", &claims->groups_claim, "groups")
         && get_string(block, "ca_file", &tenant->ca_file) && check_path(block, "ca_file", tenant->ca_file)
-        && read_api_key_format(block, tenant);
+        && read_api_key_format(block, tenant) && read_keys_max_age(block, tenant);
 }
 
 /* Is every token of one claimed by the other, too? Then there is no tenant that it meets. */

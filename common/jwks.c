@@ -482,7 +482,7 @@ static bool check_set(struct verdict *verdict, const struct jwks *jwks)
     if (usable > 0)
         return true;
     if (jwks->count == 0)
-        return verdict_reject(verdict, REASON_JWKS_INVALID, "keys is empty");
+        return verdict_reject(verdict, REASON_KEYS_WITHDRAWN, "the array \"keys\" is empty");
     return verdict_reject(verdict, REASON_JWKS_INVALID, "no usable key; keys[0]: %s", jwks->keys[0].note);
 }
 

@@ -113,9 +113,8 @@ static bool find_key(struct verdict *verdict, struct verification *v)
         verdict_detail(verdict, "the secret, which latchkeyd reads");
         return true;
     }
-    if (v->tenant->jwks == NULL)
-        return verdict_reject(verdict, v->tenant->keys_failure.reason, "%s", v->tenant->keys_failure.evidence);
-    if (!jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key))
+    if (!config_check_keys(verdict, v->tenant, v->request->now)
+        || !jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key))
         return false;
     /* The key's own kid counts: whoever stole a key that is revoked now would leave it out of the header. */
     v->kid = jwk_kid(v->key).len > 0 ? jwk_kid(v->key) : jwt_header(v->jwt)->kid;

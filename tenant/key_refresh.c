@@ -1,9 +1,11 @@
 #include "key_refresh.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cleanup.h"
 #include "clock.h"
@@ -59,18 +61,43 @@ static bool has_text(const char *path, const char *also_by, struct slice text)
         && slice_equal((struct slice){ old.bytes, old.len }, text);
 }
 
+/*
+ * The provider serves the set that the file has: the file's mtime says when. Only where keys_max_age asks for it, since
+ * every process reads the file again then. False when this user may not set the time of the file.
+ */
+static bool confirm(const struct tenant *tenant)
+{
+    return tenant->keys_max_age == 0 || utimensat(AT_FDCWD, tenant->keys_path, NULL, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* A file that is there already is left alone: replacing it would make every process read it again. */
 static enum key_refresh_result store(struct key_refresh *refresh, struct slice text)
 {
     const char *path = refresh->tenant->keys_path;
     char error[TRUSTED_FILE_ERROR_MAX];
 
-    if (has_text(path, refresh->config->broker.user, text))
+    if (has_text(path, refresh->config->broker.user, text) && confirm(refresh->tenant))
         return KEY_REFRESH_UNCHANGED;
     if (trusted_file_replace(path, TRUSTED_PUBLIC, text, error))
         return KEY_REFRESH_REPLACED;
     verdict_reject(&refresh->verdict, REASON_SYSTEM_ERROR, "%s: %s", path, error);
     return KEY_REFRESH_FAILED;
+}
+
+/* Of the file that it was asked for. One that somebody has put in its place meanwhile is not confirmed. */
+static void not_modified(struct key_refresh *refresh)
+{
+    struct key_source *source = refresh->source;
+    const char *path = refresh->tenant->keys_path;
+    const struct file_stamp now = trusted_file_stamp(path);
+
+    if (file_stamp_equal(&now, &source->stamp)) {
+        if (confirm(refresh->tenant))
+            source->stamp = trusted_file_stamp(path);
+        else
+            *source = (struct key_source){ .jwks_uri = "" }; /* the whole set comes next time, and replaces the file */
+    }
+    finish(refresh, source->is_withdrawn ? KEY_REFRESH_WITHDRAWN : KEY_REFRESH_UNCHANGED);
 }
 
 static void keys_arrived(void *context, struct http_reply *reply)
@@ -79,12 +106,13 @@ static void keys_arrived(void *context, struct http_reply *reply)
     struct key_source *source = refresh->source;
     enum key_refresh_result result;
     struct slice text;
+    bool is_withdrawn;
 
     if (reply->arrived && reply->status == 304 && refresh->has_validator) {
-        finish(refresh, KEY_REFRESH_UNCHANGED);
+        not_modified(refresh);
         return;
     }
-    if (!oidc_keys_read(&refresh->verdict, refresh->tenant, reply, &text)) {
+    if (!oidc_keys_read(&refresh->verdict, refresh->tenant, reply, &text, &is_withdrawn)) {
         fail_at(refresh, "the key set", refresh->jwks_uri);
         return;
     }
@@ -94,6 +122,9 @@ static void keys_arrived(void *context, struct http_reply *reply)
         memcpy(source->etag, reply->etag, sizeof source->etag);
         memcpy(source->last_modified, reply->last_modified, sizeof source->last_modified);
         source->stamp = trusted_file_stamp(refresh->tenant->keys_path);
+        source->is_withdrawn = is_withdrawn;
+        if (is_withdrawn)
+            result = KEY_REFRESH_WITHDRAWN;
     }
     finish(refresh, result);
 }

@@ -18,9 +18,12 @@ struct key_source {
     char etag[HTTP_HEADER_MAX];
     char last_modified[HTTP_HEADER_MAX];
     struct file_stamp stamp; /* of the file that they belong to, as they do to the address */
+    bool is_withdrawn;       /* it holds the empty set */
 };
 
-enum key_refresh_result { KEY_REFRESH_FAILED, KEY_REFRESH_UNCHANGED, KEY_REFRESH_REPLACED };
+/* Withdrawn: the provider serves a set without keys, and so does the file from now on. It is told at each look. With
+ * keys_max_age the mtime of the file is the time of the last look that was not a failure. */
+enum key_refresh_result { KEY_REFRESH_FAILED, KEY_REFRESH_UNCHANGED, KEY_REFRESH_REPLACED, KEY_REFRESH_WITHDRAWN };
 
 /* Called once, from within http_run(). The verdict says why a refresh failed: any reason of oidc.h, or SYSTEM_ERROR
  * with the file's name. */

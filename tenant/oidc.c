@@ -77,14 +77,24 @@ static bool fits_tenant(const struct jwks *jwks, const struct tenant *tenant)
 }
 
 bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
-                    struct slice *ret_text)
+                    struct slice *ret_text, bool *ret_is_withdrawn)
 {
     CLEANUP(jwks_free) struct jwks *jwks = NULL;
     struct slice text = { reply->body.bytes, reply->body.len };
+    struct verdict found = VERDICT_INIT;
 
     /* Not the Content-Type: many a provider serves its key set as a plain file. */
-    if (!tenant_reply_check(verdict, reply) || !jwks_parse(verdict, text, &jwks))
+    if (!tenant_reply_check(verdict, reply))
         return false;
+    *ret_is_withdrawn = false;
+    if (!jwks_parse(&found, text, &jwks)) {
+        if (found.reason != REASON_KEYS_WITHDRAWN || reply->status != 200)
+            return verdict_reject(verdict, REASON_KEYS_WITHDRAWN != found.reason ? found.reason : REASON_JWKS_INVALID,
+                                  "%s", found.evidence);
+        *ret_is_withdrawn = true;
+        *ret_text = text;
+        return true;
+    }
     if (!fits_tenant(jwks, tenant))
         return verdict_reject(verdict, REASON_JWKS_INVALID, "no key for any of the tenant's algorithms");
     *ret_text = text;

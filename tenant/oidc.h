@@ -31,10 +31,11 @@ bool oidc_keys_request(struct verdict *verdict, const struct tenant *tenant, con
 
 /*
  * The text of a key set that is fit to replace the old one: jwks_parse() takes it, and it has a key for one of the
- * tenant's algorithms. Lent by the reply. False with CREDENTIAL_REFUSED (of 401 and 403), TENANT_UNAVAILABLE,
+ * tenant's algorithms. Lent by the reply. *ret_is_withdrawn: it is the empty set, by which the provider withdraws its
+ * keys; that counts with status 200 alone. False with CREDENTIAL_REFUSED (of 401 and 403), TENANT_UNAVAILABLE,
  * JWKS_INVALID or OUT_OF_MEMORY.
  */
 bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
-                    struct slice *ret_text);
+                    struct slice *ret_text, bool *ret_is_withdrawn);
 
 #endif

@@ -229,7 +229,7 @@ static void validators_are_those_of_the_last_set_that_was_stored(void **state)
     begin(&source, GOOD);
     assert_string_equal(sent.etag, "\"v1\"");
     ROW("a bad set");
-    assert_int_equal(end_with(200, "{\"keys\":[]}", "\"v2\"", ""), KEY_REFRESH_FAILED);
+    assert_int_equal(end_with(200, "{\"keys\":[{}]}", "\"v2\"", ""), KEY_REFRESH_FAILED);
     begin(&source, GOOD);
     assert_string_equal(sent.etag, "\"v1\"");
     assert_string_equal(sent.last_modified, YESTERDAY);
@@ -278,7 +278,7 @@ static const struct {
     { "no key set in time", 0, NULL, 0, "", REASON_TENANT_UNAVAILABLE,
       "the key set at " KEYS ": Connection timed out" },
     { "no set", 0, NULL, 200, "{}", REASON_JWKS_INVALID, "the key set at " KEYS ": " },
-    { "an empty set", 0, NULL, 200, "{\"keys\":[]}", REASON_JWKS_INVALID, "the key set at " KEYS ": " },
+    { "a set without a usable key", 0, NULL, 200, "{\"keys\":[{}]}", REASON_JWKS_INVALID, "the key set at " KEYS ": " },
     { "no JSON", 0, NULL, 200, "<html>", REASON_JWKS_INVALID, "the key set at " KEYS ": " },
 };
 
@@ -311,6 +311,90 @@ static void rule_21_a_failure_names_request_and_address_and_keeps_the_file(void 
         assert_memory_equal(ended.evidence, failures[i].evidence, strlen(failures[i].evidence));
         assert_untouched(&before);
     }
+}
+
+static void rule_21_an_empty_set_withdraws_the_keys(void **state)
+{
+    static const char empty[] = "{\"keys\":[]}";
+    struct key_source source = { .etag = "" };
+
+    (void)state;
+    write_file("keys", keys);
+    ROW("it takes the place of the last one");
+    begin(&source, GOOD);
+    assert_int_equal(end_with(200, empty, "\"v1\"", ""), KEY_REFRESH_WITHDRAWN);
+    assert_file(empty);
+    ROW("and is told at each look, sent again or not");
+    begin(&source, GOOD);
+    assert_int_equal(end_with(200, empty, "\"v1\"", ""), KEY_REFRESH_WITHDRAWN);
+    begin(&source, GOOD);
+    assert_string_equal(sent.etag, "\"v1\"");
+    assert_int_equal(end_with(304, "", "", ""), KEY_REFRESH_WITHDRAWN);
+    ROW("a failure says nothing about it");
+    begin(&source, GOOD);
+    assert_int_equal(end_with(500, "", "", ""), KEY_REFRESH_FAILED);
+    assert_file(empty);
+    ROW("until there are keys again");
+    begin(&source, GOOD);
+    assert_int_equal(end_with(200, keys, "\"v2\"", ""), KEY_REFRESH_REPLACED);
+    begin(&source, GOOD);
+    assert_int_equal(end_with(304, "", "", ""), KEY_REFRESH_UNCHANGED);
+    assert_file(keys);
+}
+
+/* The mtime of the key set, which is put back by an hour. */
+static void let_the_set_age(struct key_source *source)
+{
+    struct timespec times[2];
+
+    clock_gettime(CLOCK_REALTIME, &times[0]);
+    times[0].tv_sec -= 3600;
+    times[1] = times[0];
+    assert_int_equal(utimensat(AT_FDCWD, keys_path(), times, 0), 0);
+    source->stamp = stamp_of_keys(); /* nobody has touched it but time */
+}
+
+static time_t age_of_keys(void)
+{
+    return time(NULL) - stamp_of_keys().modified.tv_sec;
+}
+
+static void a_set_that_the_provider_still_serves_is_confirmed(void **state)
+{
+    const struct config *before = config;
+    struct key_source source = { .etag = "" };
+
+    (void)state;
+    write_file("keys", keys);
+    config = config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/keys\" keys_max_age = 7200 }\n");
+    ROW("the same bytes");
+    begin(&source, GOOD);
+    let_the_set_age(&source);
+    assert_int_equal(end_with(200, keys, "\"v1\"", ""), KEY_REFRESH_UNCHANGED);
+    assert_true(age_of_keys() < 60);
+    ROW("not modified, and the validators go on");
+    let_the_set_age(&source);
+    begin(&source, GOOD);
+    assert_string_equal(sent.etag, "\"v1\"");
+    assert_int_equal(end_with(304, "", "", ""), KEY_REFRESH_UNCHANGED);
+    assert_true(age_of_keys() < 60);
+    begin(&source, GOOD);
+    assert_string_equal(sent.etag, "\"v1\"");
+    end_with(304, "", "", "");
+    ROW("a failure confirms nothing");
+    let_the_set_age(&source);
+    begin(&source, GOOD);
+    assert_int_equal(end_with(500, "", "", ""), KEY_REFRESH_FAILED);
+    assert_true(age_of_keys() >= 3600);
+    ROW("nor does \"not modified\" of a file that somebody has put in its place meanwhile");
+    begin(&source, GOOD);
+    assert_string_equal(sent.etag, "\"v1\"");
+    rewrite();
+    let_the_set_age(&(struct key_source){ .etag = "" });
+    assert_int_equal(end_with(304, "", "", ""), KEY_REFRESH_UNCHANGED);
+    assert_true(age_of_keys() >= 3600);
+    config_release(&config);
+    config = before;
 }
 
 static void rule_21_a_set_that_cannot_be_stored_is_a_failure_of_the_host(void **state)
@@ -457,6 +541,8 @@ int main(void)
         cmocka_unit_test(validators_are_sent_while_the_file_is_the_one_that_they_came_with),
         cmocka_unit_test(validators_are_those_of_the_last_set_that_was_stored),
         cmocka_unit_test(rule_21_a_failure_names_request_and_address_and_keeps_the_file),
+        cmocka_unit_test(rule_21_an_empty_set_withdraws_the_keys),
+        cmocka_unit_test(a_set_that_the_provider_still_serves_is_confirmed),
         cmocka_unit_test(rule_21_a_set_that_cannot_be_stored_is_a_failure_of_the_host),
         cmocka_unit_test(two_requests_share_one_deadline),
         cmocka_unit_test(a_refresh_that_cannot_begin_says_why),

@@ -166,14 +166,17 @@ static char *set_of(const struct signer *first, const char *kid, const char *alg
     return key_set_of(keys, second != NULL ? 2 : 1);
 }
 
+static bool is_withdrawn; /* by what was read last */
+
 static enum reason read_keys(int status, const char *type, struct slice body)
 {
     struct http_reply reply = reply_of(status, type, body);
     struct slice text = { NULL, 0 };
     bool ok;
 
+    is_withdrawn = false;
     verdict = VERDICT_INIT;
-    ok = oidc_keys_read(&verdict, tenant, &reply, &text);
+    ok = oidc_keys_read(&verdict, tenant, &reply, &text, &is_withdrawn);
     assert_int_equal(ok, verdict.reason == REASON_UNDECIDED);
     assert_ptr_equal(text.bytes, ok ? body.bytes : NULL);
     assert_int_equal(text.len, ok ? body.len : 0);
@@ -201,7 +204,11 @@ static void rule_21_only_a_set_that_fits_the_tenant_replaces_another(void **stat
         { "a key without a name", 200, JSON_TYPE, slice_of(nameless), REASON_UNDECIDED, "" },
         { "keys of other algorithms only", 200, JSON_TYPE, slice_of(foreign), REASON_JWKS_INVALID,
           "no key for any of the tenant's algorithms" },
-        { "no keys", 200, JSON_TYPE, LITERAL("{\"keys\":[]}"), REASON_JWKS_INVALID, NULL },
+        { "no keys with another status", 203, JSON_TYPE, LITERAL("{\"keys\":[]}"), REASON_JWKS_INVALID, NULL },
+        { "no usable key", 200, JSON_TYPE, LITERAL("{\"keys\":[{}]}"), REASON_JWKS_INVALID, NULL },
+        { "keys that are no array", 200, JSON_TYPE, LITERAL("{\"keys\":{}}"), REASON_JWKS_INVALID, NULL },
+        { "keys that are null", 200, JSON_TYPE, LITERAL("{\"keys\":null}"), REASON_JWKS_INVALID, NULL },
+        { "no keys, and something behind", 200, JSON_TYPE, LITERAL("{\"keys\":[]}x"), REASON_JWKS_INVALID, NULL },
         { "no set", 200, JSON_TYPE, LITERAL("{}"), REASON_JWKS_INVALID, NULL },
         { "a page", 200, "text/html", LITERAL("<html>"), REASON_JWKS_INVALID, NULL },
         { "nothing", 200, JSON_TYPE, { NULL, 0 }, REASON_JWKS_INVALID, NULL },
@@ -226,7 +233,11 @@ static void rule_21_only_a_set_that_fits_the_tenant_replaces_another(void **stat
         assert_int_equal(read_keys(cases[i].status, cases[i].type, cases[i].body), cases[i].want);
         if (cases[i].evidence != NULL)
             assert_string_equal(verdict.evidence, cases[i].evidence);
+        assert_false(is_withdrawn);
     }
+    ROW("the empty set withdraws the keys");
+    assert_int_equal(read_keys(200, JSON_TYPE, LITERAL("{\"keys\":[]}")), REASON_UNDECIDED);
+    assert_true(is_withdrawn);
     ROW("rule 20: a private member beside a good key");
     kty = strstr(good, "\"kty\"");
     assert_non_null(kty);
@@ -234,7 +245,7 @@ static void rule_21_only_a_set_that_fits_the_tenant_replaces_another(void **stat
     assert_int_equal(read_keys(200, JSON_TYPE, slice_of(private)), REASON_JWKS_INVALID);
     ROW("what did not arrive");
     verdict = VERDICT_INIT;
-    assert_false(oidc_keys_read(&verdict, tenant, &absent, &text));
+    assert_false(oidc_keys_read(&verdict, tenant, &absent, &text, &is_withdrawn));
     assert_int_equal(verdict.reason, REASON_TENANT_UNAVAILABLE);
     assert_string_equal(verdict.evidence, "Could not resolve host: auth.example.com");
     free(good);

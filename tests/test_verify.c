@@ -1015,6 +1015,60 @@ static void rule_13_typ_is_that_of_an_access_token(void **state)
     config_release(&config);
 }
 
+/* keys_max_age is 3600; the file is as old as that. */
+static const struct {
+    const char *name;
+    int64_t age;
+    enum reason want;
+} key_ages[] = {
+    { "just confirmed", 0, REASON_OK },
+    { "as old as allowed", 3600, REASON_OK },
+    { "a second older", 3601, REASON_JWKS_UNAVAILABLE },
+    { "very old", 999999, REASON_JWKS_UNAVAILABLE },
+    { "ahead of our clock", -3600, REASON_OK },
+    { "so far ahead that it confirms nothing", -3601, REASON_JWKS_UNAVAILABLE },
+};
+
+static void rule_21_a_key_set_that_was_not_confirmed_for_long_verifies_nothing(void **state)
+{
+    static struct outcome outcome;
+    static const char text[] = "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/aged.json\"%s }\n"
+                               "user \"alice\" { sub = {\"sub-alice\"} }\nrevocation_list = \"~/empty\"\n";
+    struct json *set[] = { signer_jwk(keys.rsa, "k-rsa", NULL) };
+    const struct timespec confirmed[2] = { { .tv_sec = NOW }, { .tv_sec = NOW } };
+    const struct config *limited, *unlimited;
+    char written[512];
+    size_t i;
+
+    (void)state;
+    write_key_set("aged.json", set, 1);
+    assert_int_equal(utimensat(AT_FDCWD, path_in_directory("aged.json"), confirmed, 0), 0);
+    snprintf(written, sizeof written, text, " keys_max_age = 3600");
+    limited = config_of(written);
+    snprintf(written, sizeof written, text, "");
+    unlimited = config_of(written);
+    for (i = 0; i < COUNT(key_ages); i++) {
+        const int64_t now = NOW + key_ages[i].age;
+        char exp[32], iat[32];
+        const struct member changes[CHANGES_MAX] = { { "exp", exp }, { "iat", iat } };
+
+        ROW(key_ages[i].name);
+        snprintf(exp, sizeof exp, "%jd", (intmax_t)now + 300);
+        snprintf(iat, sizeof iat, "%jd", (intmax_t)now);
+        assert_int_equal(judge_free(&(struct question){ .config = limited, .has_now = true, .now = now },
+                                    token_with(NULL, NULL, changes), &outcome),
+                         key_ages[i].want);
+        assert_int_equal(judge_free(&(struct question){ .config = unlimited, .has_now = true, .now = now },
+                                    token_with(NULL, NULL, changes), NULL),
+                         REASON_OK);
+        if (key_ages[i].age == 3601) /* the sentence names the age */
+            assert_non_null(
+                strstr(outcome.verdict.evidence, "aged.json: last confirmed 3601 s ago, and keys_max_age is 3600"));
+    }
+    config_release(&limited);
+    config_release(&unlimited);
+}
+
 /* Each value of JSON, since what is malformed must not read as absent. */
 static const struct claim_row bound[] = {
     { "cnf, by a thumbprint",
@@ -2023,6 +2077,7 @@ int main(void)
         cmocka_unit_test(peer_crudeoauth_a_forged_jku_is_never_fetched),
         cmocka_unit_test(rule_12_a_kid_picks_one_key),
         cmocka_unit_test(rule_13_typ_is_that_of_an_access_token),
+        cmocka_unit_test(rule_21_a_key_set_that_was_not_confirmed_for_long_verifies_nothing),
         cmocka_unit_test(rule_42_a_token_that_is_bound_to_a_key_is_refused),
         cmocka_unit_test(rule_42_what_is_no_login_is_refused_by_its_claims),
         cmocka_unit_test(rule_42_what_is_no_login_is_refused_by_its_typ),

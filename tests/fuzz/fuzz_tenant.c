@@ -92,7 +92,7 @@ static void read_keys(const struct tenant *tenant, const struct http_reply *repl
 {
     struct verdict verdict = VERDICT_INIT;
     struct slice text = { NULL, 0 };
-    bool ok = oidc_keys_read(&verdict, tenant, reply, &text);
+    bool is_withdrawn, ok = oidc_keys_read(&verdict, tenant, reply, &text, &is_withdrawn);
 
     check_verdict(&verdict, ok);
     demand(text.bytes == (ok ? reply->body.bytes : NULL) && text.len == (ok ? reply->body.len : 0));

@@ -15,7 +15,7 @@ import pytest
 
 import tokens
 from broker import (PAM_SUCCESS, PROGRAM, SOCKET, USER, Daemon, Site, ask, connect, exchange_question, log_in, timed)
-from host import PRIVATE, run, wait_until
+from host import COMMAND, PRIVATE, run, wait_until
 from tenant import Tenant
 
 
@@ -352,7 +352,7 @@ def test_rule_27_a_login_that_is_judged_here_is_judged_within_the_timeout(site, 
 
 
 BAD_KEY_SETS = {
-    "broken JSON": "{", "no set": "{}", "an empty set": '{"keys":[]}', "a page of HTML": "<html></html>",
+    "broken JSON": "{", "no set": "{}", "keys that are null": '{"keys":null}', "a page of HTML": "<html></html>",
     "a set without a usable key": '{"keys":[{"kty":"oct","k":"AAAA"}]}',
     "only keys of another algorithm": json.dumps({"keys": [tokens.Key("EdDSA", "ed").jwk()]},
                                                  separators=(",", ":")),
@@ -427,6 +427,55 @@ def test_rule_21_a_full_or_read_only_disk_keeps_the_last_good_set(host, tenant, 
         assert log_in(site, new, user="alice") == PAM_SUCCESS
         assert log_in(site, old, user="alice") == PAM_SUCCESS  # the tenant publishes its key until the next rotation
     assert site.keys.read_bytes() != good
+
+
+EMPTY_SET = '{"keys":[]}'
+
+
+def test_rule_21_an_empty_set_withdraws_the_keys(site, daemon):
+    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
+    token = site.tenant.token(tokens.ALICE)
+    assert log_in(site, token, user="alice") == PAM_SUCCESS
+    site.tenant.fault("jwks", "body", text=EMPTY_SET)
+    assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
+    assert site.keys.read_text() == EMPTY_SET
+    assert daemon.status()["tenants"][0]["keys"] == "withdrawn"
+    assert any("has withdrawn its keys" in line for line in daemon.lines())
+    assert log_in(site, token, user="alice") != PAM_SUCCESS
+    assert site.host.reasons()[-1] == "keys_withdrawn"
+    listed = run(COMMAND, "keys", "list", "--config", site.host.etc / "latchkey.conf", check=False)
+    assert listed.returncode == 3 and "withdrawn" in listed.stdout and "withdrawn" in listed.stderr
+    # What is implausible keeps what is there, and good keys end it.
+    site.tenant.fault("jwks", "body", text='{"keys":[{}]}')
+    failed = run(COMMAND, "keys", "fetch", "--config", site.host.etc / "latchkey.conf", check=False)
+    assert failed.returncode != 0 and site.keys.read_text() == EMPTY_SET
+    site.tenant.clear()
+    fetched = run(COMMAND, "keys", "fetch", "--config", site.host.etc / "latchkey.conf")
+    assert "replaced" in fetched.stdout
+    assert log_in(site, token, user="alice") == PAM_SUCCESS
+
+
+def age_keys(site, seconds):
+    stamp = time.time() - seconds
+    os.utime(site.keys, (stamp, stamp))
+
+
+def test_rule_21_a_set_that_is_too_old_is_confirmed_by_latchkeyd(site):
+    text = site.configure().read_text()
+    site.host.write("latchkey.conf", text.replace("url ", "keys_max_age = 3600\n    url ", 1))
+    site.fetch_keys()
+    token = site.tenant.token(tokens.ALICE)
+    age_keys(site, 3500)
+    assert log_in(site, token, user="alice") == PAM_SUCCESS
+    age_keys(site, 3700)
+    assert log_in(site, token, user="alice") != PAM_SUCCESS
+    assert site.host.reasons()[-1] == "jwks_unavailable"
+    assert any("and keys_max_age is 3600" in line for line in site.host.log_lines())
+    site.give_keys_to_daemon()
+    age_keys(site, 3700)
+    with Daemon(site.host):  # which the login asks to look
+        assert log_in(site, token, user="alice") == PAM_SUCCESS
+        assert time.time() - site.keys.stat().st_mtime < 60
 
 
 # A secret that not everybody may read
