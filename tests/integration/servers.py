@@ -321,7 +321,7 @@ class Slapd(Server):
         private_copy("/var/lib/ldap")
         for file in Path("/var/lib/ldap").iterdir():
             file.unlink()
-        Path("/run/slapd").mkdir()
+        Path("/run/slapd").mkdir(exist_ok=True)
         shutil.chown("/run/slapd", self.user)
         self.install_examples("slapd", "slapd.conf", "sasl2/slapd.conf")
         certificate, key = self.host.certificates[LDAP]
@@ -450,7 +450,7 @@ class Cyrus(Server):
         for directory in ("/var/lib/cyrus", "/var/spool/cyrus", "/var/spool/sieve"):
             private_copy(directory)
         for directory in ("proc", "lock", "socket"):
-            Path("/run/cyrus", directory).mkdir(parents=True)
+            Path("/run/cyrus", directory).mkdir(parents=True, exist_ok=True)
         run("chown", "-R", "cyrus:mail", "/run/cyrus")
         self.install_examples("cyrus", "imapd.conf", "cyrus.conf")
         with open(self.root / "imapd.conf", "a") as file:  # the tests need not wait 3 seconds after each refusal
