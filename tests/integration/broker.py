@@ -23,7 +23,7 @@ tenant "{tenant}" {{
     {tenant_options}
 }}
 user "alice"      {{ sub = {{"{alice}"}} }}
-user "svc-backup" {{ sub = {{"{backup}"}}  api_key = true }}
+user "svc-backup" {{ sub = {{"{backup}"}}  api_key = true  tenant = {{"{tenant}"}} }}
 group "ops"       {{ claim = {{"{ops}"}} }}
 service "*"       {{ credentials = {{"jwt", "api_key"}} }}
 broker {{

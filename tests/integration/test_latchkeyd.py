@@ -711,8 +711,6 @@ def test_a_name_server_that_does_not_answer_holds_up_its_own_question_alone(site
         resolv.write_text("nameserver 127.0.0.53\noptions timeout:20 attempts:1\n")
         try:
             site.configure(more='tenant "slow" { url = "https://nowhere.example"  keys = "/run/none" }')
-            text = (site.host.etc / "latchkey.conf").read_text()
-            site.host.write("latchkey.conf", text.replace("api_key = true", f'api_key = true tenant = {{"{tokens.TENANT}"}}'))
             site.give_keys_to_daemon()
             with Daemon(site.host), ThreadPoolExecutor(2) as pool:
                 slow = pool.submit(timed, ask, exchange_question(site) | {"tenant": "slow"})
@@ -734,8 +732,7 @@ def test_a_name_server_that_does_not_answer_holds_up_its_own_question_alone(site
 def test_a_slow_tenant_holds_up_no_other_tenant(site, tmp_path):
     with Tenant(tmp_path, "--alg", "ES256") as other:
         ca = site.host.write("other-ca.pem", other.ca.read_bytes())
-        text = site.configure(more=f'tenant "{other.tenant}" {{ url = "{other.url}"  ca_file = "{ca}" }}').read_text()
-        site.host.write("latchkey.conf", text.replace("api_key = true", f'api_key = true tenant = {{"{tokens.TENANT}"}}'))
+        site.configure(more=f'tenant "{other.tenant}" {{ url = "{other.url}"  ca_file = "{ca}" }}')
         site.give_keys_to_daemon()
         site.tenant.fault("exchange", "never")
         question = exchange_question(site, key=other.api_key) | {"tenant": other.tenant}
