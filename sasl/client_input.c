@@ -199,7 +199,7 @@ static int fetch_token(struct client_input *input, const sasl_client_params_t *p
     if (result == SASL_NOMEM)
         return plugin_fail_memory(params->utils);
     if (result != SASL_OK || secret == NULL)
-        return plugin_fail(params->utils, result < SASL_OK && call != NULL ? result : SASL_BADPARAM, NO_TOKEN);
+        return plugin_fail(params->utils, result < SASL_OK ? result : SASL_BADPARAM, NO_TOKEN);
     if (secret->len > SECRET_MAX)
         return plugin_fail(params->utils, SASL_BADPARAM, "latchkey: the token is too long");
     if (!keep(input, INPUT_TOKEN, (struct slice){ (const char *)secret->data, secret->len }))
@@ -262,16 +262,6 @@ static int ask_host(struct client_input *input, const sasl_client_params_t *para
     return SASL_INTERACT;
 }
 
-/* A host that takes no prompts leaves them unanswered. */
-static void ask_nobody(struct client_input *input)
-{
-    size_t i;
-
-    for (i = 0; i < INPUT_ITEMS; i++)
-        if (input->items[i].state == INPUT_TO_ASK)
-            input->items[i].state = INPUT_KNOWN;
-}
-
 static bool is_to_ask(const struct client_input *input)
 {
     size_t i = 0;
@@ -281,7 +271,7 @@ static bool is_to_ask(const struct client_input *input)
     return i < INPUT_ITEMS;
 }
 
-/* Whom to act as, and the token: a person is asked for both at once. */
+/* Whom to act as, and the token: a person is asked for both at once. A host that takes no prompts does not answer. */
 static int gather_token(struct client_input *input, const sasl_client_params_t *params, sasl_interact_t **prompt_need)
 {
     int result = fetch_name(input, params, INPUT_AUTHZID, true, false);
@@ -294,7 +284,6 @@ static int gather_token(struct client_input *input, const sasl_client_params_t *
         explain(params, input->items[INPUT_TOKEN].state == INPUT_TO_ASK ? NO_TOKEN : NO_AUTHZID);
         return ask_host(input, params, prompt_need);
     }
-    ask_nobody(input);
     return input->items[INPUT_TOKEN].value.bytes != NULL ? SASL_OK
                                                          : plugin_fail(params->utils, SASL_BADPARAM, NO_TOKEN);
 }
@@ -313,7 +302,6 @@ static int gather_authcid(struct client_input *input, const sasl_client_params_t
         explain(params, needs_user ? NO_USER : NO_ACCOUNT);
         return ask_host(input, params, prompt_need);
     }
-    ask_nobody(input);
     return !needs_user || !is_unnamed || input_authcid(input).len > 0
         ? SASL_OK
         : plugin_fail(params->utils, SASL_BADPARAM, NO_USER);

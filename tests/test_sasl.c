@@ -1463,7 +1463,8 @@ static void answer_prompts(sasl_interact_t *prompts, const struct typed *typed, 
                                                          : typed->pass;
 
         assert_true(strlen(prompts->prompt) > 0 && strlen(prompts->challenge) > 0);
-        assert_null(strchr(prompts->prompt, ':')); /* which hosts add */
+        assert_null(strchr(prompts->prompt, ':'));                                 /* which hosts add */
+        assert_int_equal(prompts->defresult != NULL, prompts->id == SASL_CB_USER); /* which may be left empty */
         strcat(asked, prompts->id == SASL_CB_USER ? "U" : prompts->id == SASL_CB_AUTHNAME ? "A" : "P");
         prompts->result = answer;
         prompts->len = answer != NULL && with_length ? (unsigned)strlen(answer) : 0;
@@ -1563,6 +1564,13 @@ static const struct {
       "A ",
       SASL_CONTINUE,
       "user=typed-name\1auth=Bearer " CLIENT_TOKEN "\1\1" },
+    { "whom one acts as alone",
+      OAUTH,
+      { "?", NULL, CLIENT_TOKEN },
+      { "typed-user", NULL, NULL },
+      "U ",
+      SASL_CONTINUE,
+      "n,a=typed-user,\1" HOST_PAIR "auth=Bearer " CLIENT_TOKEN "\1\1" },
     { "no token", OAUTH, { "?", "?", "?" }, { "alice", "alice", NULL }, "UP ", SASL_BADPARAM, "no token" },
     { "an empty token", OAUTH, { NULL, NULL, "?" }, { NULL, NULL, "" }, "P ", SASL_BADPARAM, "holds nothing" },
     { "a token with words before it",
@@ -1588,6 +1596,22 @@ static const struct {
       "XOAUTH2 needs the name of the user" },
 };
 
+/* What a host tells its user that asks nobody. */
+static const char *missing_for(const char *mechanism, const sasl_interact_t *prompts)
+{
+    bool has_token = false, has_authcid = false;
+
+    for (; prompts->id != SASL_CB_LIST_END; prompts++) {
+        has_token = has_token || prompts->id == SASL_CB_PASS;
+        has_authcid = has_authcid || prompts->id == SASL_CB_AUTHNAME;
+    }
+    if (has_token)
+        return "latchkey: no token";
+    if (!has_authcid)
+        return "latchkey: the program does not say whom to act as";
+    return strcmp(mechanism, XOAUTH) == 0 ? "latchkey: XOAUTH2 needs" : "latchkey: an API key needs";
+}
+
 static void check_prompted(size_t i, bool with_length)
 {
     sasl_callback_t calls[4];
@@ -1603,7 +1627,7 @@ static void check_prompted(size_t i, bool with_length)
         assert_non_null(prompts);
         assert_true(strlen(asked) < 10); /* it ends */
         ROW(sasl_errdetail(client));
-        assert_non_null(strstr(sasl_errdetail(client), "latchkey: ")); /* for hosts that answer nothing */
+        assert_non_null(strstr(sasl_errdetail(client), missing_for(prompted[i].mechanism, prompts)));
         assert_null(strstr(sasl_errdetail(client), "successful"));
         answer_prompts(prompts, &prompted[i].typed, with_length, asked);
     }
@@ -1631,6 +1655,36 @@ static void a_client_prompts_once_for_what_is_not_known(void **state)
         ROW("the same, from a host that tells no lengths");
         check_prompted(i, false);
     }
+}
+
+static void a_host_that_does_not_hand_back_its_prompts_has_no_answers(void **state)
+{
+    const struct known known = { "?", NULL, "?" };
+    sasl_callback_t calls[4];
+    sasl_conn_t *client;
+    sasl_interact_t *prompts = NULL;
+    const char *out, *mechanism;
+    unsigned len;
+
+    (void)state;
+    start_client();
+    client = client_of(&known, calls);
+    assert_int_equal(sasl_client_start(client, OAUTH, &prompts, &out, &len, &mechanism), SASL_INTERACT);
+    assert_int_equal(sasl_client_step(client, NULL, 0, NULL, &out, &len), SASL_BADPARAM);
+    assert_non_null(strstr(sasl_errdetail(client), "no token"));
+    sasl_dispose(&client);
+    ROW("one that hands back others has none either");
+    prompts->id = SASL_CB_LIST_END;
+    client = client_of(&known, calls);
+    {
+        sasl_interact_t *first = NULL;
+
+        assert_int_equal(sasl_client_start(client, OAUTH, &first, &out, &len, &mechanism), SASL_INTERACT);
+        free(first);
+    }
+    assert_int_equal(sasl_client_start(client, OAUTH, &prompts, &out, &len, &mechanism), SASL_BADPARAM);
+    assert_null(prompts);
+    sasl_dispose(&client);
 }
 
 static void a_host_that_cannot_prompt_is_told_what_is_missing(void **state)
@@ -1665,6 +1719,78 @@ static void a_host_that_cannot_prompt_is_told_what_is_missing(void **state)
         assert_int_equal(sasl_client_start(client, rows[i].mechanism, NULL, &out, &len, &mechanism), SASL_BADPARAM);
         assert_non_null(strstr(sasl_errdetail(client), rows[i].error));
         assert_null(strstr(sasl_errdetail(client), "Unable to find a callback"));
+        sasl_dispose(&client);
+    }
+}
+
+static int refuse_name(sasl_conn_t *conn, void *context, const char *name, unsigned len, unsigned flags,
+                       const char *realm, char *out, unsigned out_max, unsigned *out_len)
+{
+    (void)conn, (void)name, (void)len, (void)flags, (void)realm, (void)out, (void)out_max, (void)out_len;
+    return *(const int *)context;
+}
+
+static void a_host_that_does_not_take_the_name_ends_the_exchange(void **state)
+{
+    static const struct {
+        const char *name;
+        int answer;
+        const char *error;
+    } rows[] = {
+        { "a name that it does not like", SASL_BADPROT, "does not take the user's name" },
+        { "no memory", SASL_NOMEM, "out of memory" },
+    };
+    const struct known known = { NULL, NULL, CLIENT_TOKEN };
+    sasl_conn_t *client;
+    const char *out, *mechanism;
+    unsigned len;
+    size_t i;
+
+    (void)state;
+    start_client();
+    for (i = 0; i < COUNT(rows); i++) {
+        const sasl_callback_t calls[] = {
+            { SASL_CB_CANON_USER, HOST_CALL(refuse_name), (void *)&rows[i].answer },
+            { SASL_CB_PASS, HOST_CALL(tell_pass), (void *)&known },
+            { SASL_CB_LIST_END, NULL, NULL },
+        };
+
+        ROW(rows[i].name);
+        client = NULL;
+        assert_int_equal(sasl_client_new("imap", "mail.example.com", NULL, NULL, calls, 0, &client), SASL_OK);
+        assert_int_equal(sasl_client_start(client, OAUTH, NULL, &out, &len, &mechanism), rows[i].answer);
+        assert_non_null(strstr(sasl_errdetail(client), rows[i].error));
+        sasl_dispose(&client);
+    }
+}
+
+/* An API key without a name is refused in any case, and a JWT seldom for that. */
+static void a_refusal_says_what_may_be_missing(void **state)
+{
+    static const struct {
+        const char *name;
+        struct known known;
+        bool tells;
+    } rows[] = {
+        { "an API key and nobody", { NULL, NULL, API_KEY }, true },
+        { "an API key of whom one acts as", { "alice", NULL, API_KEY }, false },
+        { "an API key of who one is", { NULL, "alice", API_KEY }, false },
+        { "a JWT and nobody", { NULL, NULL, CLIENT_TOKEN }, false },
+    };
+    sasl_callback_t calls[4];
+    sasl_conn_t *client;
+    const char *out, *mechanism;
+    unsigned len;
+    size_t i;
+
+    (void)state;
+    start_client();
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].name);
+        client = client_of(&rows[i].known, calls);
+        assert_int_equal(sasl_client_start(client, OAUTH, NULL, &out, &len, &mechanism), SASL_CONTINUE);
+        assert_int_equal(sasl_client_step(client, REFUSED, sizeof REFUSED - 1, NULL, &out, &len), SASL_CONTINUE);
+        assert_int_equal(strstr(sasl_errdetail(client), "needs the name of its account") != NULL, rows[i].tells);
         sasl_dispose(&client);
     }
 }
@@ -1982,6 +2108,7 @@ static void a_file_with_the_token_wins(void **state)
             assert_non_null(strstr(sasl_errdetail(client), name));
             assert_non_null(strstr(sasl_errdetail(client), rows[i].sent != NULL ? rows[i].sent : "latchkey: "));
             assert_null(strstr(sasl_errdetail(client), "file-token"));
+            assert_int_equal(strstr(sasl_errdetail(client), "the file /") != NULL, rows[i].code == SASL_BADPARAM);
         }
         assert_int_equal(lines_with("file-token", 0), 0);
         assert_int_equal(lines_with("env-token", 0), 0);
@@ -2718,8 +2845,11 @@ int main(void)
         TEST(a_client_may_wait_for_the_empty_challenge),
         TEST(a_client_answers_a_refusal_as_it_must),
         TEST(a_client_prompts_once_for_what_is_not_known),
+        TEST(a_host_that_does_not_hand_back_its_prompts_has_no_answers),
         TEST(a_host_that_cannot_prompt_is_told_what_is_missing),
         TEST(a_callback_that_fails_ends_the_exchange),
+        TEST(a_host_that_does_not_take_the_name_ends_the_exchange),
+        TEST(a_refusal_says_what_may_be_missing),
         TEST(a_secret_is_taken_by_its_length),
         TEST(the_result_of_the_message_is_what_the_service_needs),
         TEST(a_file_with_the_token_wins),
