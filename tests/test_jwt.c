@@ -574,6 +574,106 @@ static void rule_33_what_is_decoded_of_a_broken_token_is_wiped(void **state)
     }
 }
 
+static void the_evidence_names_the_part_and_the_place(void **state)
+{
+#define PARTS  "not three parts with a dot between them"
+#define STRICT "is not strict base64url: "
+    static const struct {
+        const char *name, *token, *evidence;
+    } rows[] = {
+        { "an empty header", "." PAYLOAD_TEXT "." SIGNATURE_TEXT, PARTS },
+        { "an empty payload", HEADER_TEXT ".." SIGNATURE_TEXT, PARTS },
+        { "an empty signature", HEADER_TEXT "." PAYLOAD_TEXT ".", PARTS },
+        { "a header of one character", "A." PAYLOAD_TEXT "." SIGNATURE_TEXT, "the header " STRICT "its end" },
+        { "every letter and digit but one character too many",
+          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_A." PAYLOAD_TEXT "." SIGNATURE_TEXT,
+          "the header " STRICT "its end" },
+        { "before A", "AA@A." PAYLOAD_TEXT "." SIGNATURE_TEXT, "the header " STRICT "another character at its byte 3" },
+        { "behind Z", "AZ[A." PAYLOAD_TEXT "." SIGNATURE_TEXT, "the header " STRICT "another character at its byte 3" },
+        { "before a", "Aa`A." PAYLOAD_TEXT "." SIGNATURE_TEXT, "the header " STRICT "another character at its byte 3" },
+        { "behind z", "Az{A." PAYLOAD_TEXT "." SIGNATURE_TEXT, "the header " STRICT "another character at its byte 3" },
+        { "before 0", "A0/A." PAYLOAD_TEXT "." SIGNATURE_TEXT, "the header " STRICT "another character at its byte 3" },
+        { "behind 9", "A9:A." PAYLOAD_TEXT "." SIGNATURE_TEXT, "the header " STRICT "another character at its byte 3" },
+        { "the first character", "=AAA." PAYLOAD_TEXT "." SIGNATURE_TEXT,
+          "the header " STRICT "another character at its byte 1" },
+        { "a line feed", HEADER_TEXT ".AA\nA." SIGNATURE_TEXT, "the payload " STRICT "a line break at its byte 3" },
+        { "a carriage return", HEADER_TEXT ".AAA\r." SIGNATURE_TEXT,
+          "the payload " STRICT "a line break at its byte 4" },
+        { "another control", HEADER_TEXT ".AA\tA." SIGNATURE_TEXT,
+          "the payload " STRICT "another character at its byte 3" },
+        { "the signature",
+          HEADER_TEXT "." PAYLOAD_TEXT ".AQ=", "the signature " STRICT "another character at its byte 3" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        const size_t len = strlen(rows[i].token);
+        char *exact = malloc(len); /* so that a sanitizer sees one byte too many */
+        struct verdict verdict = VERDICT_INIT;
+        struct jwt *jwt = NULL;
+
+        ROW(rows[i].name);
+        memcpy(exact, rows[i].token, len);
+        assert_false(jwt_parse(&verdict, (struct slice){ exact, len }, &jwt));
+        assert_string_equal(verdict.evidence, rows[i].evidence);
+        free(exact);
+    }
+}
+
+/* jwt_begins() of a text of exactly its size. */
+static bool begins(struct slice bytes)
+{
+    char *text = malloc(BASE64URL_ENCODED_LEN(bytes.len) + 1);
+    bool answer;
+
+    base64url_encode(bytes, text);
+    text = realloc(text, BASE64URL_ENCODED_LEN(bytes.len) + (bytes.len == 0));
+    answer = jwt_begins((struct slice){ text, BASE64URL_ENCODED_LEN(bytes.len) });
+    free(text);
+    return answer;
+}
+
+static void a_token_begins_like_an_object(void **state)
+{
+    static const char may_follow[] = "\"} \t\r\n";
+    int first, second;
+
+    (void)state;
+    for (first = 0; first < 256; first++)
+        for (second = 0; second < 256; second++) {
+            const char bytes[] = { (char)first, (char)second, 'x' };
+            const bool want = first == '{' && second != 0 && strchr(may_follow, second) != NULL;
+
+            if (begins((struct slice){ bytes, 3 }) != want)
+                fail_msg("%02x %02x", (unsigned)first, (unsigned)second);
+        }
+    ROW("two bytes are too few to tell, and so is nothing");
+    assert_false(begins(LITERAL("{\"")));
+    assert_false(begins((struct slice){ "", 0 }));
+    ROW("a foreign character among the first four");
+    assert_false(jwt_begins(LITERAL("eyJ=")));
+    assert_false(jwt_begins(LITERAL("eyJ.")));
+    ROW("and behind them");
+    assert_true(jwt_begins(LITERAL("eyJh=")));
+}
+
+/* Of a token's beginning: nothing but its alphabet may follow, or nothing more is to come. */
+static void every_byte_goes_on_with_a_token_or_ends_it(void **state)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    int byte;
+
+    (void)state;
+    for (byte = 0; byte < 256; byte++) {
+        const char text[] = { 'e', 'y', 'J', 'h', (char)byte };
+        const bool is_of_it = byte != 0 && strchr(alphabet, byte) != NULL;
+
+        if (jwt_extent((struct slice){ text, sizeof text }, NULL, NULL) != (is_of_it ? JWT_PART : JWT_WHOLE))
+            fail_msg("%02x", (unsigned)byte);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -594,6 +694,9 @@ int main(void)
         cmocka_unit_test(a_token_is_found_wherever_it_stands),
         cmocka_unit_test(an_rsa_signature_is_as_long_as_its_key),
         cmocka_unit_test(nobody_asks_for_more_than_a_token_may_have),
+        cmocka_unit_test(the_evidence_names_the_part_and_the_place),
+        cmocka_unit_test(a_token_begins_like_an_object),
+        cmocka_unit_test(every_byte_goes_on_with_a_token_or_ends_it),
         cmocka_unit_test(rule_33_what_is_decoded_of_a_broken_token_is_wiped),
     };
 

@@ -158,6 +158,13 @@ static const struct {
     { "^([^]*]*)$", NULL },
     { "^([[:alpha:]*]*)$", NULL },
     { "^([[.*.]*]*)$", NULL },
+    { "^([[:alpha:]*?]*)$", NULL }, /* the class has a bracket of its own */
+    { "^([[.a.]*?]*)$", NULL },
+    { "^([[=a=]*?]*)$", NULL },
+    { "^([x:]**[y:]*)$", STACKED }, /* these are none */
+    { "^([[x]**[:]]*)$", STACKED },
+    { "^([[", "[ without ]" },
+    { "^([a[:", "[ without ]" },
     { "^(a*b*)$", NULL },
     { "^((a+)+)$", NULL },
 
@@ -172,6 +179,7 @@ static const struct {
     { "^(()*)$", OF_EMPTY },
     { "^((\\<)*)$", OF_EMPTY },
     { "^(((a*))*)$", OF_EMPTY },
+    { "^(([a]*)*)$", OF_EMPTY },
     { "^((a*|b)?)$", NULL }, /* goes in no circle */
     { "^((a*b)*)$", NULL },
     { "^((ab*)*)$", NULL },
@@ -189,6 +197,7 @@ static const struct {
     { "^(a{257})$", NULL },
     { "^(a{257,})$", TOO_MANY }, /* and then a* */
     { "^(a{256,})$", NULL },
+    { "^(a{2560})$", TOO_MANY },
     { "^(a{4294967297})$", TOO_MANY },
     { "^(a{18446744073709551617})$", TOO_MANY },
     { "^(a{1,18446744073709551617})$", TOO_MANY },
