@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pwd.h>
+#include <sys/wait.h>
 
 #include "algorithm.h"
 #include "authenticate.h"
@@ -829,6 +830,73 @@ static void rule_23_nobody_opens_another_account_whoever_decides(void **state)
     broker_double_stop(&broker);
 }
 
+/* The reason for a process that has entered a chroot, in which nothing but latchkeyd's socket is. */
+static enum reason reason_in_chroot(const struct auth_request *request, struct slice credential)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(20);
+        if (chroot(path_in_directory("jail")) != 0 || chdir("/") != 0)
+            _exit(255);
+        outcome.verdict = VERDICT_INIT;
+        authenticate(&outcome.verdict, config, request, credential, &outcome.login);
+        _exit((int)outcome.verdict.reason);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return (enum reason)WEXITSTATUS(status);
+}
+
+/* What cannot be asked is refused as latchkeyd would have refused it, and not as if none answered. */
+static void a_host_in_a_chroot_asks_only_what_can_be_asked(void **state)
+{
+    static char longest[JWT_MAX_LEN + 1];
+    const struct {
+        const char *name, *user, *authzid;
+        struct slice credential;
+        enum reason want;
+    } rows[] = {
+        { "a credential", "bin", "bin", LITERAL("x"), REASON_USER_UNMAPPED },
+        { "nobody is named", NULL, NULL, LITERAL("x"), REASON_USER_UNMAPPED },
+        { "a user without a name", "", NULL, LITERAL("x"), REASON_USER_MISMATCH },
+        { "nobody to act as", NULL, "", LITERAL("x"), REASON_AUTHZID_NOT_ALLOWED },
+        { "no credential", "bin", NULL, { "", 0 }, REASON_CREDENTIAL_ABSENT },
+        { "the longest", "bin", NULL, { longest, JWT_MAX_LEN }, REASON_USER_UNMAPPED },
+        { "a longer one", "bin", NULL, { longest, JWT_MAX_LEN + 1 }, REASON_TOKEN_TOO_LONG },
+        { "the first and the last that are plain", "bin", NULL, LITERAL("!~"), REASON_USER_UNMAPPED },
+        { "a blank", "bin", NULL, LITERAL("a b"), REASON_TOKEN_MALFORMED },
+        { "DEL", "bin", NULL, LITERAL("a\x7f"), REASON_TOKEN_MALFORMED },
+        { "NUL", "bin", NULL, LITERAL("a\0"), REASON_TOKEN_MALFORMED },
+        { "a quotation mark", "bin", NULL, LITERAL("\"a"), REASON_TOKEN_MALFORMED },
+        { "a backslash", "bin", NULL, LITERAL("a\\"), REASON_TOKEN_MALFORMED },
+        { "a letter beyond ASCII", "bin", NULL, LITERAL("\xc3\xa7"), REASON_TOKEN_MALFORMED },
+    };
+    char command[512], socket_path[160];
+    size_t i;
+
+    (void)state;
+    memset(longest, 'x', sizeof longest);
+    snprintf(command, sizeof command, "mkdir -p %s/jail%s", directory, directory);
+    assert_int_equal(system(command), 0);
+    snprintf(socket_path, sizeof socket_path, "%s/jail%s/broker", directory, directory);
+    broker_double_start(&broker, socket_path);
+    for (i = 0; i < COUNT(rows); i++) {
+        const struct auth_request request = { .service = "both", .user = rows[i].user, .authzid = rows[i].authzid };
+        const unsigned asked = broker.questions;
+
+        ROW(rows[i].name);
+        broker.answer = "{\"answer\":\"user_unmapped\"}";
+        assert_int_equal(reason_in_chroot(&request, rows[i].credential), rows[i].want);
+        assert_int_equal(broker.questions - asked, rows[i].want == REASON_USER_UNMAPPED);
+    }
+    broker_double_stop(&broker);
+    snprintf(command, sizeof command, "rm -r %s/jail", directory);
+    assert_int_equal(system(command), 0);
+}
+
 static void rule_25_an_api_key_opens_the_account_of_its_subject(void **state)
 {
     char *token = exchanged_token(NULL, NULL);
@@ -1343,6 +1411,7 @@ int main(void)
         cmocka_unit_test(a_name_of_a_directory_has_no_realm),
         cmocka_unit_test(rule_23_nobody_opens_another_account_whoever_decides),
         cmocka_unit_test(a_newer_configuration_is_asked_again_what_may_be),
+        cmocka_unit_test(a_host_in_a_chroot_asks_only_what_can_be_asked),
         cmocka_unit_test(rule_25_an_api_key_opens_the_account_of_its_subject),
         cmocka_unit_test(a_token_that_was_made_meanwhile_is_not_of_the_future),
         cmocka_unit_test(rule_25_an_api_key_leaves_the_host_only_for_marked_accounts),
