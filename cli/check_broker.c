@@ -13,6 +13,7 @@
 #include "check.h"
 #include "cleanup.h"
 #include "json.h"
+#include "trusted_program.h"
 
 #define SPAN_MAX 32 /* bytes of "3 h" */
 
@@ -205,10 +206,13 @@ void check_broker(const struct lint *lint)
     const struct broker *broker = &lint->config->broker;
     const char *socket = check_find_socket(broker);
     const size_t line = lint_find_line(lint, "broker", "", NULL);
+    char error[TRUSTED_FILE_ERROR_MAX];
     enum account_answer answer;
     struct account_entry user;
 
     check_halves(lint);
+    if (broker->program != NULL && access(broker->program, F_OK) == 0 && !trusted_program_check(broker->program, error))
+        FOUND(lint, SEVERITY_ERROR, "broker", "", "program", "program: %s is not started: %s", broker->program, error);
     if (socket != NULL)
         ask_status(lint, socket);
     else

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "trusted_program.h"
+
 #define REAP_PAUSE_NS     100000    /* the child ends as soon as it has answered */
 #define REAP_PAUSE_MAX_NS 100000000 /* all pauses together are at most twice that */
 
@@ -82,9 +84,13 @@ static int spawn(const char *program, const char *config_path, int socket, pid_t
 
 bool broker_spawn(struct verdict *verdict, const char *program, const char *config_path, struct broker_child *ret_child)
 {
+    char complaint[TRUSTED_FILE_ERROR_MAX];
     int pair[2], error;
     pid_t pid;
 
+    if (!trusted_program_check(program, complaint))
+        return errno != 0 ? refuse_errno(verdict, errno, program)
+                          : verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "%s: %s", program, complaint);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return refuse_errno(verdict, errno, "socketpair");
     error = spawn(program, config_path, pair[1], &pid);

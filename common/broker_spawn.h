@@ -19,7 +19,8 @@ struct broker_child {
     int socket; /* SOCK_SEQPACKET, close-on-exec, non-blocking */
 };
 
-/* Start `program --once --config config_path`. False with BROKER_UNAVAILABLE, OUT_OF_MEMORY or SYSTEM_ERROR. */
+/* Start `program --once --config config_path`, if it is one that trusted_program_check() lets through. False with
+ * BROKER_UNAVAILABLE, OUT_OF_MEMORY or SYSTEM_ERROR. */
 bool broker_spawn(struct verdict *verdict, const char *program, const char *config_path,
                   struct broker_child *ret_child);
 

@@ -30,7 +30,7 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char error[TRUSTED_FILE
  * What a call says of the file or of the path to it, and of nothing else. It holds until an administrator changes
  * something there. Every other errno passes: descriptors and memory come back, a file server answers again.
  */
-static bool is_fault_of_file(int cause)
+bool trusted_file_is_at_fault(int cause)
 {
     switch (cause) {
     case ENOENT: /* nothing is there, */
@@ -60,7 +60,7 @@ static bool refuse_call(char error[TRUSTED_FILE_ERROR_MAX], const char *what, in
 {
     /* Not %m, which translates: a fork while gettext holds its lock would leave a child waiting for it for ever. */
     refuse(error, "%s: %s", what, strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error");
-    if (!is_fault_of_file(cause))
+    if (!trusted_file_is_at_fault(cause))
         errno = cause;
     return false;
 }

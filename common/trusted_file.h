@@ -52,6 +52,9 @@ struct file_stamp {
 bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char *also_by, size_t max_len,
                        struct secret *ret_content, struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX]);
 
+/* Whether an errno of open(2), stat(2) and their like speaks of the file or of the path to it. Else it passes. */
+bool trusted_file_is_at_fault(int cause);
+
 /*
  * Put a new file of mode 0644, or 0600 for TRUSTED_SECRET, in the place of an old one in one step: written beside it,
  * synchronised, renamed. Whatever fails, the old one stays and nothing is left beside it. `path` is absolute.

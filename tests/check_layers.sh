@@ -14,7 +14,7 @@ fail() {
 # slash are one part in several files.
 rows=(
     "cleanup clock fork_lock utf8 slice secret reason verdict program"
-    "algorithm base64url json pattern account_lookup trusted_file"
+    "algorithm base64url json pattern account_lookup trusted_file trusted_program"
     "jwt jwks claims identity revocation config/config_file"
     "signature credential_form broker_protocol broker_spawn"
     "verify broker_client delegate"

@@ -33,6 +33,27 @@ def way(request, site):
             yield request.param
 
 
+@pytest.mark.parametrize("mode, program_mode, owner, is_started", [
+    (0o755, 0o755, 0, True), (0o777, 0o755, 0, False), (0o775, 0o755, 0, False), (0o1777, 0o755, 0, True),
+    (0o755, 0o775, 0, False), (0o755, 0o755, 2002, False)])
+def test_rule_30_a_program_that_others_could_replace_is_not_started(site, tmp_path, mode, program_mode, owner, is_started):
+    folder, trace = PRIVATE / "programs", tmp_path / "trace"
+    folder.mkdir(exist_ok=True)
+    program = folder / "latchkeyd"
+    program.write_text(f'#!/bin/sh\n: >{trace}\nexec {PROGRAM} "$@"\n')
+    program.chmod(program_mode)
+    os.chown(program, owner, owner)
+    folder.chmod(mode)
+    text = (site.host.etc / "latchkey.conf").read_text()
+    conf = site.host.write("latchkey.conf", text.replace(f'program = "{PROGRAM}"', f'program = "{program}"'))
+    accepted = log_in(site) == PAM_SUCCESS
+    assert (accepted, trace.exists()) == (is_started, is_started)
+    assert site.host.reasons() == ["ok" if is_started else "broker_unavailable"]
+    found = run(COMMAND, "check", "--config", conf, check=False).stdout
+    assert ("is not started" in found) == (not is_started), found
+    shutil.rmtree(folder)
+
+
 # The good paths
 
 
