@@ -35,6 +35,7 @@ struct keyset {
     int64_t watched_ms;     /* after a failure: when ca_file was last seen to be as it was */
     int64_t interval_ms;
     bool is_under_way;
+    bool is_outdated;              /* the configuration has changed since the look that is under way began */
     bool is_missing;               /* there was no key set when the configuration was looked at */
     struct file_stamp authorities; /* of ca_file when the last look began */
     char *way;                     /* way_of() the configuration; NULL: not known */
@@ -164,6 +165,13 @@ static void keep_way(struct keyset *set, char *way)
     set->way = way;
 }
 
+/* What a look under way brings is of the former configuration: another one begins when it ends. */
+static void look_now(struct keyset *set, int64_t now_ms)
+{
+    set->due_ms = now_ms;
+    set->is_outdated = set->is_under_way;
+}
+
 /* The key set is looked for now when the configuration names another place for it, or when it is gone. */
 static void follow_config(struct keyset *set, const struct config *config, int64_t now_ms)
 {
@@ -177,7 +185,7 @@ static void follow_config(struct keyset *set, const struct config *config, int64
     is_missing = tenant->jwks == NULL;
     way = way_of(tenant);
     if ((is_missing && !set->is_missing) || (way != NULL && set->way != NULL && strcmp(way, set->way) != 0))
-        set->due_ms = now_ms;
+        look_now(set, now_ms);
     set->is_missing = is_missing;
     keep_way(set, way);
 }
@@ -201,21 +209,32 @@ static void answer(keysets_done *done, void *context, enum reason reason, const 
     done(context, &reply);
 }
 
-static void schedule(struct keyset *set, enum key_refresh_result result)
+static void schedule_success(struct keyset *set)
 {
-    set->failed_ms = result == KEY_REFRESH_FAILED ? clock_ms() : 0;
-    if (result != KEY_REFRESH_FAILED) {
-        set->retry_ms = FIRST_RETRY_MS;
-        set->due_ms = clock_ms() + with_jitter(set->interval_ms);
-        return;
-    }
-    set->watched_ms = clock_ms();
+    set->failed_ms = 0;
+    set->retry_ms = FIRST_RETRY_MS;
+    set->due_ms = clock_ms() + with_jitter(set->interval_ms);
+}
+
+static void schedule_failure(struct keyset *set)
+{
+    set->failed_ms = set->watched_ms = clock_ms();
     set->due_ms = clock_ms() + with_jitter(set->retry_ms);
     set->retry_ms *= 2;
     if (set->retry_ms > RETRY_MAX_MS)
         set->retry_ms = RETRY_MAX_MS;
     if (set->retry_ms > set->interval_ms)
         set->retry_ms = set->interval_ms;
+}
+
+static void schedule(struct keyset *set, enum key_refresh_result result)
+{
+    if (result == KEY_REFRESH_FAILED)
+        schedule_failure(set);
+    else
+        schedule_success(set);
+    if (set->is_outdated)
+        set->due_ms = clock_ms();
 }
 
 static struct file_stamp authorities_of(const struct tenant *tenant)
@@ -277,6 +296,7 @@ static void look(struct keyset *set, const struct config *config, int64_t now_ms
     struct verdict verdict = VERDICT_INIT;
 
     set->is_under_way = true;
+    set->is_outdated = false;
     set->begun_ms = now_ms;
     set->authorities = authorities_of(tenant);
     if (!config_publishes_keys(tenant))

@@ -29,7 +29,7 @@ void keysets_free(struct keysets **keysets);                      /* with nothin
 
 /* Take over the tenants of a configuration; what is known of those that stay is kept. A tenant without a key set is
  * due at once, the others soon. One whose key set is gone is due at once, and so is one that has another address,
- * another file or another ca_file now. Times are those of clock_ms(). */
+ * another file or another ca_file now; a look that is under way ends before. Times are those of clock_ms(). */
 void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms);
 
 /* Whether keysets_run() would act on the configuration now: the caller looks for the newest one before. That is when a

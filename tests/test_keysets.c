@@ -397,6 +397,43 @@ static void a_change_of_the_configuration_has_it_look(void **state)
         }
 }
 
+/* What the look under way brings is of the former address. */
+static void a_change_during_a_look_has_it_look_again(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        size_t looks;
+    } cases[] = {
+        { "nothing that concerns it", T_1("leeway = 7"), 0 },
+        { "another address", "tenant \"t-1\" { url = \"https://other.example.com\" keys = \"~/keys\" }\n", 1 },
+        { "other authorities", T_1("ca_file = \"~/ca.pem\""), 1 },
+    };
+    enum key_refresh_result results[] = { KEY_REFRESH_UNCHANGED, KEY_REFRESH_REPLACED, KEY_REFRESH_FAILED };
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++)
+        for (j = 0; j < COUNT(results); j++) {
+            const struct config *changed = config_of(cases[i].text);
+
+            ROW(cases[i].name);
+            begin(only_t_1);
+            assert_int_equal(begun_at(only_t_1, clock_ms() + 2000), 1);
+            keysets_configure(keysets, changed, clock_ms());
+            ROW("not before the look under way has ended");
+            assert_int_equal(begun_at(changed, clock_ms()), 0);
+            end_last(results[j]);
+            ROW(cases[i].name);
+            assert_int_equal(begun_at(changed, clock_ms()), cases[i].looks);
+            ROW("once");
+            if (cases[i].looks > 0)
+                end_last(KEY_REFRESH_UNCHANGED);
+            assert_int_equal(begun_at(changed, clock_ms()), 0);
+            keysets_free(&keysets);
+            config_release(&changed);
+        }
+}
+
 static void a_key_set_that_is_gone_is_looked_for(void **state)
 {
     const struct config *there, *gone;
@@ -879,6 +916,7 @@ int main(void)
         cmocka_unit_test(rule_21_unknown_keys_make_it_look_once_in_thirty_seconds),
         cmocka_unit_test(rule_21_without_a_key_set_a_login_may_ask_after_a_failure),
         cmocka_unit_test(a_change_of_the_configuration_has_it_look),
+        cmocka_unit_test(a_change_during_a_look_has_it_look_again),
         cmocka_unit_test(a_key_set_that_is_gone_is_looked_for),
         cmocka_unit_test(after_a_failure_the_authorities_are_watched),
         cmocka_unit_test(who_asks_while_it_looks_waits_for_that_look),
