@@ -51,19 +51,24 @@ static struct account *find(struct guesses *guesses, const char *tenant_id, cons
     return NULL;
 }
 
-/* A free place, or that of the account of which least is forgotten. */
+/* A free place, or that of the account that has most left now: least is forgotten. */
 static struct account *make_room(struct guesses *guesses, int64_t now_ms)
 {
     struct account *fullest = NULL;
+    double most = 0;
     size_t i;
 
     for (i = 0; i < ACCOUNTS_MAX; i++) {
         struct account *account = &guesses->accounts[i];
+        double left;
 
         if (account->bucket.at_ms == 0)
             return account;
-        if (fullest == NULL || left_of(account, now_ms) > fullest->bucket.left)
+        left = left_of(account, now_ms);
+        if (fullest == NULL || left > most) {
             fullest = account;
+            most = left;
+        }
     }
     return fullest;
 }

@@ -68,6 +68,24 @@ static void the_account_of_which_least_is_known_makes_room(void **state)
     }
 }
 
+static void what_an_account_had_long_ago_does_not_keep_its_place(void **state)
+{
+    char subject[16];
+    unsigned i;
+
+    (void)state;
+    count("t", "0", T0, 32);
+    for (i = 1; i < 256; i++) {
+        snprintf(subject, sizeof subject, "%u", i);
+        count("t", subject, T0 + 60000, 2);
+    }
+    count("t", "one more", T0 + 60000, 1);
+    for (i = 0; i < 256; i++) {
+        snprintf(subject, sizeof subject, "%u", i);
+        assert_int_equal(guesses_left(guesses, "t", subject, T0 + 60000), i == 0 ? 32 : 30);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -90,6 +108,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rule_27_an_account_has_so_many_guesses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(accounts_are_told_apart_by_tenant_and_subject, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_account_of_which_least_is_known_makes_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_an_account_had_long_ago_does_not_keep_its_place, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
