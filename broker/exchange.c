@@ -240,6 +240,13 @@ static void tell_breaker(const struct job *job, const struct http_reply *reply)
         breaker_tell(breaker, is_up(reply), reply->retry_after, reply->status == 503, clock_ms());
 }
 
+/* The service answers 4xx when the question is at fault: 401 and 403 for a wrong key, 429 when too many keys were
+ * tried. An account that is answered so goes on slowly, so that it does not use up the rate of the others. */
+static bool is_refusal(const struct http_reply *reply)
+{
+    return reply->arrived && reply->status >= 400 && reply->status <= 499;
+}
+
 static void arrived(void *context, struct http_reply *reply)
 {
     struct job *job = context;
@@ -251,7 +258,7 @@ static void arrived(void *context, struct http_reply *reply)
         keep(job, (struct slice){ token.bytes, token.len });
         answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
     } else {
-        if (verdict.reason == REASON_CREDENTIAL_REFUSED)
+        if (is_refusal(reply))
             guesses_count(job->exchange->guesses, job->tenant->id, job->subject, clock_ms());
         answer_refusal(job->done, job->context, &verdict);
     }

@@ -1,7 +1,7 @@
 /*
  * API keys that a tenant service has refused, by the account that they were tried for. The kernel tells latchkeyd only
- * which program asks, and su(1) and sshd(8) ask as root for everybody; so what a user guesses is counted for the
- * account that the guesses are for.
+ * which program asks, and su(1) and sshd(8) ask as root for every user; so what a user guesses is counted for the
+ * account that the guesses are for. Every answer with a status of 4xx is a refusal, also 429.
  */
 #ifndef LATCHKEY_GUESSES_H
 #define LATCHKEY_GUESSES_H

@@ -308,15 +308,19 @@ static void rule_27_guesses_are_counted_for_the_account(void **state)
 
     (void)state;
     exchange_reset(exchange);
-    ROW("what is no refusal of the key is no guess");
+    ROW("what is no refusal is no guess");
     for (i = 0; i < 40; i++) {
         assert_true(ask(config, "t-1", "sub-1", API_KEY));
-        reply(i % 2 ? 429 : 200, -1, "{\"token\":\"a.b.c\"}");
+        reply(200, -1, i % 2 ? "{\"token\":\"a.b.c\"}" : "{}");
     }
-    ROW("as many refused keys as there are guesses");
+    for (i = 0; i < 4; i++) {
+        assert_true(ask(config, "t-1", "sub-1", API_KEY));
+        reply(i % 2 ? 500 : 399, -1, "{}");
+    }
+    ROW("as many refusals as there are guesses; a service that is asked too often answers 429");
     for (i = 0; i < 32; i++) {
         assert_true(ask(config, "t-1", "sub-1", API_KEY));
-        reply(401, -1, "{}");
+        reply(i % 4 == 0 ? 401 : i % 4 == 1 ? 429 : i % 4 == 2 ? 400 : 499, -1, "{}");
     }
     assert_false(ask(config, "t-1", "sub-1", API_KEY));
     assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
