@@ -66,8 +66,8 @@ static void client_mech_dispose(void *conn_context, const sasl_utils_t *utils)
  * refusal and the answer to that (RFC 7628 §3.2.3). SASL_CONTINUE is right, and most programs go on by what the server
  * says, whatever it was. These do not:
  *   - libldap, told SASL_OK, never answers the refusal, and tells its user of another error than the server's.
- *   - Net::LDAP and autofs, told SASL_CONTINUE, fail after success unless the server sends data with it. They call
- *     themselves "ldap", too, but unlike libldap take no prompts.
+ *   - Net::LDAP, told SASL_CONTINUE, goes on waiting after the server's success. It calls itself "ldap", too, but
+ * unlike libldap takes no prompts.
  *   - svn, told SASL_CONTINUE, wants data with the server's success.
  */
 static const struct {
