@@ -39,6 +39,7 @@ struct job {
     const struct config *config; /* held */
     const struct tenant *tenant; /* lent by it */
     char subject[SUBJECT_MAX + 1];
+    uid_t uid; /* of the process that asks */
     bool is_cacheable;
     struct cache_key key;
     exchange_done *done;
@@ -266,7 +267,7 @@ static void arrived(void *context, struct http_reply *reply)
 }
 
 static struct job *job_new(struct exchange *exchange, const struct config *config, const struct tenant *tenant,
-                           const struct broker_question *question, exchange_done *done, void *context)
+                           uid_t uid, const struct broker_question *question, exchange_done *done, void *context)
 {
     struct job *job = calloc(1, sizeof *job);
 
@@ -275,6 +276,7 @@ static struct job *job_new(struct exchange *exchange, const struct config *confi
     job->exchange = exchange;
     job->config = config_hold(config);
     job->tenant = tenant;
+    job->uid = uid;
     snprintf(job->subject, sizeof job->subject, "%.*s", SLICE_ARG(question->subject));
     job->done = done;
     job->context = context;
@@ -298,36 +300,49 @@ static const struct tenant *find_tenant(struct verdict *verdict, const struct co
     return NULL;
 }
 
-/* How many wait for this tenant service, and how many of them for the account of this subject. */
-static size_t count_waiting(const struct exchange *exchange, const char *tenant_id, const char *subject,
-                            size_t *ret_of_account)
-{
-    const struct job *job;
-    size_t of_tenant = 0;
+/* How many wait for a tenant service, and how many of them for an account, for a user, and for users other than root.
+ */
+struct crowd {
+    size_t of_tenant, of_account, of_uid, of_others;
+};
 
-    *ret_of_account = 0;
+static struct crowd count_waiting(const struct exchange *exchange, const char *tenant_id, const char *subject,
+                                  uid_t uid)
+{
+    struct crowd crowd = { .of_tenant = 0 };
+    const struct job *job;
+
     for (job = exchange->jobs; job != NULL; job = job->next)
         if (strcmp(job->tenant->id, tenant_id) == 0) {
-            of_tenant++;
-            *ret_of_account += strcmp(job->subject, subject) == 0;
+            crowd.of_tenant++;
+            crowd.of_account += strcmp(job->subject, subject) == 0;
+            crowd.of_uid += job->uid == uid;
+            crowd.of_others += job->uid != 0;
         }
-    return of_tenant;
+    return crowd;
 }
 
-/* An exchange that waits holds a place, here and in the process that asks: a tenant has no more than its share. A key
- * that is under way may turn out to be a guess. */
+static bool is_crowded(const struct crowd *crowd, size_t share, uid_t uid)
+{
+    if (crowd->of_tenant >= share || crowd->of_account >= share / 2)
+        return true;
+    return uid != 0 && (crowd->of_uid >= share / 2 || crowd->of_others >= share - share / 4);
+}
+
+/* An exchange that waits holds a place, here and in the process that asks: a tenant has no more than its share, and a
+ * part of it is root's, since sshd and sudo ask as root. A key that is under way may turn out to be a guess. */
 static bool has_place(struct verdict *verdict, const struct job *job)
 {
     struct exchange *exchange = job->exchange;
-    const size_t share = waiting_share(job->config->tenant_count);
-    size_t of_account, of_tenant = count_waiting(exchange, job->tenant->id, job->subject, &of_account);
+    const struct crowd crowd = count_waiting(exchange, job->tenant->id, job->subject, job->uid);
 
-    if (of_tenant >= share || of_account >= share / 2) {
+    if (is_crowded(&crowd, waiting_share(job->config->tenant_count), job->uid)) {
         exchange->counts.crowded++;
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
-                              "%zu API keys wait for it already, %zu of the account", of_tenant, of_account);
+                              "%zu API keys wait for it already, %zu of the account, %zu of the same user",
+                              crowd.of_tenant, crowd.of_account, crowd.of_uid);
     }
-    if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= of_account) {
+    if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= crowd.of_account) {
         exchange->counts.guesses++;
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
                               "not asked, since it refused too many API keys for this account");
@@ -342,8 +357,7 @@ static bool is_within_rate(struct verdict *verdict, const struct exchange *excha
         || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "too many questions a second");
 }
 
-static bool start(struct verdict *verdict, struct job *job, uid_t uid, const struct broker_question *question,
-                  int timeout_ms)
+static bool start(struct verdict *verdict, struct job *job, const struct broker_question *question, int timeout_ms)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     struct breaker *breaker = &state_of(job->exchange, job->tenant->id)->breaker;
@@ -355,7 +369,7 @@ static bool start(struct verdict *verdict, struct job *job, uid_t uid, const str
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
                               "not asked for another %lld s, since it failed %u times",
                               (long long)(breaker->try_from_ms - clock_ms()) / 1000 + 1, breaker->failures);
-    if (is_within_rate(verdict, job->exchange, uid)) {
+    if (is_within_rate(verdict, job->exchange, job->uid)) {
         if (http_start(job->exchange->http, &request.http, arrived, job)) {
             job_wait(job);
             return true;
@@ -371,7 +385,7 @@ void exchange_ask(struct exchange *exchange, const struct config *config, uid_t 
 {
     struct verdict verdict = VERDICT_INIT;
     const struct tenant *tenant = find_tenant(&verdict, config, question);
-    struct job *job = tenant != NULL ? job_new(exchange, config, tenant, question, done, context) : NULL;
+    struct job *job = tenant != NULL ? job_new(exchange, config, tenant, uid, question, done, context) : NULL;
     struct slice token;
 
     if (tenant != NULL && job == NULL)
@@ -391,7 +405,7 @@ void exchange_ask(struct exchange *exchange, const struct config *config, uid_t 
         }
         cache_drop(exchange->cache, &job->key); /* revoked, its key gone, or the clock set: the service has a new one */
     }
-    if (job != NULL && start(&verdict, job, uid, question, timeout_ms))
+    if (job != NULL && start(&verdict, job, question, timeout_ms))
         return;
     answer_refusal(done, context, &verdict);
     if (job != NULL)
@@ -417,9 +431,7 @@ struct exchange_counts exchange_counts(const struct exchange *exchange)
 
 size_t exchange_waiting(const struct exchange *exchange, const char *tenant_id)
 {
-    size_t of_account;
-
-    return count_waiting(exchange, tenant_id, "", &of_account);
+    return count_waiting(exchange, tenant_id, "", 0).of_tenant;
 }
 
 struct cache_counts exchange_cache_counts(const struct exchange *exchange)

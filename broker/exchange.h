@@ -2,8 +2,9 @@
  * API keys become tokens here: by the cache, or by asking the tenant service.
  *
  * It is not asked while its breaker is open; while the account has used up its guesses (guesses.h); while as many
- * exchanges wait for it as a tenant's share (waiting.h), or for one account half of that; and while the process that
- * asks does so too often. Each of these is answered at once. A key in the cache is answered whatever holds there.
+ * exchanges wait for it as a tenant's share (waiting.h), or half of that for one account; and while the process that
+ * asks does so too often. Each of these is answered at once. Of a share, one user other than root has half at most, and
+ * all such users together have three quarters. A key in the cache is answered whatever holds there.
  */
 #ifndef LATCHKEY_EXCHANGE_H
 #define LATCHKEY_EXCHANGE_H

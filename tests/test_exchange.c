@@ -31,10 +31,12 @@ static void keep_answer(void *context, const struct broker_answer *got)
 /* What latchkeyd's rates say. */
 static bool may_ask;
 
+static uid_t asker = 4711;
+
 static bool may_ask_now(void *context, uid_t uid)
 {
     assert_ptr_equal(context, &may_ask);
-    assert_int_equal(uid, 4711);
+    assert_int_equal(uid, asker);
     return may_ask;
 }
 
@@ -46,7 +48,7 @@ static bool ask(const struct config *by, const char *tenant, const char *subject
     };
     unsigned requests = sent.requests, answers = answer.count;
 
-    exchange_ask(exchange, by, 4711, &question, 4711, keep_answer, &answer);
+    exchange_ask(exchange, by, asker, &question, 4711, keep_answer, &answer);
     assert_int_equal((sent.requests - requests) + (answer.count - answers), 1);
     return sent.requests > requests;
 }
@@ -264,6 +266,7 @@ static void rule_27_as_many_wait_as_a_tenants_share(void **state)
     size_t i, count, first;
 
     (void)state;
+    asker = 0;
     for (i = 0; i < COUNT(cases); i++) {
         const struct config *many = config_of_tenants(cases[i].tenants);
         const struct exchange_counts before = exchange_counts(exchange);
@@ -298,6 +301,60 @@ static void rule_27_as_many_wait_as_a_tenants_share(void **state)
         assert_int_equal(exchange_waiting(exchange, "t-1"), 0);
         config_release(&many);
     }
+    asker = 4711;
+}
+
+/* How many questions of this user wait then, each for another account; the next one is refused. */
+static size_t wait_as(uid_t uid, const struct config *by, struct waiting *waiting, size_t *count)
+{
+    const size_t before = *count;
+    char subject[16];
+
+    asker = uid;
+    do
+        snprintf(subject, sizeof subject, "sub-%zu", *count);
+    while (ask_and_wait(by, "t-1", subject, &waiting[*count]) && ++*count < 64);
+    return *count - before;
+}
+
+static void rule_27_others_leave_places_for_root(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t tenants, of_one, of_another, of_root;
+    } cases[] = {
+        { "two tenants", 2, 32, 16, 16 },
+        { "as many as there may be", 64, 6, 3, 3 },
+    };
+    struct waiting waiting[64];
+    size_t i, count;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct config *many = config_of_tenants(cases[i].tenants);
+
+        ROW(cases[i].name);
+        exchange_reset(exchange);
+        count = 0;
+        ROW("of one user other than root");
+        assert_int_equal(wait_as(4711, many, waiting, &count), cases[i].of_one);
+        assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
+        assert_non_null(strstr(answer.detail, "of the same user"));
+        ROW("of another one");
+        assert_int_equal(wait_as(4712, many, waiting, &count), cases[i].of_another);
+        ROW("of a third one");
+        assert_int_equal(wait_as(4713, many, waiting, &count), 0);
+        ROW("of root");
+        assert_int_equal(wait_as(0, many, waiting, &count), cases[i].of_root);
+        ROW("another tenant has places of its own");
+        asker = 4711;
+        assert_true(ask(many, "t-2", "sub-1", API_KEY));
+        reply(200, -1, "{}");
+        while (count-- > 0)
+            reply_to(&waiting[count], 200);
+        config_release(&many);
+    }
+    asker = 4711;
 }
 
 static void rule_27_guesses_are_counted_for_the_account(void **state)
@@ -615,6 +672,7 @@ int main(void)
         cmocka_unit_test(rule_32_short_memory_is_answered),
         cmocka_unit_test(rule_27_a_service_that_is_down_is_left_alone),
         cmocka_unit_test(rule_27_as_many_wait_as_a_tenants_share),
+        cmocka_unit_test(rule_27_others_leave_places_for_root),
         cmocka_unit_test(rule_27_guesses_are_counted_for_the_account),
         cmocka_unit_test(rule_27_only_what_is_asked_costs_a_rate),
         cmocka_unit_test(rule_26_only_what_verifies_is_cached),
