@@ -218,14 +218,16 @@ static int canonicalize(sasl_server_params_t *params, const char *name, sasl_out
     return result;
 }
 
-/* Which account the client names, in `room`; *ret_authzid is NULL where it names none. */
+/* Which account the client names, in `room`; *ret_authzid is NULL where it names none. A name that the server itself
+ * refuses stays as it is, and *ret_is_refused is set. */
 static bool find_authzid(sasl_server_params_t *params, const struct bearer_message *message, struct verdict *verdict,
-                         char room[AUTHZID_MAX + 1], const char **ret_authzid)
+                         char room[AUTHZID_MAX + 1], const char **ret_authzid, bool *ret_is_refused)
 {
     const char *name = message->user + (is_ldap_user(params, message) ? strlen(LDAP_USER) : 0);
     sasl_out_params_t form;
     int result;
 
+    *ret_is_refused = false;
     *ret_authzid = message->has_user ? name : NULL;
     if (!message->has_user || is_ldap_form(params, message, LDAP_DN))
         return true;
@@ -234,8 +236,10 @@ static bool find_authzid(sasl_server_params_t *params, const struct bearer_messa
         return true; /* a host that leaves names as they are */
     if (result == SASL_NOMEM)
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the name's form");
-    if (result != SASL_OK)
-        return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "the server itself refuses the name");
+    if (result != SASL_OK) {
+        *ret_is_refused = true;
+        return true;
+    }
     if (form.alen > AUTHZID_MAX)
         return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it has %u bytes", form.alen);
     snprintf(room, AUTHZID_MAX + 1, "%.*s", (int)form.alen, form.authid);
@@ -243,15 +247,25 @@ static bool find_authzid(sasl_server_params_t *params, const struct bearer_messa
     return true;
 }
 
+/* After the token was accepted: a client without a good one does not hear which names the server refuses. */
+static bool refuse_name(struct verdict *verdict)
+{
+    verdict->reason = REASON_UNDECIDED;
+    return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "the server itself refuses the name");
+}
+
 static bool judge(const struct exchange *exchange, sasl_server_params_t *params, const struct bearer_message *message,
                   struct verdict *verdict, const struct config **config, struct login *login)
 {
     struct auth_request request = { .service = service_of(exchange->of->server, params), .now = time(NULL) };
     char name[AUTHZID_MAX + 1];
+    bool is_refused = false;
 
-    return config_acquire(verdict, exchange->of->server->config, config)
-        && (message->bearer.len == 0 || find_authzid(params, message, verdict, name, &request.authzid))
-        && authenticate(verdict, *config, &request, message->bearer, login);
+    if (!config_acquire(verdict, exchange->of->server->config, config)
+        || (message->bearer.len > 0 && !find_authzid(params, message, verdict, name, &request.authzid, &is_refused))
+        || !authenticate(verdict, *config, &request, message->bearer, login))
+        return false;
+    return !is_refused || refuse_name(verdict);
 }
 
 /* Whose tokens are wanted, when that is plain: the tenant that was meant, or the only one. */

@@ -493,6 +493,40 @@ static void a_name_is_judged_in_the_servers_own_form(void **state)
     free(token);
 }
 
+/* A directory behind a server may refuse the names of those whom it does not know. A client without a good token does
+ * not hear which names those are. */
+static void rule_36_a_bad_token_says_nothing_of_a_name_that_the_server_refuses(void **state)
+{
+    static const char *const names[] = { "daemon@example.org", "daemon@refused", "bin@refused" };
+    char *token = token_with("sub", "\"sub-stranger\""), first[1024] = "";
+    const bool folds = false;
+    const sasl_callback_t calls[] = {
+        { SASL_CB_CANON_USER, HOST_CALL(fold_name), (void *)&folds },
+        { SASL_CB_LIST_END, NULL, NULL },
+    };
+    struct slice challenge;
+    sasl_conn_t *server;
+    size_t i, m;
+
+    (void)state;
+    start_server();
+    for (m = 0; m < COUNT(mechanisms); m++)
+        for (i = 0; i < COUNT(names); i++) {
+            ROW(names[i]);
+            assert_int_equal(sasl_server_new("memcached", "mail.example.com", NULL, NULL, NULL, calls, 0, &server),
+                             SASL_OK);
+            line_count = 0;
+            assert_int_equal(log_in(server, mechanisms[m], true, names[i], token, &challenge), SASL_CONTINUE);
+            if (i == 0)
+                snprintf(first, sizeof first, "%.*s", SLICE_ARG(challenge));
+            assert_true(slice_equal_string(challenge, first));
+            assert_int_equal(send_next(server, last_of(mechanisms[m])), SASL_BADAUTH);
+            assert_one_verdict("user_unmapped", SASL_LOG_ERR);
+            sasl_dispose(&server);
+        }
+    free(token);
+}
+
 static void an_empty_initial_response_is_none(void **state)
 {
     sasl_conn_t *server;
@@ -2820,6 +2854,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(rule_23_a_token_opens_who_it_names_and_whom_that_one_may_be),
         TEST(a_name_is_judged_in_the_servers_own_form),
+        TEST(rule_36_a_bad_token_says_nothing_of_a_name_that_the_server_refuses),
         TEST(an_empty_initial_response_is_none),
         TEST(rule_39_a_refusal_tells_what_a_client_can_use),
         TEST(rule_36_a_refusal_says_no_more_than_it_should),
