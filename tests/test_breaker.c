@@ -71,6 +71,8 @@ static const struct {
         { IS_OPEN, T0, 0 },
         { IS_HELD, T0 + 29999, 0 },
         { PASSES, T0 + 30000, 0 } } },
+    { "and nothing, when it is nothing",
+      { FAIL_4(T0), { TELL_DOWN, T0, 0 }, { IS_OPEN, T0, 0 }, { IS_HELD, T0 + 9999, 0 }, { PASSES, T0 + 10000, 0 } } },
     { "a shorter time does not replace a longer one",
       { { TELL_SPARE, T0, 30 }, { TELL_SPARE, T0 + 1000, 1 }, { IS_HELD, T0 + 29999, 0 }, { PASSES, T0 + 30000, 0 } } },
     { "a late failure of a question from before prolongs it",

@@ -2,6 +2,8 @@
 #include "broker_double.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -30,6 +32,47 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
     ((struct ucred *)value)->uid = listener.uid;
     errno = listener.failure;
     return listener.failure != 0 ? -1 : result;
+}
+
+/* In place of the C library's: a call of the asking thread that fails before it does its work, as often as the test
+ * says. The thread of the double calls them, too. */
+static struct {
+    const char *call; /* NULL: none */
+    int error;
+    unsigned times, done;
+    pthread_t thread;
+} failing;
+
+static bool fails(const char *call)
+{
+    if (failing.call == NULL || strcmp(failing.call, call) != 0 || !pthread_equal(failing.thread, pthread_self())
+        || failing.done == failing.times)
+        return false;
+    failing.done++;
+    errno = failing.error;
+    return true;
+}
+
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    const struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+
+    return fails("poll") ? -1 : (int)syscall(SYS_ppoll, fds, count, timeout_ms < 0 ? NULL : &timeout, NULL, 0);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return fails("connect") ? -1 : (int)syscall(SYS_connect, fd, address, len);
+}
+
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+    return fails("send") ? -1 : syscall(SYS_sendto, fd, bytes, len, flags, NULL, 0);
+}
+
+ssize_t recv(int fd, void *bytes, size_t len, int flags)
+{
+    return fails("recv") ? -1 : syscall(SYS_recvfrom, fd, bytes, len, flags, NULL, NULL);
 }
 
 static const struct broker_question exchange = { .ask = BROKER_EXCHANGE,
@@ -126,6 +169,61 @@ static void a_question_and_its_answer(void **state)
     assert_string_equal(broker.question, "{\"ask\":\"refresh\",\"tenant\":\"t\"}");
     broker_double_stop(&broker);
     unlink(path_in_directory("broker"));
+}
+
+/* A host has signal handlers, and a signal is no answer; what is passing is tried again, and what is not is told. */
+static void rule_32_a_call_that_was_interrupted_is_made_again(void **state)
+{
+    static const struct {
+        const char *name, *call;
+        int error;
+        unsigned times;
+        enum reason want;
+        const char *evidence;
+    } cases[] = {
+        { "a signal while it connects", "connect", EINTR, 3, REASON_OK, "" },
+        { "a signal while it sends", "send", EINTR, 3, REASON_OK, "" },
+        { "a signal while it waits", "poll", EINTR, 3, REASON_OK, "" },
+        { "a signal while it receives", "recv", EINTR, 3, REASON_OK, "" },
+        { "no room to connect", "connect", EAGAIN, 3, REASON_OK, "" },
+        { "no room to send", "send", EAGAIN, 3, REASON_OK, "" },
+        { "nothing to receive after all", "recv", EAGAIN, 3, REASON_OK, "" },
+        { "hung up before the question was read, and with an answer", "recv", ECONNRESET, 1, REASON_OK, "" },
+        { "it may not connect", "connect", EACCES, 1, REASON_BROKER_UNAVAILABLE, "/broker: Permission denied" },
+        { "it cannot send", "send", EMSGSIZE, 1, REASON_BROKER_UNAVAILABLE, "send: Message too long" },
+        { "without memory to send", "send", ENOBUFS, 1, REASON_OUT_OF_MEMORY, "send: " },
+        { "it cannot wait", "poll", EINVAL, 1, REASON_BROKER_UNAVAILABLE, "poll: Invalid argument" },
+        { "without memory to wait", "poll", ENOMEM, 1, REASON_OUT_OF_MEMORY, "poll: " },
+        { "it cannot receive", "recv", EIO, 1, REASON_BROKER_UNAVAILABLE, "recv: Input/output error" },
+        { "signals until the time is over", "connect", EINTR, UINT_MAX, REASON_BROKER_UNAVAILABLE, "/broker: " },
+    };
+    struct broker_double broker;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        unsigned before;
+
+        ROW(cases[i].name);
+        broker_double_start(&broker, path_in_directory("broker"));
+        broker.answer = TOKEN;
+        before = open_descriptors();
+        failing.call = cases[i].call;
+        failing.error = cases[i].error;
+        failing.times = cases[i].times;
+        failing.done = 0;
+        failing.thread = pthread_self();
+        assert_int_equal(ask(ONE_SOCKET, &exchange), cases[i].want);
+        failing.call = NULL;
+        assert_in_range(failing.done, 1, cases[i].times);
+        if (cases[i].want != REASON_OK)
+            assert_non_null(strstr(verdict.evidence, cases[i].evidence));
+        else
+            assert_int_equal(failing.done, cases[i].times);
+        assert_int_equal(open_descriptors(), before);
+        broker_double_stop(&broker);
+        unlink(path_in_directory("broker"));
+    }
 }
 
 static void every_refusal_is_handed_on(void **state)
@@ -611,6 +709,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_and_its_answer),
+        cmocka_unit_test(rule_32_a_call_that_was_interrupted_is_made_again),
         cmocka_unit_test(every_refusal_is_handed_on),
         cmocka_unit_test(an_answer_to_a_question_that_was_not_read_counts),
         cmocka_unit_test(rule_32_a_broken_answer_is_none),

@@ -66,6 +66,12 @@ static void a_token_is_found_until_its_time(void **state)
     cache_put(cache, &key, LITERAL(""), T0 + 5000);
     assert_string_equal(found(cache, &key, T0), "");
     assert_int_equal(cache_counts(cache).entries, 0);
+    ROW("until it is dropped");
+    cache_put(cache, &key, LITERAL("a.b.c"), T0 + 5000);
+    cache_drop(cache, &key);
+    assert_string_equal(found(cache, &key, T0), "");
+    assert_int_equal(cache_counts(cache).entries, 0);
+    cache_drop(cache, &key);
     cache_free(&cache);
     assert_null(cache);
     cache_free(&cache);

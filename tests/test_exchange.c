@@ -140,6 +140,39 @@ static void rule_25_only_what_could_be_a_key_leaves_the_host(void **state)
     }
 }
 
+static void rule_25_a_key_goes_to_the_address_that_who_asks_knows(void **state)
+{
+    static const struct {
+        const char *name, *tenant, *url;
+        enum reason want; /* REASON_OK: it goes */
+    } cases[] = {
+        { "none is said", "t-1", "", REASON_OK },
+        { "the same", "t-1", "https://auth.example.com", REASON_OK },
+        { "another one", "t-1", "https://auth.example.org", REASON_TENANT_UNKNOWN },
+        { "the beginning of it", "t-1", "https://auth.example", REASON_TENANT_UNKNOWN },
+        { "of a tenant that has none here", "p", "https://auth.example.com", REASON_TENANT_UNKNOWN },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct broker_question question = { .ask = BROKER_EXCHANGE,
+                                                  .tenant = slice_of(cases[i].tenant),
+                                                  .subject = LITERAL("sub-1"),
+                                                  .url = slice_of(cases[i].url),
+                                                  .secret = LITERAL(API_KEY) };
+        const unsigned before = sent.requests;
+
+        ROW(cases[i].name);
+        exchange_reset(exchange);
+        exchange_ask(exchange, config, 4711, &question, 4711, keep_answer, &answer);
+        assert_int_equal(sent.requests - before, cases[i].want == REASON_OK);
+        if (cases[i].want == REASON_OK)
+            reply(200, -1, "{\"token\":\"a.b.c\"}");
+        assert_int_equal(answer.reason, cases[i].want);
+    }
+}
+
 static void rule_32_short_memory_is_answered(void **state)
 {
     (void)state;
@@ -554,36 +587,65 @@ static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state
 /* As when the administrator edits it: no signal says so. */
 static void a_change_of_the_configuration_is_followed(void **state)
 {
-    const struct config *longer = config_of(TENANTS "broker { api_key_cache = 60 }\n"),
-                        *shorter = config_of(TENANTS "broker { api_key_cache = 5 }\n"),
-                        *younger = config_of(TENANTS "broker { api_key_cache = 60 }\n"
-                                                     "service \"sudo\" { credentials = {\"api_key\"} max_age = 7 }\n"),
-                        *elsewhere =
-                            config_of("tenant \"t-1\" { url = \"https://other.example.com\" keys = \"~/keys\"\n"
-                                      "  issuer = \"https://auth.example.com/tenant/t-1/v2.0/Auth\" }\n"
-                                      "broker { api_key_cache = 60 }\n");
-    struct {
-        const char *name;
-        const struct config *config;
+#define CACHING TENANTS "broker { api_key_cache = 60 }\n"
+#define OTHER_SERVICE(url, more)                                       \
+    "tenant \"t-1\" { url = \"" url "\" keys = \"~/keys\"\n" more      \
+    "  issuer = \"https://auth.example.com/tenant/t-1/v2.0/Auth\" }\n" \
+    "broker { api_key_cache = 60 }\n"
+    static const struct {
+        const char *name, *text;
         bool is_forgotten;
     } cases[] = {
-        { "the same", longer, false },
-        { "tokens are kept for less time", shorter, true },
-        { "a service takes younger tokens only", younger, true },
-        { "the tenant has another service", elsewhere, true },
+        { "the same", CACHING, false },
+        { "tokens are kept for less time", TENANTS "broker { api_key_cache = 5 }\n", true },
+        { "a service takes younger tokens only", CACHING "service \"a\" { credentials = {\"api_key\"} max_age = 7 }\n",
+          true },
+        { "the second service does",
+          CACHING
+          "service \"a\" { credentials = {\"api_key\"} }\nservice \"b\" { credentials = {\"api_key\"} max_age = 7 }\n",
+          true },
+        { "a service without API keys does", CACHING "service \"a\" { max_age = 7 }\n", false },
+        { "a service takes older ones", CACHING "service \"a\" { credentials = {\"api_key\"} max_age = 600 }\n",
+          false },
+        { "a service takes tokens of any age", CACHING "service \"a\" { credentials = {\"api_key\"} }\n", false },
+        { "the tenant has another address", OTHER_SERVICE("https://other.example.com", ""), true },
+        { "the tenant has other authorities", OTHER_SERVICE("https://auth.example.com", "ca_file = \"~/ca.pem\"\n"),
+          true },
     };
+    const struct config *longer = config_of(CACHING),
+                        *elsewhere = config_of(OTHER_SERVICE("https://other.example.com", ""));
     size_t i;
     unsigned j;
 
     (void)state;
+    write_file("ca.pem", "authorities");
     for (i = 0; i < COUNT(cases); i++) {
+        const struct config *changed = config_of(cases[i].text);
+
         ROW(cases[i].name);
         exchange_reset(exchange);
         assert_true(ask(longer, "t-1", "sub-1", API_KEY));
         reply(200, -1, token_reply("t-1", "sub-1", 300));
-        assert_int_equal(ask(cases[i].config, "t-1", "sub-1", API_KEY), cases[i].is_forgotten);
+        assert_int_equal(ask(changed, "t-1", "sub-1", API_KEY), cases[i].is_forgotten);
         if (cases[i].is_forgotten)
             reply(401, -1, "{}");
+        ROW("and does not change again");
+        assert_int_equal(exchange_cache_counts(exchange).entries, !cases[i].is_forgotten);
+        config_release(&changed);
+    }
+    ROW("the tenants of many configurations are not remembered");
+    exchange_reset(exchange);
+    for (i = 0; i < 130; i++) {
+        char text[256], id[16];
+        const struct config *one;
+
+        snprintf(id, sizeof id, "m-%zu", i);
+        snprintf(text, sizeof text, "tenant \"%s\" { url = \"https://auth.example.com\" keys = \"~/keys\" }\n", id);
+        one = config_of(text);
+        assert_true(ask(one, id, "sub-1", API_KEY));
+        reply(500, -1, "{}");
+        assert_int_equal(exchange_breaker(exchange, id).failures, 1);
+        config_release(&one);
     }
     ROW("a breaker is about one service");
     exchange_reset(exchange);
@@ -607,8 +669,6 @@ static void a_change_of_the_configuration_is_followed(void **state)
         assert_int_equal(exchange_breaker(exchange, "t-1").failures, 0);
     }
     config_release(&longer);
-    config_release(&shorter);
-    config_release(&younger);
     config_release(&elsewhere);
 }
 
@@ -669,6 +729,7 @@ int main(void)
         cmocka_unit_test(an_exchange_is_asked_and_answered),
         cmocka_unit_test(what_the_service_refuses_is_handed_on),
         cmocka_unit_test(rule_25_only_what_could_be_a_key_leaves_the_host),
+        cmocka_unit_test(rule_25_a_key_goes_to_the_address_that_who_asks_knows),
         cmocka_unit_test(rule_32_short_memory_is_answered),
         cmocka_unit_test(rule_27_a_service_that_is_down_is_left_alone),
         cmocka_unit_test(rule_27_as_many_wait_as_a_tenants_share),

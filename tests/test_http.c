@@ -6,10 +6,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "https_double.h"
+
 #include "clock.h"
 #include "http.h"
 
-/* What can be known without a server: what is never sent, and that nobody waits for ever. */
+/* What can be known without a server: what is never sent, and that nobody waits for ever. Then, with one, what is sent
+ * and what is taken of a reply. */
 
 /* A listener on the loopback interface that accepts and never says a word; its port. */
 static int listen_silently(unsigned *ret_port)
@@ -228,6 +231,256 @@ static void what_no_header_may_hold_is_not_sent(void **state)
     close(listener);
 }
 
+static struct https_double server;
+
+/* A request to the server and its reply, which the caller clears. */
+static struct http_reply exchange_with(struct http *http, struct http_request request)
+{
+    struct http_reply reply = { .arrived = false };
+
+    snprintf(request.url, sizeof request.url, "https://localhost:%u/path", server.port);
+    request.ca = slice_of(server.ca);
+    request.timeout_ms = 5000;
+    http_perform(http, &request, &reply);
+    return reply;
+}
+
+#define OK_HEAD "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+
+static void what_is_sent_is_what_was_asked_for(void **state)
+{
+    struct http *http = http_new(1);
+    struct http_reply reply;
+
+    (void)state;
+    server.reply = OK_HEAD "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    ROW("a GET");
+    reply = exchange_with(http, (struct http_request){ .method = "GET" });
+    assert_true(reply.arrived && reply.has_begun);
+    assert_int_equal(reply.status, 200);
+    assert_int_equal(reply.body.len, 2);
+    assert_memory_equal(reply.body.bytes, "{}", 2);
+    assert_string_equal(reply.content_type, "application/json");
+    assert_int_equal(reply.retry_after, -1);
+    http_reply_clear(&reply);
+    assert_memory_equal(server.request, "GET /path HTTP/1.1\r\n", 20);
+    assert_non_null(strstr(server.request, "\r\nAccept: application/json\r\n"));
+    assert_null(strcasestr(server.request, "X-API-Key"));
+    assert_null(strcasestr(server.request, "Authorization"));
+    assert_null(strcasestr(server.request, "Cookie"));
+    assert_null(strcasestr(server.request, "Accept-Encoding"));
+    ROW("a POST with all that a request may have");
+    reply = exchange_with(http,
+                          (struct http_request){ .method = "POST",
+                                                 .api_key = LITERAL("the-key"),
+                                                 .bearer = LITERAL("the-token"),
+                                                 .content_type = "application/json",
+                                                 .body = LITERAL("{\"a\":1}"),
+                                                 .etag = "\"e\"",
+                                                 .last_modified = "yesterday" });
+    assert_true(reply.arrived);
+    http_reply_clear(&reply);
+    assert_memory_equal(server.request, "POST /path HTTP/1.1\r\n", 21);
+    assert_non_null(strstr(server.request, "\r\nX-API-Key: the-key\r\n"));
+    assert_non_null(strstr(server.request, "\r\nAuthorization: Bearer the-token\r\n"));
+    assert_non_null(strstr(server.request, "\r\nContent-Type: application/json\r\n"));
+    assert_non_null(strstr(server.request, "\r\nIf-None-Match: \"e\"\r\n"));
+    assert_non_null(strstr(server.request, "\r\nIf-Modified-Since: yesterday\r\n"));
+    assert_non_null(strstr(server.request, "\r\n\r\n{\"a\":1}"));
+    ROW("a POST without a body");
+    reply = exchange_with(http, (struct http_request){ .method = "POST" });
+    assert_true(reply.arrived);
+    http_reply_clear(&reply);
+    assert_non_null(strstr(server.request, "\r\nContent-Length: 0\r\n"));
+    http_free(&http);
+}
+
+static void a_credential_has_a_limit(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t len;
+        bool is_sent;
+    } cases[] = {
+        { "as long as a token may be", 16384, true },
+        { "the longest", 20000 - sizeof "Authorization: Bearer ", true },
+        { "one byte more", 20000 - sizeof "Authorization: Bearer " + 1, false },
+    };
+    static char token[32768];
+    struct http *http = http_new(1);
+    size_t i;
+
+    (void)state;
+    memset(token, 'x', sizeof token);
+    server.reply = OK_HEAD "Content-Length: 0\r\n\r\n";
+    for (i = 0; i < COUNT(cases); i++) {
+        struct http_reply reply;
+        const unsigned before = server.requests;
+
+        ROW(cases[i].name);
+        reply = exchange_with(http, (struct http_request){ .method = "GET", .bearer = { token, cases[i].len } });
+        assert_int_equal(reply.arrived, cases[i].is_sent);
+        assert_int_equal(server.requests - before, cases[i].is_sent);
+        http_reply_clear(&reply);
+    }
+    http_free(&http);
+}
+
+static void rule_27_a_reply_has_a_limit(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t body_max, len; /* body_max 0: the usual limit */
+        bool arrives;
+    } cases[] = {
+        { "none", 0, 0, true },
+        { "one byte", 0, 1, true },
+        { "as much as fits at first", 0, 4096, true },
+        { "one more", 0, 4097, true },
+        { "the longest", 0, 65536, true },
+        { "one byte more", 0, 65537, false },
+        { "many more", 0, 200000, false },
+        { "a limit of the request's", 10, 10, true },
+        { "one byte more than that", 10, 11, false },
+        { "a larger limit of the request's", 1 << 20, 1 << 20, true },
+        { "one byte more than the larger one", 1 << 20, (1 << 20) + 1, false },
+    };
+    struct http *http = http_new(1);
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        char head[] = OK_HEAD "\r\n"; /* the body ends with the connection */
+        char *text = malloc(sizeof head + cases[i].len);
+        struct http_reply reply;
+
+        ROW(cases[i].name);
+        memcpy(text, head, sizeof head - 1);
+        for (j = 0; j < cases[i].len; j++)
+            text[sizeof head - 1 + j] = (char)('a' + j % 23);
+        server.reply = text;
+        server.reply_len = sizeof head - 1 + cases[i].len;
+        reply = exchange_with(http, (struct http_request){ .method = "GET", .body_max = cases[i].body_max });
+        assert_int_equal(reply.arrived, cases[i].arrives);
+        if (cases[i].arrives) {
+            assert_int_equal(reply.body.len, cases[i].len);
+            for (j = 0; j < cases[i].len; j++)
+                assert_int_equal(reply.body.bytes[j], 'a' + j % 23);
+        } else {
+            assert_memory_equal(reply.error, "the reply is longer than ", 25);
+        }
+        http_reply_clear(&reply);
+        server.reply_len = 0;
+        free(text);
+    }
+    http_free(&http);
+}
+
+static void headers_of_a_reply_are_kept_within_limits(void **state)
+{
+    static const struct {
+        const char *name, *headers, *etag;
+        int retry_after;
+    } cases[] = {
+        { "none", "", "", -1 },
+        { "an ETag", "ETag: \"e\"\r\n", "\"e\"", -1 },
+        { "one with a control byte", "ETag: a\tb\r\n", "", -1 },
+        { "seconds", "Retry-After: 7\r\n", "", 7 },
+        { "no seconds", "Retry-After: 0\r\n", "", 0 },
+        { "with a nine", "Retry-After: 99\r\n", "", 99 },
+        { "a day", "Retry-After: 86400\r\n", "", 86400 },
+        { "less", "Retry-After: 86399\r\n", "", 86399 },
+        { "more is a day", "Retry-After: 86401\r\n", "", 86400 },
+        { "more than any number", "Retry-After: 99999999999999999999\r\n", "", 86400 },
+        { "a date", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", "", -1 },
+        { "a number and more", "Retry-After: 7 s\r\n", "", -1 },
+        { "less than nothing", "Retry-After: -7\r\n", "", -1 },
+        { "an odd sign", "Retry-After: +7\r\n", "", -1 },
+        { "an empty one", "Retry-After:\r\n", "", -1 },
+    };
+    struct http *http = http_new(1);
+    char text[1024], etag[300];
+    struct http_reply reply;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        snprintf(text, sizeof text, OK_HEAD "%sContent-Length: 0\r\n\r\n", cases[i].headers);
+        server.reply = text;
+        reply = exchange_with(http, (struct http_request){ .method = "GET" });
+        assert_true(reply.arrived);
+        assert_string_equal(reply.etag, cases[i].etag);
+        assert_int_equal(reply.retry_after, cases[i].retry_after);
+        http_reply_clear(&reply);
+    }
+    for (i = HTTP_HEADER_MAX - 1; i <= HTTP_HEADER_MAX; i++) {
+        ROW(i < HTTP_HEADER_MAX ? "the longest value" : "a longer one is left out");
+        memset(etag, 'e', i);
+        etag[i] = '\0';
+        snprintf(text, sizeof text, OK_HEAD "ETag: %s\r\nContent-Length: 0\r\n\r\n", etag);
+        server.reply = text;
+        reply = exchange_with(http, (struct http_request){ .method = "GET" });
+        assert_string_equal(reply.etag, i < HTTP_HEADER_MAX ? etag : "");
+        http_reply_clear(&reply);
+    }
+    http_free(&http);
+}
+
+static void rule_27_what_is_not_followed_and_not_trusted(void **state)
+{
+    struct http *http = http_new(1);
+    struct http_request request = { .method = "GET", .timeout_ms = 5000 };
+    struct http_reply reply;
+    unsigned before;
+    char text[256];
+
+    (void)state;
+    ROW("a redirect");
+    snprintf(text, sizeof text,
+             "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: https://localhost:%u/other\r\n"
+             "Content-Length: 0\r\n\r\n",
+             server.port);
+    server.reply = text;
+    before = server.requests;
+    reply = exchange_with(http, request);
+    assert_true(reply.arrived);
+    assert_int_equal(reply.status, 302);
+    assert_int_equal(server.requests, before + 1);
+    http_reply_clear(&reply);
+    ROW("an authority that the request does not name");
+    snprintf(request.url, sizeof request.url, "https://localhost:%u/path", server.port);
+    before = server.requests;
+    http_perform(http, &request, &reply);
+    assert_false(reply.arrived);
+    assert_true(reply.has_begun);
+    assert_true(reply.error[0] != '\0');
+    assert_int_equal(server.requests, before);
+    http_reply_clear(&reply);
+    ROW("another name than that of the certificate");
+    snprintf(request.url, sizeof request.url, "https://127.0.0.2:%u/path", server.port);
+    request.ca = slice_of(server.ca);
+    http_perform(http, &request, &reply);
+    assert_false(reply.arrived);
+    assert_int_equal(server.requests, before);
+    http_reply_clear(&reply);
+    http_free(&http);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    https_double_start(&server);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    https_double_stop(&server);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,7 +490,12 @@ int main(void)
         cmocka_unit_test(whoever_waits_is_told_once),
         cmocka_unit_test(a_descriptor_of_the_caller_ends_the_wait),
         cmocka_unit_test(what_no_header_may_hold_is_not_sent),
+        cmocka_unit_test(what_is_sent_is_what_was_asked_for),
+        cmocka_unit_test(a_credential_has_a_limit),
+        cmocka_unit_test(rule_27_a_reply_has_a_limit),
+        cmocka_unit_test(headers_of_a_reply_are_kept_within_limits),
+        cmocka_unit_test(rule_27_what_is_not_followed_and_not_trusted),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }
