@@ -14,10 +14,10 @@
 
 /* In place of the C library's: how NSS and the local file answer. */
 static struct {
-    int error;     /* 0: as NSS does */
-    unsigned left; /* that many times */
-    size_t wanted; /* ERANGE below this size */
-    bool has_long_name;
+    int error;             /* 0: as NSS does */
+    unsigned left;         /* that many times */
+    size_t wanted;         /* ERANGE below this size */
+    const char *long_name; /* instead of the one that NSS has */
     int open_error;
     unsigned open_interruptions;
 } fate;
@@ -38,15 +38,14 @@ static int fail_first(size_t size)
 
 int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
 {
-    static char long_name[] = "a-name-of-thirty-three-bytes-long";
     user_look_up *real = (user_look_up *)dlsym(RTLD_NEXT, "getpwnam_r");
     int error = fail_first(size);
 
     *ret = NULL;
     if (error == 0)
         error = real(name, entry, buffer, size, ret);
-    if (fate.has_long_name)
-        entry->pw_name = long_name;
+    if (fate.long_name != NULL)
+        entry->pw_name = (char *)fate.long_name;
     return error;
 }
 
@@ -84,8 +83,11 @@ static void a_name_that_is_there(void **state)
     assert_int_equal(account_lookup_group("mail", &account, NULL), ACCOUNT_FOUND);
     assert_string_equal(account.name, "mail");
     assert_int_equal(account.gid, getgrnam("mail")->gr_gid);
-    ROW("a name that is longer than any that Latchkey takes");
-    fate.has_long_name = true;
+    ROW("the longest name that Latchkey takes, and a longer one");
+    fate.long_name = "a-name-of-thirty-two-bytes-in-al";
+    assert_int_equal(account_lookup_user("daemon", &account, NULL), ACCOUNT_FOUND);
+    assert_string_equal(account.name, fate.long_name);
+    fate.long_name = "a-name-of-thirty-three-bytes-long";
     assert_int_equal(account_lookup_user("daemon", &account, NULL), ACCOUNT_FOUND);
     assert_string_equal(account.name, "");
     memset(&fate, 0, sizeof fate);

@@ -466,6 +466,77 @@ static void rule_22_who_may_be_root(void **state)
     }
 }
 
+/* svc-a and svc-b both list s-both. */
+static void a_hint_picks_one_of_several_blocks_and_means_nothing_else(void **state)
+{
+    static const struct {
+        const char *name, *sub, *hint;
+        enum reason want;
+        const char *user;
+    } cases[] = {
+        { "none", "\"s-both\"", NULL, REASON_USER_AMBIGUOUS, NULL },
+        { "the first", "\"s-both\"", "svc-a", REASON_UNDECIDED, "svc-a" },
+        { "the second", "\"s-both\"", "svc-b", REASON_UNDECIDED, "svc-b" },
+        { "another one", "\"s-both\"", "alice", REASON_USER_AMBIGUOUS, NULL },
+        { "one where there is no choice", "\"s-alice\"", "svc-a", REASON_UNDECIDED, "alice" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const struct member changes[CHANGES_MAX] = { { "sub", cases[i].sub } };
+        char *text = object_text(valid, COUNT(valid), changes);
+        struct verdict verdict = VERDICT_INIT;
+        struct identity identity;
+        struct json *json = NULL;
+        struct claims claims;
+        const char *error;
+
+        ROW(cases[i].name);
+        assert_true(json_parse(slice_of(text), &json, &error));
+        assert_true(claims_read(&verdict, json, &policy, &claims));
+        assert_int_equal(identity_map(&verdict, &rules, &claims, &policy, NULL, cases[i].hint, &identity),
+                         cases[i].user != NULL);
+        assert_int_equal(verdict.reason, cases[i].want);
+        if (cases[i].user != NULL)
+            assert_string_equal(identity.user, cases[i].user);
+        json_free(&json);
+        free(text);
+    }
+}
+
+static void the_block_of_an_account_in_whatever_spelling(void **state)
+{
+    struct user_block block = { TEXT("bin"), EVERY_TENANT, LIST(TEXT("s")), false };
+    const struct identity_rules one = { &block, 1, NULL, 0, NULL, 0 };
+    const struct user_block *found = NULL;
+    struct verdict verdict = VERDICT_INIT;
+    struct identity identity = { .user = "BIN", .user_is_explicit = true };
+
+    (void)state;
+    ROW("its own: NSS is not asked, and need not work");
+    nss.error = EIO;
+    nss.left = 1;
+    assert_true(identity_account_block(&verdict, &one, "bin", &found));
+    assert_ptr_equal(found, &block);
+    ROW("another one, while NSS cannot tell");
+    assert_false(identity_account_block(&verdict, &one, "BIN", &found));
+    assert_int_equal(verdict.reason, REASON_SYSTEM_ERROR);
+    assert_string_equal(verdict.evidence, "NSS cannot tell of user BIN now: Input/output error");
+    ROW("a name that nobody has");
+    assert_true(identity_account_block(&verdict, &one, "no-such-user-here", &found));
+    assert_null(found);
+    ROW("another one, for which the directory has the account");
+    nss.makes_root = true;
+    assert_true(identity_account_block(&verdict, &one, "BIN", &found));
+    assert_ptr_equal(found, &block);
+    ROW("a token opens no account by another spelling");
+    verdict = VERDICT_INIT;
+    assert_false(identity_check_account(&verdict, &identity));
+    assert_int_equal(verdict.reason, REASON_USER_UNKNOWN);
+    nss.makes_root = false;
+}
+
 static void a_block_is_found_by_its_whole_name(void **state)
 {
     (void)state;
@@ -508,6 +579,8 @@ int main(void)
         cmocka_unit_test(rule_22_the_user_exists_and_uid_0_is_explicit),
         cmocka_unit_test(rule_32_a_failed_look_up_refuses),
         cmocka_unit_test(rule_22_who_may_be_root),
+        cmocka_unit_test(a_hint_picks_one_of_several_blocks_and_means_nothing_else),
+        cmocka_unit_test(the_block_of_an_account_in_whatever_spelling),
         cmocka_unit_test(a_block_is_found_by_its_whole_name),
     };
 

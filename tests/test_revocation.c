@@ -78,6 +78,9 @@ static void rule_19_what_the_list_names_is_revoked(void **state)
         { "issued later", "issued-before 1000\n", "s", "j", "k", 1001, true },
         { "without iat nobody knows", "issued-before 1000\n", "s", "j", "k", NO_IAT, false },
         { "the later time counts", "issued-before 1000\nissued-before 900\n", "s", "j", "k", 950, false },
+        { "the later time counts, when it comes second", "issued-before 900\nissued-before 1000\n", "s", "j", "k", 950,
+          false },
+        { "lines of blanks are empty", " \n\t\n \t \r\nsub s\n \n", "s", "j", "k", 1000, false },
         { "one subject's tokens of before", "issued-before 1000 sub s\n", "s", "j", "k", 999, false },
         { "one subject's tokens of after", "issued-before 1000 sub s\n", "s", "j", "k", 1000, true },
         { "one subject's without iat", "issued-before 1000 sub s\n", "s", "j", "k", NO_IAT, false },
@@ -163,6 +166,87 @@ static void rule_19_a_list_that_is_not_understood_is_refused(void **state)
     }
 }
 
+/* The list ends where its length says: what stands behind it in memory, `text` from `len` on, is not looked at. */
+static void what_stands_behind_the_list_does_not_count(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        size_t len;
+        const char *error; /* a part of it; NULL: one entry, "x" */
+    } cases[] = {
+        { "a quote behind the value", "sub x\"", 5, NULL },
+        { "a single quote", "sub x'", 5, NULL },
+        { "more of the value", "sub xy", 5, NULL },
+        { "a comma", "sub x,", 5, NULL },
+        { "a blank, and a comment's mark", "sub x #", 6, NULL },
+        { "a blank behind blanks", "sub x\n    ", 8, NULL },
+        { "a quote in the place of the value", "sub \"x\"", 4, "the value is missing" },
+        { "a value", "sub x", 4, "the value is missing" },
+        { "a word that goes on", "sub", 2, "it begins with none of" },
+        { "a digit behind the time", "issued-before 10x", 16, NULL },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        struct verdict verdict = VERDICT_INIT;
+        struct revocation *list = NULL;
+        bool ok;
+
+        ROW(cases[i].name);
+        ok = revocation_parse(&verdict, (struct slice){ cases[i].text, cases[i].len }, &list);
+        assert_int_equal(ok, cases[i].error == NULL);
+        if (ok)
+            assert_int_equal(revocation_count(list), 1);
+        else
+            assert_non_null(strstr(verdict.evidence, cases[i].error));
+        if (ok && cases[i].text[0] == 's')
+            assert_false(passes(list, &(struct revocable){ .subject = LITERAL("x") }));
+        revocation_free(&list);
+    }
+}
+
+/* A JSON string of `len` bytes with its quotes, of more characters than a value may have. */
+static const char *error_of_string(size_t len)
+{
+    static struct verdict verdict;
+    char *text = malloc(len + 5);
+    struct revocation *list = NULL;
+
+    assert_non_null(text);
+    memset(text, 'x', len + 4);
+    memcpy(text, "sub \"", 5);
+    text[len + 3] = '"';
+    text[len + 4] = '\0';
+    verdict = VERDICT_INIT;
+    assert_false(revocation_parse(&verdict, slice_of(text), &list));
+    free(text);
+    return verdict.evidence;
+}
+
+static void lists_and_strings_have_limits(void **state)
+{
+    const size_t room = 6 * 256 + 8; /* each byte may be an escape; the brackets of an array are ours */
+    struct verdict verdict = VERDICT_INIT;
+    struct revocation *list = NULL;
+    char *text = malloc(REVOCATION_MAX_LEN + 2);
+
+    (void)state;
+    assert_non_null(text);
+    ROW("the longest JSON string that is looked at");
+    assert_string_equal(error_of_string(room - 2), "line 1: the value is longer than 256 bytes");
+    ROW("one byte more");
+    assert_string_equal(error_of_string(room - 1), "line 1: the value is too long");
+    ROW("the longest list");
+    memset(text, '#', REVOCATION_MAX_LEN + 1);
+    assert_true(revocation_parse(&verdict, (struct slice){ text, REVOCATION_MAX_LEN }, &list));
+    revocation_free(&list);
+    ROW("one byte more");
+    assert_false(revocation_parse(&verdict, (struct slice){ text, REVOCATION_MAX_LEN + 1 }, &list));
+    assert_int_equal(verdict.reason, REASON_REVOCATION_UNAVAILABLE);
+    free(text);
+}
+
 static void rule_32_short_memory_is_no_fault_of_the_list(void **state)
 {
     struct verdict verdict = VERDICT_INIT;
@@ -244,6 +328,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rule_19_what_the_list_names_is_revoked),
         cmocka_unit_test(rule_19_a_list_that_is_not_understood_is_refused),
+        cmocka_unit_test(what_stands_behind_the_list_does_not_count),
+        cmocka_unit_test(lists_and_strings_have_limits),
         cmocka_unit_test(rule_32_short_memory_is_no_fault_of_the_list),
         cmocka_unit_test(values_are_at_most_256_bytes),
         cmocka_unit_test(a_list_of_many_entries_finds_each),

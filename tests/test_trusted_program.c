@@ -230,6 +230,25 @@ static void rule_30_a_program_that_another_could_replace_is_not_started(void **s
     }
 }
 
+static void as_many_links_as_the_kernel_follows(void **state)
+{
+    char error[TRUSTED_FILE_ERROR_MAX], name[16], target[16];
+    int i;
+
+    (void)state;
+    make_tree();
+    for (i = 1; i <= 41; i++) {
+        snprintf(name, sizeof name, "l%d", i);
+        snprintf(target, sizeof target, i == 1 ? "sbin/program" : "l%d", i - 1);
+        assert_int_equal(symlink(target, path_of(name)), 0);
+    }
+    ROW("40");
+    assert_true(trusted_program_check(path_of("l40"), error));
+    ROW("one more");
+    assert_false(trusted_program_check(path_of("l41"), error));
+    assert_non_null(strstr(error, "Too many levels of symbolic links"));
+}
+
 static void rule_32_what_cannot_be_looked_at_now_passes(void **state)
 {
     static const struct {
@@ -297,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rule_30_a_program_that_another_could_replace_is_not_started),
+        cmocka_unit_test(as_many_links_as_the_kernel_follows),
         cmocka_unit_test(rule_32_what_cannot_be_looked_at_now_passes),
         cmocka_unit_test(a_path_beyond_any_is_refused),
     };
