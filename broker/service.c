@@ -22,30 +22,45 @@ static bool is_same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* The first option that latchkeyd takes over when it starts and that differs; NULL: none does. Where systemd has made
- * the sockets it is systemd that knows about them. */
-static const char *find_change(const struct service *service, const struct broker *a, const struct broker *b)
+/* What latchkeyd takes over when it starts, and only then. Where systemd has made the sockets, it knows about them. */
+static const struct {
+    const char *name;
+    enum { IS_TEXT, IS_LIST, IS_MODE } type;
+    size_t at;
+    bool is_of_sockets;
+} fixed[] = {
+    { "user", IS_TEXT, offsetof(struct broker, user), false },
+    { "socket", IS_LIST, offsetof(struct broker, sockets), true },
+    { "saslauthd_socket", IS_LIST, offsetof(struct broker, saslauthd_sockets), true },
+    { "saslauthd_mode", IS_MODE, offsetof(struct broker, saslauthd_mode), true },
+    { "saslauthd_group", IS_TEXT, offsetof(struct broker, saslauthd_group), true },
+};
+
+static bool is_same_option(size_t option, const struct broker *a, const struct broker *b)
 {
-    if (!is_same_text(a->user, b->user))
-        return "user";
-    if (service->has_foreign_sockets)
-        return NULL;
-    if (!is_same_list(&a->sockets, &b->sockets))
-        return "socket";
-    if (!is_same_list(&a->saslauthd_sockets, &b->saslauthd_sockets))
-        return "saslauthd_socket";
-    if (a->saslauthd_mode != b->saslauthd_mode)
-        return "saslauthd_mode";
-    return is_same_text(a->saslauthd_group, b->saslauthd_group) ? NULL : "saslauthd_group";
+    const void *in_a = (const char *)a + fixed[option].at, *in_b = (const char *)b + fixed[option].at;
+
+    switch (fixed[option].type) {
+    case IS_TEXT:
+        return is_same_text(*(const char *const *)in_a, *(const char *const *)in_b);
+    case IS_LIST:
+        return is_same_list(in_a, in_b);
+    default:
+        return *(const unsigned *)in_a == *(const unsigned *)in_b;
+    }
 }
 
-/* Once for each change, until the option is as it was at the start. */
+/* Each option once for each change, unless it is again as it was at the start. */
 static void tell_restart(const struct service *service, const struct broker *before, const struct broker *now)
 {
-    const char *option = find_change(service, &service->config_at_start->broker, now);
+    const struct broker *at_start = &service->config_at_start->broker;
+    size_t i;
 
-    if (option != NULL && find_change(service, before, now) != NULL)
-        log_event(LOG_OF_ERROR, "the option %s has changed: it takes effect when latchkeyd is started again", option);
+    for (i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        if (!(fixed[i].is_of_sockets && service->has_foreign_sockets) && !is_same_option(i, before, now)
+            && !is_same_option(i, at_start, now))
+            log_event(LOG_OF_ERROR, "the option %s has changed: it takes effect when latchkeyd is started again",
+                      fixed[i].name);
 }
 
 void service_look_at_config(struct service *service)

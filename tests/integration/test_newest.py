@@ -89,6 +89,23 @@ def test_what_takes_effect_at_the_start_is_told(site):
         assert sum("has changed" in line for line in daemon.lines()) == 5
 
 
+def test_each_option_that_takes_effect_at_the_start_is_told(site):
+    """Also one that changes after another one."""
+    site.give_keys_to_daemon()
+
+    def told(option):
+        return sum(f"the option {option} has changed: it takes effect when latchkeyd is started again" in line
+                   for line in daemon.lines())
+
+    with Daemon(site.host) as daemon:
+        site.configure(broker_options='user = "nobody"')
+        daemon.status()
+        assert (told("user"), told("saslauthd_mode"), told("saslauthd_group")) == (1, 0, 0)
+        site.configure(broker_options='user = "nobody"  saslauthd_mode = "0600"  saslauthd_group = "users"')
+        daemon.status()
+        assert (told("user"), told("saslauthd_mode"), told("saslauthd_group")) == (1, 1, 1)
+
+
 def test_a_tenant_with_another_url_is_asked_at_once(site, tmp_path):
     site.give_keys_to_daemon()
     text = site.configure().read_text()
