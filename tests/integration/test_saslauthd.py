@@ -1,12 +1,15 @@
 """latchkeyd in saslauthd's place, asked by testsaslauthd, which is of Cyrus SASL."""
 import os
 import re
+import socket
 import stat
+import time
 
 import pytest
 
 import tokens
-from host import run
+from broker import ask as ask_latchkeyd
+from host import run, wait_until
 from servers import EXAMPLES, TOKEN_4K, TOKEN_8K, prepare
 
 SOCKET = "/run/latchkey/saslauthd/mux"
@@ -114,6 +117,67 @@ def test_the_group_of_the_socket_asks_and_nobody_else(site, path):
     assert stat.S_IMODE(status.st_mode) == 0o660
     assert ask("alice", site.token(), path=path, caller="postfix")
     assert not ask("alice", site.token(), path=path, caller="bob")
+
+
+def request(user, password, service="smtp", realm=""):
+    """A question in saslauthd's protocol."""
+    texts = [text.encode() for text in (user, password, service, realm)]
+    return b"".join(len(text).to_bytes(2, "big") + text for text in texts)
+
+
+def connect():
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(10)
+    connection.connect(SOCKET)
+    return connection
+
+
+def status():
+    return ask_latchkeyd({"ask": "status"}, path="/run/latchkey/broker.sock")["status"]
+
+
+def test_a_question_may_come_in_parts(site):
+    question = request("alice", site.token())
+    with connect() as connection:
+        for at in range(0, len(question), 100):
+            connection.send(question[at:at + 100])
+            status()  # latchkeyd has read the part
+        assert connection.recv(99) == b"\0\2OK"
+        assert connection.recv(99) == b""
+    assert site.last() == ("accept", "ok")
+
+
+@pytest.mark.parametrize("question", [
+    request("", "password"), request("alice", ""), request("alice", "password", service=""),
+    request("al\nice", "password"), request("alice", "pass\0word"), request("alice", "password", realm="\x1b[0m"),
+    request("a" * 257, "password"), b"\xff\xff",
+], ids=["no user", "no password", "no service", "control bytes in the user", "a NUL in the password",
+        "control bytes in the realm", "a long user", "a length beyond any"])
+def test_a_broken_question_is_refused_and_counted(site, question):
+    before = status()["refused"]["broken"]
+    with connect() as connection:
+        connection.send(question)
+        assert connection.recv(99) == b"\0\2NO"
+        assert connection.recv(99) == b""
+    assert status()["refused"]["broken"] == before + 1
+    assert ask("alice", site.token())
+
+
+@pytest.mark.parametrize("part", [b"", request("alice", "password")[:9]], ids=["nothing", "a part"])
+def test_who_does_not_finish_the_question_is_sent_away(site, part):
+    wait_until(lambda: status()["clients"] == 1, "only this question is there")
+    begin = time.monotonic()
+    with connect() as connection:
+        connection.send(part)
+        wait_until(lambda: status()["clients"] == 2, "it is there")
+        assert connection.recv(99) == b""
+    assert 1.5 < time.monotonic() - begin < 9
+    with connect() as connection:  # and one that hangs up is gone at once
+        connection.send(part)
+        wait_until(lambda: status()["clients"] == 2, "it is there")
+        begin = time.monotonic()
+    wait_until(lambda: status()["clients"] == 1, "it is gone")
+    assert time.monotonic() - begin < 1.5
 
 
 def test_every_example_is_in_the_list_of_the_examples(host):
