@@ -534,9 +534,73 @@ static void more_checks_than_fit_are_left_out(void **state)
     assert_int_equal(explanation.count, CHECK_MAX);
 }
 
+/* The line of a user's name between the bytes before it and behind it. */
+static void rule_34_every_character_is_bare_or_in_quotes(void **state)
+{
+    static const char bare[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@+-";
+    struct verdict verdict = VERDICT_INIT;
+    char line[LOG_LINE_MAX], want[64];
+    int c;
+
+    (void)state;
+    for (c = 1; c < 256; c++) {
+        const char user[] = { 'x', (char)c, '\0' };
+        const char shown[] = { c < 0x20 || c > 0x7e ? '?' : (char)c, '\0' };
+        const bool is_bare = strchr(bare, c) != NULL;
+
+        snprintf(want, sizeof want, is_bare ? " user=x%s%s " : " user=\"x%s%s\" ", c == '"' || c == '\\' ? "\\" : "",
+                 shown);
+        verdict_log_line(&verdict, &(struct attempt){ .user = user }, line);
+        if (strstr(line, want) == NULL)
+            fail_msg("%02x: %s", (unsigned)c, line);
+    }
+}
+
+static void an_explanation_without_a_check_stays_empty(void **state)
+{
+    struct explanation *explanation = calloc(1, sizeof *explanation); /* a sanitizer sees what lies before it */
+    struct verdict verdict = VERDICT_INIT;
+
+    (void)state;
+    assert_non_null(explanation);
+    verdict.explanation = explanation;
+    verdict_detail(&verdict, "nothing");
+    verdict_reject(&verdict, REASON_SYSTEM_ERROR, "before any check");
+    verdict_add(&verdict, "and more");
+    assert_string_equal(verdict.evidence, "before any check; and more");
+    assert_int_equal(explanation->count, 0);
+    verdict = VERDICT_INIT;
+    verdict.explanation = explanation;
+    assert_true(verdict_accept(&verdict));
+    assert_int_equal(explanation->count, 0);
+    free(explanation);
+}
+
+static void what_is_added_stands_in_the_explanation_too(void **state)
+{
+    static struct explanation explanation;
+    struct verdict verdict = VERDICT_INIT;
+
+    (void)state;
+    verdict.explanation = &explanation;
+    verdict_check(&verdict, CHECK_KEY);
+    verdict_reject(&verdict, REASON_KEY_UNKNOWN, "no key");
+    verdict_add(&verdict, "nor a newer one");
+    assert_string_equal(verdict.evidence, "no key; nor a newer one");
+    assert_string_equal(explanation.made[0].detail, "no key; nor a newer one");
+    ROW("without an explanation");
+    verdict = VERDICT_INIT;
+    verdict_reject(&verdict, REASON_KEY_UNKNOWN, "no key");
+    verdict_add(&verdict, "nor a newer one");
+    assert_string_equal(verdict.evidence, "no key; nor a newer one");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_34_every_character_is_bare_or_in_quotes),
+        cmocka_unit_test(an_explanation_without_a_check_stays_empty),
+        cmocka_unit_test(what_is_added_stands_in_the_explanation_too),
         cmocka_unit_test(every_reason_has_a_whole_row),
         cmocka_unit_test(names_of_reasons_are_unique),
         cmocka_unit_test(only_ok_is_a_success),
