@@ -302,6 +302,94 @@ static void the_age_of_an_expired_token_is_counted_from_exp(void **state)
     }
 }
 
+static void rule_15_18_limits_have_two_sides(void **state)
+{
+#define A64  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A256 A64 A64 A64 A64
+    static const struct row rows[] = {
+        { "a subject of 256 bytes", { { "sub", "\"" A256 "\"" } }, REASON_UNDECIDED, NULL },
+        { "a subject of 257 bytes", { { "sub", "\"" A256 "a\"" } }, REASON_CLAIM_INVALID, "sub is no string of 1" },
+        { "an empty subject", { { "sub", "\"\"" } }, REASON_CLAIM_INVALID, "sub is no string of 1" },
+        { "a subject that is a number", { { "sub", "1" } }, REASON_CLAIM_INVALID, "sub is no string of 1" },
+        { "exp -1", { { "exp", "-1" } }, REASON_CLAIM_INVALID, "exp is no number from 0" },
+        { "exp beyond all numbers", { { "exp", "1e400" } }, REASON_CLAIM_INVALID, "exp is no number from 0" },
+        { "exp a string", { { "exp", "\"1000300\"" } }, REASON_CLAIM_INVALID, "exp is no number from 0" },
+        { "exp 0", { { "exp", "0" } }, REASON_TOKEN_EXPIRED, "exp=0 now=1000000" },
+        { "iat at the end of the leeway", { { "iat", "1000030" } }, REASON_UNDECIDED, NULL },
+        { "iat behind it", { { "iat", "1000030.5" } }, REASON_TOKEN_FROM_FUTURE, "iat=1000030.5 now=1000000" },
+        { "nbf at the end of the leeway", { { "nbf", "1000030" } }, REASON_UNDECIDED, NULL },
+        { "nbf behind it", { { "nbf", "1000030.5" } }, REASON_TOKEN_NOT_YET_VALID, "nbf=1000030.5 now=1000000" },
+    };
+    static const struct {
+        const char *value, *evidence;
+    } audience[] = {
+        { "\"x\"", "aud=x" },
+        { "[\"x\"]", "aud=x" },
+        { "[\"y\",\"x\"]", "aud=x and others" },
+    };
+    struct verdict verdict;
+    size_t i;
+
+    (void)state;
+    run(&strict, rows, COUNT(rows));
+    for (i = 0; i < COUNT(audience); i++) {
+        const struct member changes[CHANGES_MAX] = { { "aud", audience[i].value } };
+
+        ROW(audience[i].value);
+        assert_int_equal(all_checks(&strict, changes, &verdict), REASON_AUDIENCE_MISMATCH);
+        assert_string_equal(verdict.evidence, audience[i].evidence);
+    }
+}
+
+static void rule_18_at_most_1000_groups(void **state)
+{
+    char text[8 * (CLAIMS_GROUPS_MAX + 1)] = "[\"g\"";
+    const struct member changes[CHANGES_MAX] = { { "groups", text } };
+    struct verdict verdict;
+    int i;
+
+    (void)state;
+    for (i = 1; i < CLAIMS_GROUPS_MAX; i++)
+        strcat(text, ",\"g\"");
+    strcat(text, "]");
+    assert_int_equal(all_checks(&strict, changes, &verdict), REASON_UNDECIDED);
+    strcpy(text + strlen(text) - 1, ",\"g\"]");
+    assert_int_equal(all_checks(&strict, changes, &verdict), REASON_CLAIM_INVALID);
+    assert_string_equal(verdict.evidence, "groups has more than 1000 members");
+}
+
+static void rule_42_a_mark_is_a_claim_or_a_value_of_one(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        enum reason want;
+        const char *evidence;
+    } rows[] = {
+        { "cnf", "null", REASON_PROOF_REQUIRED, "cnf" },
+        { "events", "0", REASON_TYPE_UNSUPPORTED, "events: a security event token, such as a logout token" },
+        { "typ", "\"rEFRESH\"", REASON_TYPE_UNSUPPORTED, "typ: a refresh token" },
+        { "typ", "\"Refreshed\"", REASON_UNDECIDED, "" },
+        { "typ", "{}", REASON_UNDECIDED, "" },
+        { "token_type", "\"access\"", REASON_UNDECIDED, "" },
+    };
+    struct verdict verdict;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        const struct member changes[CHANGES_MAX] = { { rows[i].name, rows[i].value } };
+
+        ROW(rows[i].name);
+        assert_int_equal(all_checks(&strict, changes, &verdict), rows[i].want);
+        assert_string_equal(verdict.evidence, rows[i].evidence);
+    }
+    ROW("the line names the subject of a token that lacks all else");
+    assert_int_equal(
+        all_checks(&strict, (const struct member[CHANGES_MAX]){ { "cnf", "{}" }, { "exp", NULL } }, &verdict),
+        REASON_PROOF_REQUIRED);
+    assert_string_equal(verdict.subject, "alice");
+}
+
 static void evidence_of_a_claim_is_printable(void **state)
 {
     const struct member changes[CHANGES_MAX] = { { "iss", "\"a\\nverdict=accept \\u202e\"" } };
@@ -335,6 +423,9 @@ int main(void)
         cmocka_unit_test(rule_15_a_date_is_at_most_2_to_the_53),
         cmocka_unit_test(rule_15_the_clock_never_overflows),
         cmocka_unit_test(the_age_of_an_expired_token_is_counted_from_exp),
+        cmocka_unit_test(rule_15_18_limits_have_two_sides),
+        cmocka_unit_test(rule_18_at_most_1000_groups),
+        cmocka_unit_test(rule_42_a_mark_is_a_claim_or_a_value_of_one),
         cmocka_unit_test(evidence_of_a_claim_is_printable),
         cmocka_unit_test(a_list_holds_whole_strings),
     };

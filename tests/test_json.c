@@ -646,6 +646,26 @@ static void a_text_has_at_most_20000_values(void **state)
     free(text);
 }
 
+static void only_the_literal_true_is_true(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_true;
+    } rows[] = { { "[true]", true },      { "[false]", false },  { "[1]", false },
+                 { "[\"true\"]", false }, { "[[true]]", false }, { "[null]", false } };
+    struct json *array;
+    const char *error;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].text);
+        assert_true(json_parse(slice_of(rows[i].text), &array, &error));
+        assert_int_equal(json_is_true(json_at(array, 0)), rows[i].is_true);
+        json_free(&array);
+    }
+}
+
 static void values_are_read_by_their_type(void **state)
 {
     struct json *json =
@@ -951,6 +971,7 @@ int main(void)
         cmocka_unit_test(rule_28_the_locale_of_the_host_neither_matters_nor_changes),
         cmocka_unit_test(a_text_is_at_most_1_mib),
         cmocka_unit_test(a_text_has_at_most_20000_values),
+        cmocka_unit_test(only_the_literal_true_is_true),
         cmocka_unit_test(values_are_read_by_their_type),
         cmocka_unit_test(trees_are_built_and_printed),
         cmocka_unit_test(values_that_cannot_be_added_are_freed),
