@@ -62,7 +62,8 @@ static const char *sentence_of(int code)
 /*
  * What a pattern may cost, before regcomp() spends it. glibc copies what {m,n} and + repeat, so that thirty characters
  * can ask for gigabytes; it walks in circles, in exponential time, where what is repeated may be empty; and with a
- * back-reference a match tries all ways. Syntax that regcomp() refuses is left to it.
+ * back-reference a match tries all ways. It also copies what follows an anchor, for each of them: two hundred "($)?"
+ * ask for gigabytes, two hundred "\b.?" for minutes. Syntax that regcomp() refuses is left to it.
  */
 struct level {         /* of ( ), the outermost included */
     size_t size;       /* characters, classes and groups, each as often as it is copied */
@@ -78,6 +79,7 @@ struct scan {
     size_t atom_size; /* of what a repetition repeats; 0: there is nothing */
     bool atom_may_be_empty;
     bool atom_is_repeated;
+    bool is_at_begin; /* of the pattern, or of a branch outside of all groups */
     const char *error;
 };
 
@@ -104,6 +106,7 @@ static void end_branch(struct scan *scan)
     end_atom(scan);
     level->may_be_empty = level->may_be_empty || level->branch_may_be_empty;
     level->branch_may_be_empty = true;
+    scan->is_at_begin = scan->depth == 0;
 }
 
 static bool add_atom(struct scan *scan, size_t size, bool may_be_empty)
@@ -113,12 +116,21 @@ static bool add_atom(struct scan *scan, size_t size, bool may_be_empty)
     scan->atom_size = size;
     scan->atom_may_be_empty = may_be_empty;
     scan->atom_is_repeated = false;
+    scan->is_at_begin = false;
     return true;
+}
+
+/* The pattern matches a value as a whole, so no place but its ends needs one. */
+static bool add_anchor(struct scan *scan, bool is_at_end)
+{
+    return is_at_end ? add_atom(scan, 1, true)
+                     : fail(scan, "^ or $ elsewhere than at an end of the pattern, or an anchor such as \\b");
 }
 
 static bool open_group(struct scan *scan)
 {
     end_atom(scan);
+    scan->is_at_begin = false;
     if (scan->depth == PATTERN_DEPTH_MAX)
         return fail(scan, "more than 16 groups inside each other");
     scan->levels[++scan->depth] = (struct level){ .branch_may_be_empty = true };
@@ -209,7 +221,15 @@ static bool read_escape(struct scan *scan)
         return fail(scan, "a back-reference");
     if (c != '\0')
         scan->at++;
-    return add_atom(scan, 1, c != '\0' && strchr("<>bB`'", c) != NULL); /* of GNU: places between characters */
+    if (c != '\0' && strchr("<>bB`'", c) != NULL) /* of GNU: places between characters */
+        return add_anchor(scan, false);
+    return add_atom(scan, 1, false);
+}
+
+/* At the end of the text within a group regcomp() says what is wrong. */
+static bool is_at_end(const struct scan *scan)
+{
+    return *scan->at == '\0' || (*scan->at == '|' && scan->depth == 0);
 }
 
 static bool read_token(struct scan *scan)
@@ -236,8 +256,9 @@ static bool read_token(struct scan *scan)
     case '\\':
         return read_escape(scan);
     case '^':
+        return add_anchor(scan, scan->is_at_begin);
     case '$':
-        return add_atom(scan, 1, true);
+        return add_anchor(scan, is_at_end(scan));
     default:
         return add_atom(scan, 1, false);
     }
@@ -245,7 +266,7 @@ static bool read_token(struct scan *scan)
 
 static bool is_affordable(const char *text, const char **ret_error)
 {
-    struct scan scan = { .at = text, .levels = { { .branch_may_be_empty = true } } };
+    struct scan scan = { .at = text, .levels = { { .branch_may_be_empty = true } }, .is_at_begin = true };
 
     if (strlen(text) > PATTERN_TEXT_MAX) {
         *ret_error = "more than 1023 bytes";

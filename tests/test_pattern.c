@@ -133,6 +133,7 @@ static void a_broken_pattern_is_told(void **state)
 #define OF_EMPTY  "a repetition of what may be empty"
 #define TOO_MANY  "it repeats more than 256 characters"
 #define TOO_DEEP  "more than 16 groups inside each other"
+#define ANCHORS   "^ or $ elsewhere than at an end of the pattern, or an anchor such as \\b"
 
 static const struct {
     const char *pattern;
@@ -177,7 +178,6 @@ static const struct {
     { "^((|a)*)$", OF_EMPTY },
     { "^((a|)*)$", OF_EMPTY },
     { "^(()*)$", OF_EMPTY },
-    { "^((\\<)*)$", OF_EMPTY },
     { "^(((a*))*)$", OF_EMPTY },
     { "^(([a]*)*)$", OF_EMPTY },
     { "^((a*|b)?)$", NULL }, /* goes in no circle */
@@ -189,6 +189,28 @@ static const struct {
     { "^(((a*)b|c)+)$", NULL },
     { "^((\\.)*)$", NULL },
     { "^(([a])*)$", NULL },
+
+    { "^(.?)\\b.?\\b$", ANCHORS },
+    { "^(a)\\B$", ANCHORS },
+    { "^(a)\\<$", ANCHORS },
+    { "^(a)\\>$", ANCHORS },
+    { "\\`(a)$", ANCHORS },
+    { "^(a)\\'", ANCHORS },
+    { "^(a|$)?$", ANCHORS },
+    { "^(^|a)$", ANCHORS },
+    { "(^a$)", ANCHORS },
+    { "^(a)?^b$", ANCHORS },
+    { "^^(a)$", ANCHORS },
+    { "^(a)$$", ANCHORS },
+    { "^(a)$?", ANCHORS },
+    { "^(a)$b", ANCHORS },
+    { "^(a)|b^$", ANCHORS },
+    { "^(a)$|^(b)$", NULL },
+    { "(a)|^b|c$|^$", NULL },
+    { "^(a|b$|c)$", ANCHORS },
+    { "^(a[$^]b[^^$])$", NULL },
+    { "^(\\^\\$)$", NULL },
+    { "^(\\\\|\\w\\W)$", NULL },
 
     { "^((a{1,255}){1,255}){1,255}$", TOO_MANY },
     { "^(a{1,258})$", TOO_MANY },
