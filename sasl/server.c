@@ -231,6 +231,9 @@ static bool find_authzid(sasl_server_params_t *params, const struct bearer_messa
     *ret_authzid = message->has_user ? name : NULL;
     if (!message->has_user || is_ldap_form(params, message, LDAP_DN))
         return true;
+    /* The core would judge it as a name of the directory, and the host goes on with it as a user's name. */
+    if (is_ldap_user(params, message) && strncasecmp(name, LDAP_DN, strlen(LDAP_DN)) == 0)
+        return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "a user's name that begins like a directory's");
     result = canonicalize(params, name, &form);
     if (result == SASL_OK && form.authid == NULL)
         return true; /* a host that leaves names as they are */

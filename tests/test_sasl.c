@@ -38,7 +38,7 @@ static const char main_text[] =
     "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n"
     "service \"imap\" { realm = {\"example.com\"} allow_authzid = {\"daemon\", \"bin:mail\"} }\n"
     "service \"smtp\" { credentials = {\"jwt\", \"api_key\"} realm = {\"example.com\"} }\n"
-    "service \"ldap\" { require_group = {\"ops\"} }\n"
+    "service \"ldap\" { require_group = {\"ops\"} allow_authzid = {\"daemon:dn:Mail\"} }\n"
     "service \"keys\" { credentials = {\"api_key\"} }\n"
     "service \"memcached\" { realm = {\"*\"} }\n"
     "revocation_list = \"~/revoked\"\n";
@@ -449,6 +449,11 @@ static const struct {
     { "any realm, and another account", "memcached", NULL, false, "bin@example.org", SASL_NOAUTHZ, NULL, NULL,
       "authzid_not_allowed" },
     { "an authzid of LDAP", "ldap", NULL, true, "u:Daemon", SASL_OK, "daemon", "daemon", "ok" },
+    { "a name of the directory that the user may act as", "ldap", NULL, true, "dn:Mail", SASL_OK, "daemon", "dn:mail",
+      "ok" },
+    { "the same as a user's name, which is another one", "ldap", NULL, false, "u:dn:Mail", SASL_NOAUTHZ, NULL, NULL,
+      "authzid_not_allowed" },
+    { "and behind a capital", "ldap", NULL, false, "U:dn:Mail", SASL_NOAUTHZ, NULL, NULL, "authzid_not_allowed" },
     { "a name of the directory is not folded", "ldap", NULL, true, "dn:Daemon", SASL_NOAUTHZ, NULL, NULL,
       "authzid_not_allowed" },
 };
