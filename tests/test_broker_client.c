@@ -202,12 +202,11 @@ static void rule_32_a_call_that_was_interrupted_is_made_again(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
-        unsigned before;
+        const unsigned before = open_descriptors();
 
         ROW(cases[i].name);
         broker_double_start(&broker, path_in_directory("broker"));
         broker.answer = TOKEN;
-        before = open_descriptors();
         failing.call = cases[i].call;
         failing.error = cases[i].error;
         failing.times = cases[i].times;
@@ -220,8 +219,8 @@ static void rule_32_a_call_that_was_interrupted_is_made_again(void **state)
             assert_non_null(strstr(verdict.evidence, cases[i].evidence));
         else
             assert_int_equal(failing.done, cases[i].times);
-        assert_int_equal(open_descriptors(), before);
         broker_double_stop(&broker);
+        assert_int_equal(open_descriptors(), before);
         unlink(path_in_directory("broker"));
     }
 }
