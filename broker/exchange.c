@@ -147,7 +147,7 @@ static void answer_token(exchange_done *done, void *context, struct slice token)
     done(context, &answer);
 }
 
-/* A token that is good now, by the keys, the revocation list and the clock of this moment, and the account's. */
+/* Whether the token is the account's and is accepted now, by today's keys, revocation list and clock. */
 static bool is_good(const struct job *job, struct slice token, double *ret_expires)
 {
     struct verdict verdict = VERDICT_INIT;
@@ -169,7 +169,7 @@ static double shortest_max_age(const struct config *config, double lifetime)
     return lifetime;
 }
 
-/* What was kept for longer than the configuration says now, or came from another service, is not kept any longer. */
+/* Clear the cache when tokens are to be kept for a shorter time than before, or when the tenant has another service. */
 static void follow_config(struct exchange *exchange, const struct config *config, const struct tenant *tenant)
 {
     const double kept_s = shortest_max_age(config, (double)config->broker.api_key_cache);
@@ -217,8 +217,8 @@ static void job_free(struct job *job)
     free(job);
 }
 
-/* Down, or not itself: what a login would have to wait for in vain. A 404 is a service that is there, and so is a 429,
- * which is for one who types too often: nobody must be able to shut the others out by it. */
+/* A service that answers 404 is up. So is one that answers 429, which one user alone may cause by typing too often: it
+ * must not shut out the others. */
 static bool is_up(const struct http_reply *reply)
 {
     return reply->arrived && reply->status < 500;
@@ -350,7 +350,7 @@ static bool has_place(struct verdict *verdict, const struct job *job)
     return true;
 }
 
-/* Last of all, so that what is not asked costs nobody's rate. */
+/* Asked last, so that a question that goes to no tenant service costs no rate. */
 static bool is_within_rate(struct verdict *verdict, const struct exchange *exchange, uid_t uid)
 {
     return exchange->may_ask == NULL || exchange->may_ask(exchange->may_ask_context, uid)

@@ -247,7 +247,7 @@ static bool is_to_be_watched(const struct keyset *set)
     return set->failed_ms != 0 && !set->is_under_way;
 }
 
-/* The file of ca_file is no part of the configuration's snapshot: what is in it is read for each request. */
+/* The configuration's snapshot does not hold the content of ca_file, which is read for each request. */
 static void watch(struct keyset *set, const struct config *config, int64_t now_ms)
 {
     const struct file_stamp now = authorities_of(config_tenant(config, slice_of(set->tenant_id)));
@@ -354,8 +354,7 @@ int keysets_run(struct keysets *keysets, const struct config *config, int64_t no
     return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
-/* While there is no key set at all a look that failed in its turn keeps no login from asking for one more: the outage
- * may be over. */
+/* Without any key set a login may ask for a look although the last scheduled one has failed: the outage may be over. */
 static bool is_within_pause(const struct keyset *set, bool is_missing, int64_t now_ms)
 {
     return (set->out_of_turn_ms != 0 && now_ms - set->out_of_turn_ms < KEYSETS_PAUSE_MS)

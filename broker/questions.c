@@ -18,7 +18,7 @@ static void send_away(struct client *client, const struct broker_answer *answer,
 
     client->is_done = true;
     if (!broker_answer_write(answer, name, more, &text))
-        log_event(LOG_OF_ERROR, "memory is short: a question goes without an answer");
+        log_event(LOG_OF_ERROR, "out of memory: a question goes without an answer");
     else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE
              && errno != ECONNRESET)
         log_event(LOG_OF_ERROR, "an answer could not be sent: %s", strerror(errno));

@@ -116,7 +116,7 @@ int self_check(const char *config_path)
     for (i = 0; i < config->tenant_count; i++)
         check_tenant(&config->tenants[i], answer == ACCOUNT_FOUND ? &user : NULL);
     if (peers == NULL || !peers_configure(peers, &config->broker, say_unknown_name))
-        say("memory is short");
+        say("out of memory");
     if (faults == 0)
         printf("latchkeyd finds nothing wrong with %s\n", config->path);
     return faults == 0 ? 0 : 2;

@@ -24,7 +24,7 @@
 #define CLIENTS_MAX       1024
 #define CLIENTS_OF_UID    256  /* of one that is not root */
 #define CLIENTS_OF_OTHERS 768  /* that are not root, together: sshd and sudo always find a way in */
-#define ASK_WITHIN_MS     2000 /* whoever connects and asks nothing is sent away */
+#define ASK_WITHIN_MS     2000 /* then a client that asks nothing is sent away */
 #define ACCEPTS_PER_ROUND 16   /* of one listener; then the others have their turn, and those who have asked */
 #define CONNECTIONS_MAX   (WAITING_MAX + CONFIG_TENANTS_MAX) /* to one host: for all who may wait, and the key sets */
 #define DESCRIPTORS       4096
@@ -106,8 +106,7 @@ static void log_refresh(const char *tenant_id, enum key_refresh_result result, c
         log_trouble_of_tenant(tenant_id, verdict);
 }
 
-/* A question that nobody read would reset the connection, and take the answer with it. Who sends on and on has had it.
- */
+/* Closing a connection with unread data resets it, and the client loses the answer. Stop after DRAIN_TRIES reads. */
 static void drain(int fd)
 {
     char unread[4096];
@@ -150,7 +149,7 @@ static bool admit(struct server *server, struct client *client)
     return true;
 }
 
-/* Who is refused is gone at once, and has taken nobody's place. */
+/* A client that is refused is closed at once and takes no place. */
 static void add_client(struct server *server, int fd, const struct door *door)
 {
     struct client *client = calloc(1, sizeof *client);
@@ -226,7 +225,7 @@ static void read_signals(struct server *server)
     }
 }
 
-/* Those who are done with, and those who ask nothing. */
+/* Free the clients that were answered, and those that asked nothing in time. */
 static void sweep_clients(struct server *server)
 {
     struct client **place = &server->clients;
@@ -405,7 +404,7 @@ int server_run(const char *path, const struct config *config, struct listeners *
         log_event(LOG_OF_NOTICE, "version %s serves on %zu sockets as uid %ju", LATCHKEY_VERSION, listeners->count,
                   (uintmax_t)geteuid());
     else
-        log_event(LOG_OF_ERROR, "it cannot begin to serve: %s", strerror(errno));
+        log_event(LOG_OF_ERROR, "cannot start: %s", strerror(errno));
     while (ok && !(server.is_ending && (server.clients == NULL || clock_ms() >= server.end_ms)))
         ok = serve_round(&server);
     if (is_open && !ok)

@@ -86,7 +86,7 @@ void service_look_at_config(struct service *service)
     service->config = newest;
     keysets_configure(service->keysets, newest, clock_ms());
     if (!peers_configure(service->peers, &newest->broker, NULL))
-        log_event(LOG_OF_ERROR, "memory is short: the option allow stays as it was");
+        log_event(LOG_OF_ERROR, "out of memory: the option allow stays as it was");
 }
 
 bool service_may_decide(const struct service *service, struct verdict *verdict)
