@@ -180,7 +180,7 @@ static void what_stands_behind_the_list_does_not_count(void **state)
         { "a comma", "sub x,", 5, NULL },
         { "a blank, and a comment's mark", "sub x #", 6, NULL },
         { "a blank behind blanks", "sub x\n    ", 8, NULL },
-        { "a quote in the place of the value", "sub \"x\"", 4, "the value is missing" },
+        { "a quote in the place of the value", "sub\"x\"", 3, "the value is missing" },
         { "a value", "sub x", 4, "the value is missing" },
         { "a word that goes on", "sub", 2, "it begins with none of" },
         { "a digit behind the time", "issued-before 10x", 16, NULL },
