@@ -15,11 +15,10 @@
 #define PATTERN_VALUE_MAX       256 /* bytes of what is matched */
 #define PATTERN_MEMORY_IS_SHORT "memory is short"
 
-#define PATTERN_TEXT_MAX 1023 /* bytes of a pattern */
-#define PATTERN_COPIES_MAX                                                                                   \
-    256                      /* characters and groups that repetitions add: ([a-z]{9}[.]){3} adds 8, then 22 \
-                              */
-#define PATTERN_DEPTH_MAX 16 /* groups inside each other */
+#define PATTERN_TEXT_MAX  1023 /* bytes of a pattern */
+#define PATTERN_DEPTH_MAX 16   /* groups inside each other */
+/* Characters and groups that repetitions add: ([a-z]{9}[.]){3} adds 8, then 22. */
+#define PATTERN_COPIES_MAX 256
 
 struct pattern {
     regex_t regex;
