@@ -146,6 +146,44 @@ def test_rule_27_a_slow_tenant_shuts_no_other_out_of_a_server(site, second, door
         assert set(refused) == {"credential_refused", "tenant_unavailable"}
 
 
+# Asks with an API key for so many invented accounts, and tells how many of the questions still wait.
+INVENTED = """
+import json, signal, socket, sys
+path, count, question, waiting = sys.argv[1], int(sys.argv[2]), json.load(sys.stdin), []
+for number in range(count):
+    waiting.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    waiting[-1].connect(path)
+    waiting[-1].send(json.dumps(question | {"subject": f"invented-{number}"}).encode())
+    waiting[-1].settimeout(0.05)
+answered = 0
+for each in waiting:
+    try:
+        answered += len(each.recv(1 << 16)) > 0
+    except TimeoutError:
+        pass
+print(count - answered, flush=True)
+signal.pause()
+"""
+
+
+def test_rule_27_one_user_leaves_places_of_a_slow_tenant_for_root(site):
+    site.configure(broker_options='allow = {"bob"}  timeout = 20')
+    site.give_keys_to_daemon()
+    site.tenant.fault("exchange", "never", count=32)  # as many as may wait for one user other than root
+    with Daemon(site.host) as daemon:
+        wait_until(lambda: daemon.status()["tenants"][0]["keys"], "latchkeyd has looked for the key set")
+        crowd = subprocess.Popen([*AS_BOB, INVENTED, str(SOCKET), "40"], text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        crowd.stdin.write(json.dumps(exchange_question(site)))
+        crowd.stdin.close()
+        waiting = crowd.stdout.readline()
+        answer = ask(exchange_question(site))
+        crowd.kill()
+        crowd.wait()
+        crowd.stdout.close()
+    assert waiting == "32\n" and answer["answer"] == "ok"
+
+
 def guess(site, until):
     """The answers to wrong keys that somebody tries through su(1), which asks as root, as fast as they come."""
     answers = []
