@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ struct https_double {
     int listener;
     unsigned port;
     pthread_t thread;
+    pthread_mutex_t busy; /* held while a connection is served */
     SSL_CTX *context;
     char ca[4096]; /* PEM: its own certificate */
     /* Of the last request, whole. */
@@ -71,8 +73,10 @@ static void *https_double_serve(void *context)
     int fd, got;
 
     while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
-        SSL *tls = SSL_new(server->context);
+        SSL *tls;
 
+        pthread_mutex_lock(&server->busy);
+        tls = SSL_new(server->context);
         server->connections++;
         SSL_set_fd(tls, fd);
         if (SSL_accept(tls) == 1) {
@@ -91,8 +95,16 @@ static void *https_double_serve(void *context)
         }
         SSL_free(tls);
         close(fd);
+        pthread_mutex_unlock(&server->busy);
     }
     return NULL;
+}
+
+/* Until it has served a client that has got as far as TLS: the client may have left in the middle of the reply. */
+static inline void https_double_wait(struct https_double *server)
+{
+    pthread_mutex_lock(&server->busy);
+    pthread_mutex_unlock(&server->busy);
 }
 
 static inline void https_double_start(struct https_double *server)
@@ -105,6 +117,8 @@ static inline void https_double_start(struct https_double *server)
     int read;
 
     *server = (struct https_double){ .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .reply = "" };
+    pthread_mutex_init(&server->busy, NULL);
+    signal(SIGPIPE, SIG_IGN); /* of a client that leaves in the middle of the reply */
     PEM_write_bio_X509(text, certificate);
     read = BIO_read(text, server->ca, sizeof server->ca - 1);
     assert_true(read > 0);
@@ -126,6 +140,7 @@ static inline void https_double_stop(struct https_double *server)
     shutdown(server->listener, SHUT_RDWR); /* which ends accept() */
     pthread_join(server->thread, NULL);
     close(server->listener);
+    pthread_mutex_destroy(&server->busy);
     SSL_CTX_free(server->context);
 }
 
