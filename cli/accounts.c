@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "account_lookup.h"
 #include "cleanup.h"
 #include "map_names.h"
 #include "pam_stack.h"
@@ -136,6 +137,16 @@ static bool add(struct accounts *accounts, const struct passwd *found, bool has_
     return true;
 }
 
+/* False also where NSS cannot tell now whether the account exists: a list without it would pass for the whole. */
+static bool add_block(struct accounts *accounts, const char *name)
+{
+    struct account_entry entry;
+    const enum account_answer answer = account_lookup_user(name, &entry, NULL);
+    const struct passwd *found = answer == ACCOUNT_FOUND ? getpwnam(name) : NULL;
+
+    return answer == ACCOUNT_ABSENT || (found != NULL && add(accounts, found, true));
+}
+
 static bool any_map_gives(const struct pattern *names, size_t count, const char *name)
 {
     size_t i;
@@ -170,9 +181,7 @@ bool accounts_read(const struct config *config, struct accounts *ret_accounts)
 
     *ret_accounts = (struct accounts){ .count = 0 };
     for (i = 0; ok && i < rules->user_count; i++) {
-        const struct passwd *found = getpwnam(rules->users[i].name);
-
-        ok = found == NULL || add(ret_accounts, found, true);
+        ok = add_block(ret_accounts, rules->users[i].name);
     }
     for (i = 0; ok && i < rules->map_count; i++)
         if (map_names_compile(&rules->maps[i], &names[count]))

@@ -39,8 +39,8 @@ struct accounts {
 
 /*
  * Those of the user blocks that exist on this host, in the order of the blocks; then those that NSS lists, that a map
- * can give and that have a login shell; never uid 0, which no map gives. False when out of memory. End it with
- * accounts_clear() in either case.
+ * can give and that have a login shell; never uid 0, which no map gives. False when out of memory, or when NSS cannot
+ * tell now whether the account of a block exists. End it with accounts_clear() in either case.
  */
 bool accounts_read(const struct config *config, struct accounts *ret_accounts);
 void accounts_clear(struct accounts *accounts);

@@ -29,18 +29,33 @@
 #define SYSTEM_UID_MAX        999        /* login.defs(5), SYS_UID_MAX */
 #define CA_FILE_MAX           (1U << 20) /* bytes */
 
-static bool is_uid_of(uid_t uid, const char *user)
+/* Whether the file belongs to this user. NSS may be unable to tell now: that is neither a fault of the file nor a clean
+ * result. */
+static bool is_owned_by(struct findings *findings, const char *path, uid_t uid, const char *user)
 {
-    const struct passwd *account = user != NULL ? getpwnam(user) : NULL;
+    struct account_entry account;
 
-    return account != NULL && account->pw_uid == uid;
+    if (user == NULL)
+        return false;
+    switch (account_lookup_user(user, &account, NULL)) {
+    case ACCOUNT_FOUND:
+        return account.uid == uid;
+    case ACCOUNT_ABSENT:
+        return false;
+    default:
+        findings->is_incomplete = true;
+        findings_add(findings, SEVERITY_WARNING, path, 0,
+                     "is owned by uid %ju, and the system cannot tell now whether that is user \"%s\"", (uintmax_t)uid,
+                     user);
+        return true;
+    }
 }
 
 void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status, const char *also_by)
 {
     unsigned mode = status->st_mode & 07777;
 
-    if (status->st_uid != 0 && status->st_uid != geteuid() && !is_uid_of(status->st_uid, also_by))
+    if (status->st_uid != 0 && status->st_uid != geteuid() && !is_owned_by(findings, path, status->st_uid, also_by))
         findings_add(findings, SEVERITY_ERROR, path, 0, "is owned by uid %ju, neither by root nor by the running user",
                      (uintmax_t)status->st_uid);
     /* In a directory with the sticky bit only its owner can replace what others put there. */

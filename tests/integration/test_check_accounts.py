@@ -235,3 +235,31 @@ def test_a_user_who_may_not_read_shadow_is_told_nothing_of_it(site):
     shutil.rmtree(copy)
     assert "alice" in by_root
     assert by_bob == "0 errors, 0 warnings\n"
+
+
+@pytest.fixture(name="no_passwd")
+def hide_passwd():
+    """NSS cannot tell anything of users: the file of accounts is away."""
+    passwd, away = Path("/etc/passwd"), Path("/etc/passwd.away")
+
+    def hide():
+        passwd.rename(away)
+
+    yield hide
+    if away.exists():
+        away.rename(passwd)
+
+
+def test_rule_32_what_nss_cannot_tell_now_is_neither_a_fault_nor_a_clean_result(site, no_passwd):
+    directory = site.root / "keys"
+    directory.mkdir()
+    site.keys = site.keys.rename(directory / "keys.json")
+    site.tenant = site.tenant.replace(f"{site.root}/keys.json", f"{directory}/keys.json")
+    site.configure(blocks=BLOCK + 'broker { user = "latchkey" }\n')
+    shutil.chown(directory, "latchkey")
+    shutil.chown(site.keys, "latchkey")
+    no_passwd()
+    found, status = site.check()
+    assert status == 3
+    assert not [f for f in found if "neither by root" in f[3]], found
+    assert [f[:2] for f in found if 'cannot tell now whether that is user "latchkey"' in f[3]] == [("warning", "keys")]
