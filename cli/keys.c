@@ -134,7 +134,7 @@ static void print_tenant(const struct tenant *tenant)
     size_t i;
 
     printf("%s (%s)\n", tenant->id, file_of(tenant));
-    if (tenant->keys_failure.reason == REASON_KEYS_WITHDRAWN)
+    if (tenant->keys_are_withdrawn)
         printf("  withdrawn: the tenant publishes a set without keys\n");
     if (tenant->jwks != NULL && tenant->keys_max_age > 0)
         printf("  confirmed %" PRId64 " s ago, of at most %" PRId64 "\n", (int64_t)time(NULL) - tenant->keys_confirmed,

@@ -241,8 +241,7 @@ static bool ask_signature(struct verdict *verdict, const struct config *config, 
 
 bool authenticate_wants_keys(enum reason reason)
 {
-    return reason == REASON_KEY_UNKNOWN || reason == REASON_JWKS_UNAVAILABLE || reason == REASON_JWKS_INVALID
-        || reason == REASON_KEYS_WITHDRAWN;
+    return reason == REASON_KEY_UNKNOWN || reason == REASON_JWKS_UNAVAILABLE || reason == REASON_JWKS_INVALID;
 }
 
 /*

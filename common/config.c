@@ -144,8 +144,13 @@ static bool read_key_set(struct snapshot *snapshot, struct tenant *tenant, struc
                       snapshot->config.broker.user, JWKS_MAX_LEN, &text))
         return false;
     tenant->keys_confirmed = snapshot->files[snapshot->file_count - 1].stamp.modified.tv_sec;
-    return jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &tenant->jwks)
-        || name_file(failure, &complaint, tenant->keys_path);
+    if (jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &tenant->jwks))
+        return true;
+    tenant->keys_are_withdrawn = jwks_is_withdrawal((struct slice){ text.bytes, text.len });
+    if (tenant->keys_are_withdrawn)
+        return verdict_reject(failure, complaint.reason, "%s: withdrawn by the tenant: %s", tenant->keys_path,
+                              complaint.evidence);
+    return name_file(failure, &complaint, tenant->keys_path);
 }
 
 /* The bytes of the file less one final newline, or "base64url:" and their encoding. */

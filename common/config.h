@@ -45,8 +45,9 @@ struct tenant {
     char *api_key_characters; /* what an API key is made of: printable ASCII without blanks, `"` and `\` */
     int64_t api_key_min;      /* bytes of an API key: 1 … CONFIG_API_KEY_MAX */
     int64_t api_key_max;
-    int64_t keys_max_age;   /* s since the key set was confirmed; 0: no limit */
-    int64_t keys_confirmed; /* s since 1970: when the provider was last seen to serve this set, the file's mtime */
+    int64_t keys_max_age;    /* s since the key set was confirmed; 0: no limit */
+    int64_t keys_confirmed;  /* s since 1970: when the provider was last seen to serve this set, the file's mtime */
+    bool keys_are_withdrawn; /* the key set is the empty one, by which the provider withdraws its keys */
     /* The keys, or NULL: then keys_failure says why. A tenant without keys refuses its own tokens, nobody else's. */
     struct jwks *jwks;
     struct verdict keys_failure;

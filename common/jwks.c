@@ -482,7 +482,7 @@ static bool check_set(struct verdict *verdict, const struct jwks *jwks)
     if (usable > 0)
         return true;
     if (jwks->count == 0)
-        return verdict_reject(verdict, REASON_KEYS_WITHDRAWN, "the array \"keys\" is empty");
+        return verdict_reject(verdict, REASON_JWKS_INVALID, "keys is empty");
     return verdict_reject(verdict, REASON_JWKS_INVALID, "no usable key; keys[0]: %s", jwks->keys[0].note);
 }
 
@@ -547,6 +547,18 @@ bool jwks_parse(struct verdict *verdict, struct slice text, struct jwks **ret_jw
     has_context = jwks_library_context() != NULL;
     fork_lock_leave();
     return has_context ? read_set(verdict, text, ret_jwks) : verdict_reject(verdict, REASON_OUT_OF_MEMORY, "OpenSSL");
+}
+
+bool jwks_is_withdrawal(struct slice text)
+{
+    CLEANUP(json_free) struct json *json = NULL;
+    const struct json *members;
+    const char *error;
+
+    if (text.len > JWKS_MAX_LEN || !json_parse(text, &json, &error))
+        return false;
+    members = json_member(json, "keys");
+    return json_type_of(members) == JSON_ARRAY && json_length(members) == 0;
 }
 
 bool jwks_from_secret(struct verdict *verdict, struct slice secret, struct jwks **ret_jwks)

@@ -30,10 +30,13 @@ struct jwk;
  * P-521, the point on its curve) or OKP (Ed25519, 32 bytes of a point on its curve, in the one spelling of RFC 8032
  * §5.1.2, not of small order); `use`, when present, is "sig"; `key_ops`, when present, holds "verify"; `alg`,
  * when present, has a row and fits the type and curve. kid is at most 256 bytes without control bytes.
- * False with JWKS_INVALID, OUT_OF_MEMORY, or KEYS_WITHDRAWN for a set that is good and has no member at all, as a
- * provider publishes it that withdraws its keys; the evidence names the member: "keys[3]: …". End with jwks_free().
+ * False with JWKS_INVALID or OUT_OF_MEMORY; the evidence names the member: "keys[3]: …". End with jwks_free().
  */
 bool jwks_parse(struct verdict *verdict, struct slice text, struct jwks **ret_jwks);
+
+/* Whether a text that jwks_parse() refuses is a sound set with the empty array "keys": so a provider withdraws its
+ * keys. False also when out of memory. */
+bool jwks_is_withdrawal(struct slice text);
 
 /* The set that holds only an HMAC secret (copied). It has no kid, and fits HS* and nothing else. */
 bool jwks_from_secret(struct verdict *verdict, struct slice secret, struct jwks **ret_jwks);

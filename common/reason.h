@@ -82,7 +82,6 @@
   X(REASON_CONFIG_INVALID,         "config_invalid",          PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 2, TOLD_REFUSED,       "the configuration is broken") \
   X(REASON_JWKS_UNAVAILABLE,       "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "no key set or secret can be read") \
   X(REASON_JWKS_INVALID,           "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the key set or the secret is of no use") \
-  X(REASON_KEYS_WITHDRAWN,         "keys_withdrawn",          PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the tenant has withdrawn its keys") \
   X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable",  PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the revocation list cannot be used") \
   X(REASON_BROKER_UNAVAILABLE,     "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_UNAVAILABLE,   "no latchkeyd answers") \
   X(REASON_TENANT_UNAVAILABLE,     "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the tenant service gives no answer that could be used") \

@@ -88,9 +88,8 @@ bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const 
         return false;
     *ret_is_withdrawn = false;
     if (!jwks_parse(&found, text, &jwks)) {
-        if (found.reason != REASON_KEYS_WITHDRAWN || reply->status != 200)
-            return verdict_reject(verdict, REASON_KEYS_WITHDRAWN != found.reason ? found.reason : REASON_JWKS_INVALID,
-                                  "%s", found.evidence);
+        if (reply->status != 200 || !jwks_is_withdrawal(text))
+            return verdict_reject(verdict, found.reason, "%s", found.evidence);
         *ret_is_withdrawn = true;
         *ret_text = text;
         return true;

@@ -684,7 +684,7 @@ static void a_key_set_that_cannot_be_used_closes_its_own_tenant_only(void **stat
         { "absent", NULL, 0, REASON_JWKS_UNAVAILABLE },
         { "writable by others", "{\"keys\":[]}", 0666, REASON_JWKS_UNAVAILABLE },
         { "empty file", "", 0644, REASON_JWKS_INVALID },
-        { "no keys", "{\"keys\":[]}", 0644, REASON_KEYS_WITHDRAWN },
+        { "no keys", "{\"keys\":[]}", 0644, REASON_JWKS_INVALID },
         { "no JSON", "keys", 0644, REASON_JWKS_INVALID },
     };
     size_t i;

@@ -314,6 +314,7 @@ static void rule_20_what_is_no_key_set_is_refused(void **state)
         { "keys is an object", BYTES("{'keys':{}}"), "no array \"keys\"" },
         { "keys is a string", BYTES("{'keys':'x'}"), "no array \"keys\"" },
         { "keys is null", BYTES("{'keys':null}"), "no array \"keys\"" },
+        { "keys is empty", BYTES("{'keys':[]}"), "keys is empty" },
         { "a single key is no set", BYTES("{'kty':'OKP','crv':'Ed25519','x':'" X25519 "'}"), "no array \"keys\"" },
     };
     static const struct {
@@ -343,9 +344,17 @@ static void rule_20_what_is_no_key_set_is_refused(void **state)
         assert_int_equal(verdict.reason, REASON_JWKS_INVALID);
         assert_memory_equal(verdict.evidence, "not strict JSON: ", 17);
     }
-    ROW("a set without keys, by which a provider withdraws them");
-    assert_false(parse(&verdict, LITERAL("{\"keys\":[]}"), &jwks));
-    assert_int_equal(verdict.reason, REASON_KEYS_WITHDRAWN);
+    ROW("only a sound set without a key withdraws the keys");
+    assert_true(jwks_is_withdrawal(LITERAL("{\"keys\":[]}")));
+    assert_true(jwks_is_withdrawal(LITERAL(" {\"x\":1, \"keys\" : [ ] }\n")));
+    assert_false(jwks_is_withdrawal(LITERAL("{\"keys\":[{}]}")));
+    assert_false(jwks_is_withdrawal(LITERAL("{\"keys\":{}}")));
+    assert_false(jwks_is_withdrawal(LITERAL("{\"keys\":null}")));
+    assert_false(jwks_is_withdrawal(LITERAL("{\"keys\":[]}x")));
+    assert_false(jwks_is_withdrawal(LITERAL("{\"keys\":[],\"keys\":[]}")));
+    assert_false(jwks_is_withdrawal(LITERAL("{}")));
+    assert_false(jwks_is_withdrawal(LITERAL("[]")));
+    assert_false(jwks_is_withdrawal((struct slice){ NULL, 0 }));
 }
 
 static void rule_20_private_members_refuse_the_set(void **state)

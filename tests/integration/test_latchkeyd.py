@@ -442,7 +442,7 @@ def test_rule_21_an_empty_set_withdraws_the_keys(site, daemon):
     assert daemon.status()["tenants"][0]["keys"] == "withdrawn"
     assert any("has withdrawn its keys" in line for line in daemon.lines())
     assert log_in(site, token, user="alice") != PAM_SUCCESS
-    assert site.host.reasons()[-1] == "keys_withdrawn"
+    assert site.host.reasons()[-1] == "jwks_invalid" and "withdrawn" in site.host.verdicts()[-1]["detail"]
     listed = run(COMMAND, "keys", "list", "--config", site.host.etc / "latchkey.conf", check=False)
     assert listed.returncode == 3 and "withdrawn" in listed.stdout and "withdrawn" in listed.stderr
     # What is implausible keeps what is there, and good keys end it.
