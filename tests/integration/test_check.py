@@ -315,7 +315,6 @@ def test_a_missing_key_set_is_an_error_at_its_option(site):
 
 
 BROKEN_KEY_SETS = {
-    "an empty set": '{"keys":[]}',
     "an empty file": "",
     "no JSON": "keys",
     "only a weak key": json.dumps({"keys": [jwk(WEAK_KEY, "w")]}),
@@ -328,6 +327,11 @@ BROKEN_KEY_SETS = {
 def test_a_broken_key_set_is_an_error(site, name):
     site.write(site.keys, BROKEN_KEY_SETS[name])
     site.expect("error", "latchkey.conf", 4, "the key set or the secret is of no use")
+
+
+def test_a_withdrawn_key_set_is_an_error(site):
+    site.write(site.keys, '{"keys":[]}')
+    site.expect("error", "latchkey.conf", 4, "the tenant has withdrawn its keys")
 
 
 def test_a_weak_key_beside_a_good_one_is_a_warning(site):
