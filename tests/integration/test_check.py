@@ -331,7 +331,7 @@ def test_a_broken_key_set_is_an_error(site, name):
 
 def test_a_withdrawn_key_set_is_an_error(site):
     site.write(site.keys, '{"keys":[]}')
-    site.expect("error", "latchkey.conf", 4, "the tenant has withdrawn its keys")
+    site.expect("error", "latchkey.conf", 4, "withdrawn")
 
 
 def test_a_weak_key_beside_a_good_one_is_a_warning(site):

@@ -53,7 +53,7 @@ BREAKAGES = [
     ("a missing key set", lose("keys.jwks"), "jwks_unavailable"),
     ("a key set that everybody may write", loosen("keys.jwks"), "jwks_unavailable"),
     ("a key set that is no JSON", replace("keys.jwks", '{"keys": ['), "jwks_invalid"),
-    ("a key set that was withdrawn", replace("keys.jwks", '{"keys": []}'), "keys_withdrawn"),
+    ("a key set that was withdrawn", replace("keys.jwks", '{"keys": []}'), "jwks_invalid"),
     ("a key set without a usable key", replace("keys.jwks", '{"keys": [{"kty": "oct"}]}'), "jwks_invalid"),
     ("a revocation list that everybody may write", loosen("revoked"), "revocation_unavailable"),
     ("a revocation list that is not understood", replace("revoked", "everybody\n"), "revocation_unavailable"),
