@@ -41,28 +41,28 @@ static int fail(const char *what)
  * may read is never in this memory. */
 static int serve(const char *path)
 {
+    CLEANUP(config_release) const struct config *at_start = NULL;
     CLEANUP(config_release) const struct config *config = NULL;
     char error[LISTENER_ERROR_MAX];
     struct verdict verdict = VERDICT_INIT;
     struct listeners listeners;
 
     config_read_secrets(false);
-    if (!config_acquire(&verdict, path, &config))
+    if (!config_acquire(&verdict, path, &at_start))
         return fail(verdict.evidence);
-    if (!listeners_open(&config->broker, &listeners, error))
+    if (!listeners_open(&at_start->broker, &listeners, error))
         return fail(error);
-    if (!privileges_drop(config->broker.user, NULL, error)) {
+    if (!privileges_drop(at_start->broker.user, NULL, error)) {
         listeners_close(&listeners);
         return fail(error);
     }
-    config_release(&config);
     config_forget();
     config_read_secrets(true);
     if (!config_acquire(&verdict, path, &config)) {
         listeners_close(&listeners);
         return fail(verdict.evidence);
     }
-    return server_run(path, config, &listeners);
+    return server_run(path, at_start, &listeners);
 }
 
 int main(int argc, char **argv)

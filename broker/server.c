@@ -362,6 +362,7 @@ static bool server_open(struct server *server)
         || !peers_configure(server->service.peers, &server->service.config->broker, log_unknown_name))
         return false;
     keysets_configure(server->service.keysets, server->service.config, clock_ms());
+    service_look_at_config(&server->service); /* which may have changed since the sockets were made */
     server->service.authenticator =
         (struct authenticator){ server->service.exchange, server->service.keysets, newest_config, &server->service };
     return true;

@@ -21,7 +21,7 @@ void server_release_signals(const sigset_t *before);
  * Serve until SIGTERM or SIGINT, then answer what is under way and return an exit status. SIGHUP reads the
  * configuration anew and forgets cache and breakers. While it is broken no login is served (service.h). The listeners
  * are closed in the end. The signals have been held back. `config` is what config_acquire() gave for `path` (NULL: the
- * default).
+ * default) when the listeners were opened and the user was chosen; what is newer is taken from the files.
  */
 int server_run(const char *path, const struct config *config, struct listeners *listeners);
 

@@ -1,4 +1,9 @@
 """latchkeyd works by the newest configuration, and a login has it fetch a key set that is missing."""
+import os
+import re
+import signal
+from pathlib import Path
+
 import pytest
 
 import tokens
@@ -16,6 +21,10 @@ def alice(site):
 
 def verify(site, token, under=()):
     return run(*under, COMMAND, "verify", "--json", "--user", "alice", input=token, check=False).stdout
+
+
+def told(daemon, option):
+    return sum(f"the option {option} has changed" in line for line in daemon.lines())
 
 
 def failed(daemon):
@@ -79,14 +88,14 @@ def test_what_takes_effect_at_the_start_is_told(site):
             site.configure(broker_options=more)
             for _ in range(3):
                 daemon.status()
-            lines = [line for line in daemon.lines() if f"the option {option} has changed" in line]
-            assert len(lines) == 1, daemon.lines()
+            assert told(daemon, option) == 1, daemon.lines()
             site.host.write("latchkey.conf", text)
             daemon.status()
         site.host.write("latchkey.conf", text.replace(f'"{SOCKET}"', f'"{SOCKET}", "{SOCKET}-3"'))
         daemon.status()
-        assert sum("the option socket has changed" in line for line in daemon.lines()) == 1
-        assert sum("has changed" in line for line in daemon.lines()) == 5
+        assert told(daemon, "socket") == 1, daemon.lines()
+    assert [told(daemon, option) for option in ("saslauthd_socket", "user", "saslauthd_mode", "saslauthd_group",
+                                                "socket")] == [1] * 5
 
 
 def test_each_option_that_takes_effect_at_the_start_is_told(site):
@@ -104,6 +113,21 @@ def test_each_option_that_takes_effect_at_the_start_is_told(site):
         site.configure(broker_options='user = "nobody"  saslauthd_mode = "0600"  saslauthd_group = "users"')
         daemon.status()
         assert (told("user"), told("saslauthd_mode"), told("saslauthd_group")) == (1, 1, 1)
+
+
+def test_what_changes_while_it_starts_is_told(site):
+    """It has made its sockets, and looks at the configuration again as the user that it becomes."""
+    site.give_keys_to_daemon()
+    under = ["strace", "-o", "/dev/null", "-e", "trace=setresuid", "-e", "inject=setresuid:signal=STOP:when=1"]
+    with Daemon(site.host, under=under) as daemon:
+        wait_until(lambda: re.search(r"^State:\t[Tt]", Path(f"/proc/{daemon.pid}/status").read_text(), re.M), "it stops")
+        site.configure(broker_options='saslauthd_mode = "0600"')
+        pid = daemon.pid
+        os.kill(pid, signal.SIGCONT)
+        daemon.status()
+        assert told(daemon, "saslauthd_mode") == 1
+        os.kill(pid, signal.SIGTERM)  # strace ends as its program does
+        daemon.process.wait(10)
 
 
 def test_a_tenant_with_another_url_is_asked_at_once(site, tmp_path):
