@@ -399,7 +399,8 @@ static int status_of_handed_over(size_t row)
     if (ok != (handed_over[row].want != -1) || strcmp(complaint, handed_over[row].error) != 0)
         return 3;
     if (handed_over[row].want == -2)
-        return listeners.count == 1 && access(path, F_OK) == 0 && unlink(path) == 0 ? 0 : 4;
+        return listeners.count == 1 && access(path, F_OK) == 0 && unlink(path) == 0 && !listeners.are_handed_over ? 0
+                                                                                                                  : 4;
     unlink(path_in_directory("stream"));
     if (access(path, F_OK) == 0)
         return 5;
@@ -410,8 +411,11 @@ static int status_of_handed_over(size_t row)
         return 7;
     for (i = 0; i < count; i++)
         if (listeners.fds[i] != 3 + i || (fcntl(3 + i, F_GETFD) & FD_CLOEXEC) == 0
-            || (fcntl(3 + i, F_GETFL) & O_NONBLOCK) == 0)
+            || (fcntl(3 + i, F_GETFL) & O_NONBLOCK) == 0
+            || listeners.is_saslauthd[i] != (kinds[i] == 's' || kinds[i] == 'o'))
             return 8;
+    if (!listeners.are_handed_over)
+        return 9;
     return 0;
 }
 
