@@ -462,6 +462,7 @@ static void a_key_set_that_is_gone_is_looked_for(void **state)
 static void after_a_failure_the_authorities_are_watched(void **state)
 {
     const struct config *by;
+    const struct config *renamed;
     int64_t now;
 
     (void)state;
@@ -487,10 +488,63 @@ static void after_a_failure_the_authorities_are_watched(void **state)
     ROW("another file is tried at once");
     write_file("ca.pem", "the other");
     assert_int_equal(begun_at(by, now + 10000), 1);
+    ROW("and nothing is watched while it is");
+    assert_false(keysets_needs_config(keysets, now + DAY_MS));
+    write_file("ca.pem", "a third one");
+    assert_int_equal(begun_at(by, now + 20000), 0);
     end_last(KEY_REFRESH_FAILED);
-    assert_int_equal(begun_at(by, clock_ms() + 10000), 0);
+    assert_int_equal(begun_at(by, clock_ms() + 5000), 1);
+    end_last(KEY_REFRESH_FAILED);
+    ROW("so is another name of the file");
+    write_file("ca-2.pem", "a third one");
+    renamed = config_of(T_1("ca_file = \"~/ca-2.pem\""));
+    keysets_configure(keysets, renamed, clock_ms());
+    assert_int_equal(begun_at(renamed, clock_ms()), 1);
+    end_last(KEY_REFRESH_FAILED);
+    assert_int_equal(begun_at(renamed, clock_ms() + 10000), 0);
     keysets_free(&keysets);
+    config_release(&renamed);
     config_release(&by);
+}
+
+static const struct config *config_of_many(const char *prefix)
+{
+    const struct config *many;
+    char *text = NULL;
+    size_t len, i;
+    FILE *out = open_memstream(&text, &len);
+
+    for (i = 0; i < CONFIG_TENANTS_MAX; i++)
+        fprintf(out, "tenant \"%s-%zu\" { url = \"https://auth.example.com\" keys = \"~/keys\" }\n", prefix, i);
+    fclose(out);
+    many = config_of(text);
+    free(text);
+    return many;
+}
+
+static void tenants_that_do_not_fit_any_more_come_later(void **state)
+{
+    const struct config *former = config_of_many("a"), *later = config_of_many("b");
+    struct keyset_status status;
+    size_t i;
+
+    (void)state;
+    begin(former);
+    assert_int_equal(begun_at(former, clock_ms() + 2000), CONFIG_TENANTS_MAX);
+    ROW("those that are under way keep their places");
+    keysets_configure(keysets, later, clock_ms());
+    assert_true(keysets_status(keysets, CONFIG_TENANTS_MAX - 1, &status));
+    assert_false(keysets_status(keysets, CONFIG_TENANTS_MAX, &status));
+    assert_string_equal(status.tenant_id, "a-63");
+    ROW("until they are answered");
+    for (i = 0; i < CONFIG_TENANTS_MAX; i++)
+        end_look(i, KEY_REFRESH_UNCHANGED, REASON_OK, "");
+    keysets_configure(keysets, later, clock_ms());
+    assert_true(keysets_status(keysets, CONFIG_TENANTS_MAX - 1, &status));
+    assert_string_equal(status.tenant_id, "b-63");
+    keysets_free(&keysets);
+    config_release(&former);
+    config_release(&later);
 }
 
 static void who_asks_while_it_looks_waits_for_that_look(void **state)
@@ -919,6 +973,7 @@ int main(void)
         cmocka_unit_test(a_change_during_a_look_has_it_look_again),
         cmocka_unit_test(a_key_set_that_is_gone_is_looked_for),
         cmocka_unit_test(after_a_failure_the_authorities_are_watched),
+        cmocka_unit_test(tenants_that_do_not_fit_any_more_come_later),
         cmocka_unit_test(who_asks_while_it_looks_waits_for_that_look),
         cmocka_unit_test(who_asks_again_from_within_the_answer_is_answered_twice),
         cmocka_unit_test(more_than_can_wait_are_refused),
