@@ -189,6 +189,15 @@ def add_users():
     Path("/etc/nologin").unlink(missing_ok=True)
 
 
+def remove_stale(path):
+    """A socket on which no program listens any more: a latchkeyd of an earlier test has left it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+
+
 def build_variable(name):
     """A directory that the build was configured with."""
     values = dict(re.findall(r"^(prefix|exec_prefix|sysconfdir|localstatedir) = (.*)$",
@@ -334,6 +343,8 @@ class Host:
         for service in ("sshd", "sudo", "sudo-i", "su", "login"):
             self.example_stack(service)
         self.example_stack("sshd", service="pamtester")
+        for path in Path("/run/latchkey").glob("*.sock"):
+            remove_stale(path)
         self.syslog.clear()
 
     # Files of Latchkey

@@ -495,6 +495,7 @@ class Svnserve(Server):
 
     def set_up(self):
         repository = self.root / "project"
+        shutil.rmtree(self.root, ignore_errors=True)  # of a module before
         self.root.mkdir()
         run("svnadmin", "create", repository)
         install(EXAMPLES / "svnserve" / "svnserve.conf", repository / "conf" / "svnserve.conf")
