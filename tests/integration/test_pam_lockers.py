@@ -41,6 +41,7 @@ def keyboard_is_taken(screen):
 def i3lock(host, screen):
     host.example_stack("i3lock")
     env = {"DISPLAY": screen, "PATH": os.environ["PATH"], "HOME": "/tmp"}
+    wait_until(lambda: not keyboard_is_taken(screen), "the X server has noticed the end of an earlier i3lock")
     locker = subprocess.Popen([*host.as_user("alice"), "i3lock", "-n", "-c", "000000"], env=env,
                               stderr=subprocess.DEVNULL)
     wait_until(lambda: keyboard_is_taken(screen), "i3lock has the keyboard")
