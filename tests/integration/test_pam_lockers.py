@@ -48,10 +48,20 @@ def i3lock(host, screen):
 
     def unlocks(text):
         """Whether the session is open after the text and a return."""
-        run("xdotool", "type", "--delay", "0", "--file", "-", env=env, input=text)
-        run("xdotool", "key", "Return", env=env)
-        wait_until(lambda: locker.poll() is not None or set(host.reasons()) - PASSED_ON, "i3lock has decided")
-        return locker.poll() is not None
+        for _ in range(3):  # on a busy machine the X server may lose keys that are typed at once
+            run("xdotool", "key", "Escape", env=env)
+            run("xdotool", "type", "--delay", "3", "--file", "-", env=env, input=text)
+            run("xdotool", "key", "Return", env=env)
+            if has_decided():
+                return locker.poll() is not None
+        raise AssertionError("i3lock has not decided")
+
+    def has_decided():
+        try:
+            wait_until(lambda: locker.poll() is not None or set(host.reasons()) - PASSED_ON, "i3lock has decided", 10)
+        except AssertionError:
+            return False
+        return True
     yield unlocks
     locker.kill()
     locker.wait()
