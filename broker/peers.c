@@ -150,7 +150,7 @@ bool peers_configure(struct peers *peers, const struct broker *broker, peers_not
 
         keep_answer(peers, &names[i]);
         answer = look_up(&names[i]);
-        /* latchkeyd's user need not exist where latchkeyd runs as somebody else. */
+        /* Where latchkeyd runs as another user, its configured user may be missing. */
         if (i > 0 && answer != ACCOUNT_FOUND && not_found != NULL)
             not_found(names[i].text, answer);
     }

@@ -178,7 +178,7 @@ static int accept_clients(struct server *server, size_t index)
     const int listener = server->listeners->fds[index];
     int fd = 0, count = 0;
 
-    service_look_at_config(&server->service); /* whom `allow` names now */
+    service_look_at_config(&server->service); /* the option allow may have changed */
     while (count < ACCEPTS_PER_ROUND && !is_full(server)
            && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         add_client(server, fd, door);

@@ -85,7 +85,7 @@ void check_accounts(const struct lint *lint)
             locked.text, more_names(&locked, more));
 }
 
-/* An account of whom one thing is supposed to be so; the rest is as good as can be. */
+/* What a walk through a stack assumes of an account: one fault, and nothing else is wrong with it. */
 struct supposed {
     bool is_shell_unlisted;
     enum password_age age;
