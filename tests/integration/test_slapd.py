@@ -1,5 +1,7 @@
 """slapd with the examples of examples/sasl/slapd, and ldapwhoami, ldapsearch and python3-ldap as its clients."""
+import contextlib
 import json
+import os
 import re
 import shutil
 import socket
@@ -264,7 +266,7 @@ class Connections:
     """Idle connections, which use up the descriptors of a server."""
 
     def __init__(self, server):
-        self.server, self.sockets = server, []
+        self.server, self.sockets, self.accepted = server, [], []
 
     def __enter__(self):
         return self
@@ -273,20 +275,31 @@ class Connections:
         while self.sockets:
             self.close_one()
 
+    def _links(self):
+        """What each descriptor of the server is, such as socket:[12345]."""
+        links = []
+        for descriptor in Path(f"/proc/{self.server.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                links.append(os.readlink(descriptor))
+        return links
+
     def descriptors(self):
-        return len(list(Path(f"/proc/{self.server.process.pid}/fd").iterdir()))
+        return len(self._links())
 
     def open_one(self):
-        before, connection = self.descriptors(), socket.socket(socket.AF_UNIX)
+        # Counting is not enough: an earlier client's connection may be closed at the same time.
+        known, connection = set(self._links()), socket.socket(socket.AF_UNIX)
         connection.settimeout(20)
         connection.connect("/run/slapd/ldapi")
         self.sockets.append(connection)
-        wait_until(lambda: self.descriptors() > before, "slapd takes the connection")
+        new = lambda: {link for link in self._links() if link.startswith("socket:")} - known
+        wait_until(new, "slapd takes the connection")
+        self.accepted.append(new().pop())
 
     def close_one(self):
-        before = self.descriptors()
         self.sockets.pop().close()
-        wait_until(lambda: self.descriptors() < before, "slapd closes the connection")
+        accepted = self.accepted.pop()
+        wait_until(lambda: accepted not in self._links(), "slapd closes the connection")
 
 
 def test_rule_32_a_rotation_while_descriptors_are_exhausted_shuts_nobody_out(site, slapd):
