@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arguments.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "handover.h"
-#include "remote.h"
-#include "terminal.h"
+#include "base/cleanup.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/handover.h"
+#include "cli/remote.h"
+#include "cli/terminal.h"
 
 enum api_key_type { KEY_PRIMARY, KEY_SECONDARY, KEY_TYPES };
 

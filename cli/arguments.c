@@ -1,9 +1,9 @@
-#include "arguments.h"
+#include "cli/arguments.h"
 
 #include <getopt.h>
 #include <stddef.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 
 /* What getopt_long() reads by: of each option it says the index of its row. */
 static void fill(const struct known_option *known, struct option options[ARGUMENTS_OPTIONS_MAX + 1])

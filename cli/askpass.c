@@ -6,14 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arguments.h"
-#include "authenticate.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "credential_form.h"
-#include "options.h"
-#include "trusted_file.h"
-#include "verdict.h"
+#include "base/cleanup.h"
+#include "base/trusted_file.h"
+#include "verdict/verdict.h"
+#include "login/authenticate.h"
+#include "login/credential_form.h"
+#include "pam/options.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
 
 #define OFFSET_DIGITS_MAX 5   /* CREDENTIAL_MAX_LEN has no more */
 #define QUESTION_MAX      512 /* bytes with the NUL of a question that a refusal quotes */

@@ -13,16 +13,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account_lookup.h"
-#include "accounts.h"
-#include "arguments.h"
-#include "check.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "config.h"
-#include "jwks.h"
-#include "map_names.h"
-#include "trusted_file.h"
+#include "base/account_lookup.h"
+#include "base/cleanup.h"
+#include "base/trusted_file.h"
+#include "token/jwks.h"
+#include "config/snapshot.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/lint/accounts.h"
+#include "cli/lint/check.h"
+#include "cli/lint/map_names.h"
 
 #define PAM_DIRECTORY_DEFAULT "/etc/pam.d"
 #define LEEWAY_LARGE          60         /* s: more than clocks drift that are kept at all */

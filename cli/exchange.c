@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "arguments.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "handover.h"
-#include "remote.h"
-#include "verify.h"
+#include "base/cleanup.h"
+#include "login/verify.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/handover.h"
+#include "cli/remote.h"
 
 struct exchange_options {
     const char *config;

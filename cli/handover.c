@@ -1,4 +1,4 @@
-#include "handover.h"
+#include "cli/handover.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "secret.h"
-#include "trusted_file.h"
+#include "base/cleanup.h"
+#include "base/secret.h"
+#include "base/trusted_file.h"
 
 #define ROOM_SUFFIX ".latchkey-room"
 

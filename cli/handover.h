@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "slice.h"
-#include "verdict.h"
+#include "base/slice.h"
+#include "verdict/verdict.h"
 
 /* Zero-initialise; end it with handover_end(). */
 struct handover {

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "arguments.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "key_refresh.h"
-#include "remote.h"
+#include "base/cleanup.h"
+#include "tenant/key_refresh.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/remote.h"
 
 #define UNNAMED "-" /* what stands in a column that a key leaves empty */
 

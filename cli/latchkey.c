@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
-#include "program.h"
+#include "base/program.h"
+#include "cli/cli.h"
 
 #define CREDENTIAL_OPTIONS "[--config FILE] [--tenant ID] [--api-key-file FILE | --token-file FILE]"
 

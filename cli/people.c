@@ -1,4 +1,4 @@
-#include "people.h"
+#include "cli/people.h"
 
 static void read_text(const struct json *user, const char *member, char *text, size_t size)
 {

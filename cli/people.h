@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-#include "json.h"
-#include "verdict.h"
+#include "base/json.h"
+#include "verdict/verdict.h"
 
 /* For a terminal: cut to size, control bytes replaced; empty: not said. */
 struct person {

@@ -1,4 +1,4 @@
-#include "remote.h"
+#include "cli/remote.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -6,12 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "authenticate.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "jwt.h"
-#include "terminal.h"
-#include "trusted_file.h"
+#include "base/cleanup.h"
+#include "base/trusted_file.h"
+#include "token/jwt.h"
+#include "config/snapshot.h"
+#include "login/authenticate.h"
+#include "cli/cli.h"
+#include "cli/terminal.h"
 
 #define LINE_END_MAX 2 /* bytes after a credential that are no part of it */
 

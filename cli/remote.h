@@ -10,12 +10,12 @@
 
 #include <stdbool.h>
 
-#include "config.h"
-#include "http.h"
-#include "json.h"
-#include "secret.h"
-#include "tenant.h"
-#include "verdict.h"
+#include "base/json.h"
+#include "base/secret.h"
+#include "verdict/verdict.h"
+#include "config/model.h"
+#include "tenant/http.h"
+#include "tenant/tenant.h"
 
 /* Zero-initialise it but for the command; end it with remote_close(). */
 struct remote {

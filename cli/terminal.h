@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "secret.h"
+#include "base/secret.h"
 
 /* Whether anybody can be asked: there is a controlling terminal, or standard input is one. */
 bool terminal_is_there(void);

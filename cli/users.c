@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "arguments.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "people.h"
-#include "remote.h"
+#include "base/cleanup.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/people.h"
+#include "cli/remote.h"
 
 #define PAGE_MAX          1000000
 #define PAGE_SIZE_MAX     1000

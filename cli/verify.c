@@ -9,13 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "arguments.h"
-#include "authenticate.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "config.h"
-#include "json.h"
-#include "verdict.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "verdict/verdict.h"
+#include "config/snapshot.h"
+#include "login/authenticate.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
 
 #define CLOCK_MAX (INT64_C(1) << 53)          /* s: the claims' own limit */
 #define INPUT_MAX (CREDENTIAL_MAX_LEN + 1024) /* enough to see that it is too long */

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "arguments.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "people.h"
-#include "remote.h"
+#include "base/cleanup.h"
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/people.h"
+#include "cli/remote.h"
 
 struct whoami_options {
     const char *config;

@@ -1,4 +1,4 @@
-#include "options.h"
+#include "pam/options.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -13,15 +13,16 @@
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 
-#include "authenticate.h"
-#include "cleanup.h"
-#include "credential_form.h"
-#include "config.h"
-#include "options.h"
-#include "prompt.h"
-#include "reason.h"
-#include "subject.h"
-#include "verdict.h"
+#include "base/cleanup.h"
+#include "verdict/log_line.h"
+#include "verdict/reason.h"
+#include "verdict/verdict.h"
+#include "config/snapshot.h"
+#include "login/authenticate.h"
+#include "login/credential_form.h"
+#include "pam/options.h"
+#include "pam/prompt.h"
+#include "pam/subject.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

@@ -1,4 +1,4 @@
-#include "prompt.h"
+#include "pam/prompt.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -10,10 +10,10 @@
 
 #include <security/pam_modules.h>
 
-#include "authenticate.h"
-#include "config.h"
-#include "options.h"
-#include "verdict.h"
+#include "verdict/verdict.h"
+#include "config/model.h"
+#include "login/authenticate.h"
+#include "pam/options.h"
 
 #define PROMPT_PARTS_MAX 64 /* sudo's conversation brings 511 bytes a prompt: a token of 16 KiB takes 33 */
 

@@ -1,4 +1,4 @@
-#include "subject.h"
+#include "pam/subject.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "secret.h"
-#include "verdict.h"
+#include "base/secret.h"
+#include "verdict/verdict.h"
 
 #define SUBJECT_VARIABLE "LATCHKEY_SUBJECT"
 #define PROOF_VARIABLE   "LATCHKEY_PROOF"

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client_input.h"
-#include "plugin.h"
+#include "sasl/client_input.h"
+#include "sasl/plugin.h"
 
 #define EXPORT         __attribute__((visibility("default")))
 #define RESULT_OPTION  "latchkey_client_result"

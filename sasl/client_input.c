@@ -1,16 +1,16 @@
-#include "client_input.h"
+#include "sasl/client_input.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "authenticate.h"
-#include "cleanup.h"
-#include "credential_form.h"
-#include "jwt.h"
-#include "messages.h"
-#include "plugin.h"
-#include "trusted_file.h"
+#include "base/cleanup.h"
+#include "base/trusted_file.h"
+#include "token/jwt.h"
+#include "login/authenticate.h"
+#include "login/credential_form.h"
+#include "sasl/messages.h"
+#include "sasl/plugin.h"
 
 #define NO_TOKEN     "latchkey: no token: the program has none, and LATCHKEY_TOKEN_FILE names no file"
 #define NO_USER      "latchkey: XOAUTH2 needs the name of the user"

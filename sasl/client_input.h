@@ -11,8 +11,8 @@
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 
-#include "secret.h"
-#include "slice.h"
+#include "base/secret.h"
+#include "base/slice.h"
 
 enum input_item { INPUT_AUTHZID, INPUT_TOKEN, INPUT_AUTHCID, INPUT_ITEMS };
 enum input_state { INPUT_UNKNOWN, INPUT_TO_ASK, INPUT_ASKED, INPUT_KNOWN };

@@ -1,4 +1,4 @@
-#include "messages.h"
+#include "sasl/messages.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "secret.h"
-#include "slice.h"
+#include "base/secret.h"
+#include "base/slice.h"
 
 #define MESSAGE_MAX 65536 /* bytes */
 #define AUTHZID_MAX 255   /* bytes of an authzid, decoded */

@@ -1,4 +1,4 @@
-#include "plugin.h"
+#include "sasl/plugin.h"
 
 static enum message_written xoauth2_message(struct slice user, const char *host, struct slice bearer,
                                             struct secret *ret)

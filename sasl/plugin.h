@@ -13,9 +13,9 @@
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 
-#include "messages.h"
-#include "secret.h"
-#include "slice.h"
+#include "base/secret.h"
+#include "base/slice.h"
+#include "sasl/messages.h"
 
 #define MECHANISM_COUNT    2
 #define MECHANISM_NAME_MAX 21 /* bytes of its name, with its NUL (RFC 4422 §3.1) */

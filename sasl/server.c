@@ -5,12 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "authenticate.h"
-#include "cleanup.h"
-#include "config.h"
-#include "plugin.h"
-#include "reason.h"
-#include "verdict.h"
+#include "base/cleanup.h"
+#include "verdict/log_line.h"
+#include "verdict/reason.h"
+#include "verdict/verdict.h"
+#include "config/snapshot.h"
+#include "login/authenticate.h"
+#include "sasl/plugin.h"
 
 #define EXPORT         __attribute__((visibility("default")))
 #define ERROR_TEXT_MAX 2048

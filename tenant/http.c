@@ -1,4 +1,4 @@
-#include "http.h"
+#include "tenant/http.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -11,7 +11,7 @@
 #include <curl/curl.h>
 #include <openssl/ssl.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 
 #define HEADER_LINE_MAX 20000 /* bytes: a bearer token of 16 KiB and its name */
 

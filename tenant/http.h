@@ -19,8 +19,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "secret.h"
-#include "slice.h"
+#include "base/secret.h"
+#include "base/slice.h"
 
 #define HTTP_URL_MAX    2048  /* bytes with the NUL */
 #define HTTP_BODY_MAX   65536 /* bytes of a reply, unless the request says another limit */

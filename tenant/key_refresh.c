@@ -1,4 +1,4 @@
-#include "key_refresh.h"
+#include "tenant/key_refresh.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -7,10 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cleanup.h"
-#include "clock.h"
-#include "jwks.h"
-#include "oidc.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "token/jwks.h"
+#include "config/snapshot.h"
+#include "tenant/oidc.h"
 
 struct key_refresh {
     struct http *http;

@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-#include "config.h"
-#include "http.h"
-#include "trusted_file.h"
-#include "verdict.h"
+#include "base/trusted_file.h"
+#include "verdict/verdict.h"
+#include "config/model.h"
+#include "tenant/http.h"
 
 /* What one refresh leaves for the next one, so that an unchanged set is not sent again. Zero-initialise. */
 struct key_source {

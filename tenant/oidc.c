@@ -1,11 +1,11 @@
-#include "oidc.h"
+#include "tenant/oidc.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "algorithm.h"
-#include "cleanup.h"
-#include "jwks.h"
+#include "base/cleanup.h"
+#include "token/algorithm.h"
+#include "token/jwks.h"
 
 bool oidc_discovery_request(struct verdict *verdict, const struct tenant *tenant, int timeout_ms,
                             struct tenant_request *ret_request)

@@ -6,11 +6,11 @@
 
 #include <stdbool.h>
 
-#include "config.h"
-#include "http.h"
-#include "secret.h"
-#include "tenant.h"
-#include "verdict.h"
+#include "base/secret.h"
+#include "verdict/verdict.h"
+#include "config/model.h"
+#include "tenant/http.h"
+#include "tenant/tenant.h"
 
 /* OpenID Connect Discovery 1.0 §4: GET the configuration's `discovery`. False as tenant_request_begin(), and with
  * CONFIG_INVALID when the tenant has no such address. */

@@ -1,12 +1,12 @@
-#include "tenant.h"
+#include "tenant/tenant.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "jwt.h"
-#include "trusted_file.h"
+#include "base/cleanup.h"
+#include "base/trusted_file.h"
+#include "token/jwt.h"
 
 #define CA_FILE_MAX    (1U << 20) /* bytes */
 #define ESCAPED_ID_MAX (3 * SUBJECT_MAX + 1)

@@ -24,12 +24,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "config.h"
-#include "http.h"
-#include "json.h"
-#include "secret.h"
-#include "slice.h"
-#include "verdict.h"
+#include "base/json.h"
+#include "base/secret.h"
+#include "base/slice.h"
+#include "verdict/verdict.h"
+#include "config/model.h"
+#include "tenant/http.h"
 
 /* Who asks: one of the two, or both empty. Lent. Printable ASCII without blanks. */
 struct tenant_credential {

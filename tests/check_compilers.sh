@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 make -C "$build" libcommon.la libsigner.la >/dev/null
 
 core=("$build/.libs/libsigner.a" "$build/.libs/libcommon.a")
-flags=(-std=c11 -pthread -fPIC -fvisibility=hidden -D_GNU_SOURCE -Icommon -Isasl -Iexamples -Itests)
+flags=(-std=c11 -pthread -fPIC -fvisibility=hidden -D_GNU_SOURCE -Icommon -I.)
 read -ra libraries <<<"$(pkg-config --cflags --libs libcrypto json-c libconfuse libsasl2 cmocka)"
 
 compile() { # directory, compiler and its own flags
@@ -17,8 +17,8 @@ compile() { # directory, compiler and its own flags
     shift
     mkdir -p "$directory"
     "$@" "${flags[@]}" -shared -Wl,-z,nodelete -Wl,-z,defs -o "$directory/liblatchkey.so" sasl/*.c "${core[@]}" "${libraries[@]}"
-    "$@" "${flags[@]}" -o "$directory/test_messages" tests/test_messages.c sasl/messages.c "${core[@]}" "${libraries[@]}"
-    "$@" "${flags[@]}" -o "$directory/test_sasl" tests/test_sasl.c "${core[@]}" "${libraries[@]}"
+    "$@" "${flags[@]}" -o "$directory/test_messages" tests/sasl/test_messages.c sasl/messages.c "${core[@]}" "${libraries[@]}"
+    "$@" "${flags[@]}" -o "$directory/test_sasl" tests/sasl/test_sasl.c "${core[@]}" "${libraries[@]}"
 }
 check() { # directory, what it was compiled with
     local test

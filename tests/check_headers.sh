@@ -4,10 +4,10 @@
 set -euo pipefail
 
 cd "${1:-$(dirname "$0")/..}"
-flags=(-std=c11 -D_GNU_SOURCE -Icommon -Itenant -Ipam -Isasl -Iexamples -Wall -Wextra -Wundef -Werror -fsyntax-only -x c -)
+flags=(-std=c11 -D_GNU_SOURCE -Icommon -Wall -Wextra -Wundef -Werror -fsyntax-only -x c -)
 failures=0
 count=0
-for header in common/*.h tenant/*.h broker/*.h pam/*.h sasl/*.h cli/*.h examples/*.h examples/*/*.h tests/*.h tests/*/*.h; do
+for header in {common,tenant,latchkeyd,pam,sasl,cli,devel,tests}/{,*/}*.h; do
     [ -e "$header" ] || continue
     count=$((count + 1))
     # Something must follow: a file without a declaration is none in ISO C.

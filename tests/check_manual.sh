@@ -11,8 +11,8 @@ trap 'rm -rf "$work"' EXIT
 
 cat >"$work/names.c" <<'EOF'
 #include <stdio.h>
-#include "config.h"
-#include "options.h"
+#include "config/reader.h"
+#include "pam/options.h"
 #define X(id, name, pam, sasl, status, exit, told, sentence) { name, #pam, status, exit },
 static const struct { const char *name, *pam, *status; int exit; } reasons[] = { REASONS(X) };
 #undef X
@@ -38,7 +38,7 @@ int main(void)
 }
 EOF
 # shellcheck disable=SC2046
-${CC:-cc} -std=c11 -D_GNU_SOURCE -Icommon -Ipam '-DLATCHKEY_SYSCONFDIR=""' '-DLATCHKEY_SBINDIR=""' '-DLATCHKEY_LOCALSTATEDIR=""' \
+${CC:-cc} -std=c11 -D_GNU_SOURCE -Icommon -I. '-DLATCHKEY_SYSCONFDIR=""' '-DLATCHKEY_SBINDIR=""' '-DLATCHKEY_LOCALSTATEDIR=""' \
     "$work/names.c" pam/options.c "$build/.libs/libcommon.a" -o "$work/names" \
     $(pkg-config --libs libcrypto json-c libconfuse) -pthread
 "$work/names" >"$work/all"
@@ -104,7 +104,7 @@ compare "$page: environment" "$(grep -ohE 'getenv\("[A-Z_]+"\)' sasl/*.c | cut -
 compare "$page: codes of the error message" "$(exists status)" \
     "$(section $page DESCRIPTION | awk '$1 == ".It" && $2 == "Li" { print $3 }' | sort)"
 
-page=common/latchkey.conf.5
+page=common/config/latchkey.conf.5
 compare "$page: blocks and options" "$(exists config)" \
     "$(section $page OPTIONS | awk '$1 == ".Ss" && $2 == "Outside" { block = ""; next }
         $1 == ".Ss" { print $2; block = $2 "." } $1 == ".It" { print block $3 }' | sort)"

@@ -10,12 +10,12 @@ mkdir -p "$build"
 # A build of its own: what is not compiled for it hides races, and a program cannot be for two sanitizers.
 flags=(-std=c11 -pthread -O1 -g -fsanitize=thread -fPIC -fvisibility=hidden -Wall -Wextra -D_GNU_SOURCE
     -DLATCHKEY_VERSION='"threads"' -DLATCHKEY_SYSCONFDIR='"/nonexistent"' -DLATCHKEY_SBINDIR='"/nonexistent"'
-    -DLATCHKEY_LOCALSTATEDIR='"/nonexistent"' -Icommon -Isasl -Iexamples -Itests)
+    -DLATCHKEY_LOCALSTATEDIR='"/nonexistent"' -Icommon -I.)
 read -ra libraries <<<"$(pkg-config --cflags --libs libcrypto json-c libconfuse libsasl2)"
 compiler=${CC:-cc}
 "$compiler" "${flags[@]}" -shared -Wl,-z,nodelete -Wl,-z,defs -o "$build/liblatchkey.so" \
-    sasl/*.c common/*.c "${libraries[@]}"
-"$compiler" "${flags[@]}" -o "$build/sasl_load" tests/sasl_load.c examples/signer.c common/*.c "${libraries[@]}"
+    sasl/*.c common/*/*.c "${libraries[@]}"
+"$compiler" "${flags[@]}" -o "$build/sasl_load" tests/sasl/sasl_load.c devel/signer.c common/*/*.c "${libraries[@]}"
 
 export TSAN_OPTIONS="exitcode=66 history_size=4 ${TSAN_OPTIONS-}"
 result=$(unset LATCHKEY_TOKEN_FILE; "$build/sasl_load" "$(realpath "$build")/liblatchkey.so" 8 "${EXCHANGES:-700}" 5)

@@ -4,7 +4,7 @@
 # usage: tests/check_unsanitized.sh BUILD_DIRECTORY      a build without sanitizers
 set -euo pipefail
 
-programs=(tests/test_config tests/test_pattern tests/test_fork_lock tests/test_secret)
+programs=(tests/config/test_config tests/base/test_pattern tests/base/test_fork_lock tests/base/test_secret)
 make -C "${1:?usage: check_unsanitized.sh BUILD_DIRECTORY}" "${programs[@]}" >/dev/null
 for program in "${programs[@]}"; do
     "$1/$program" >"$1/$program.log" 2>&1 || { cat "$1/$program.log"; exit 1; }

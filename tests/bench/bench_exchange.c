@@ -22,9 +22,9 @@
 
 #include <security/pam_appl.h>
 
-#include "bench.h"
-#include "broker_client.h"
-#include "config.h"
+#include "config/snapshot.h"
+#include "ipc/client.h"
+#include "tests/bench/bench.h"
 
 #define ROUNDS         60
 #define SERVICES_MAX   8

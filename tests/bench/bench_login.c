@@ -24,7 +24,7 @@
 
 #include <security/pam_appl.h>
 
-#include "bench.h"
+#include "tests/bench/bench.h"
 
 #define FRESH_ROUNDS  150
 #define SAME_ROUNDS   300

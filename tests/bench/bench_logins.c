@@ -21,7 +21,7 @@
 #include <ldap.h>
 #include <sasl/sasl.h>
 
-#include "bench.h"
+#include "tests/bench/bench.h"
 
 #define CLIENTS_MAX 64
 #define SECONDS     1

@@ -12,12 +12,12 @@
 
 #include <openssl/evp.h>
 
-#include "../sasl_site.h"
-#include "base64url.h"
-#include "bench.h"
-#include "config.h"
-#include "jwks.h"
-#include "jwt.h"
+#include "base/base64url.h"
+#include "token/jwks.h"
+#include "token/jwt.h"
+#include "config/snapshot.h"
+#include "tests/support/sasl_site.h"
+#include "tests/bench/bench.h"
 
 #define ROUNDS       100
 #define MILLISECONDS 500 /* of one measurement of throughput */

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../sasl_host.h"
-#include "bench.h"
+#include "tests/support/sasl_host.h"
+#include "tests/bench/bench.h"
 
 #define ROUNDS 60
 

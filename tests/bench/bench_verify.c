@@ -15,15 +15,15 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "base64url.h"
-#include "bench.h"
-#include "config.h"
-#include "json.h"
-#include "jwks.h"
-#include "jwt.h"
-#include "signer.h"
-#include "../temporary.h"
-#include "verify.h"
+#include "base/base64url.h"
+#include "base/json.h"
+#include "token/jwks.h"
+#include "token/jwt.h"
+#include "config/snapshot.h"
+#include "login/verify.h"
+#include "devel/signer.h"
+#include "tests/support/temporary.h"
+#include "tests/bench/bench.h"
 
 #define TENANT    "3f40cd7a-16d1-414a-b15d-b97158d31de9"
 #define SUBJECT   "f3e89bb2-5827-4e4b-8b33-823b48327ec7"

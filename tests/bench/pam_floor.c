@@ -16,7 +16,7 @@
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 
-#include "base64url.h"
+#include "base/base64url.h"
 
 #define EXPORT      __attribute__((visibility("default")))
 #define HEX_MAX     4096

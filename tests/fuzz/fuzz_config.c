@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-#include "config_file.h"
+#include "config/model.h"
+#include "config/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "authenticate.h"
-#include "config.h"
-#include "jwks.h"
-#include "jwt.h"
-#include "verify.h"
+#include "verdict/log_line.h"
+#include "token/jwks.h"
+#include "token/jwt.h"
+#include "config/model.h"
+#include "login/authenticate.h"
+#include "login/verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "messages.h"
+#include "base/json.h"
+#include "sasl/messages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
  * A message that is read can be written, and reads the same again; what is written can be read; a refusal is JSON,
  * whatever it names.
  */
-#include "fuzz_message.h"
+#include "tests/fuzz/fuzz_message.h"
 
 static void check_same(const struct bearer_message *message, const char *host)
 {

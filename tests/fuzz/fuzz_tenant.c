@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker_protocol.h"
-#include "jwt.h"
-#include "oidc.h"
-#include "tenant.h"
+#include "token/jwt.h"
+#include "ipc/protocol.h"
+#include "tenant/oidc.h"
+#include "tenant/tenant.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

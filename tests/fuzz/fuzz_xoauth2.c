@@ -1,7 +1,7 @@
 /*
  * As fuzz_oauthbearer.c: what is read can be written and reads the same again, and the other way round.
  */
-#include "fuzz_message.h"
+#include "tests/fuzz/fuzz_message.h"
 
 static void check_same(const struct bearer_message *message)
 {

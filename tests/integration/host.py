@@ -303,13 +303,13 @@ class Host:
 
     @staticmethod
     def check_build():
-        for made in (BUILD / "latchkey", BUILD / "latchkeyd", BUILD / ".libs" / "pam_latchkey.so"):
+        for made in (BUILD / "latchkey", BUILD / "latchkeyd" / "latchkeyd", BUILD / ".libs" / "pam_latchkey.so"):
             assert made.exists(), f"{made} is not built (BUILDDIR names the build directory)"
 
     def install(self):
         shutil.copy(BUILD / ".libs" / "pam_latchkey.so", MODULE)
         shutil.copy(BUILD / "latchkey", COMMAND)
-        shutil.copy(BUILD / "latchkeyd", PRIVATE / "latchkeyd")
+        shutil.copy(BUILD / "latchkeyd" / "latchkeyd", PRIVATE / "latchkeyd")
         ASKPASS.symlink_to("latchkey")
         ANSWERER.write_text(ANSWER.replace("@ASKPASS@", str(ASKPASS)))
         ANSWERER.chmod(0o755)

@@ -1,4 +1,4 @@
-"""examples/tenantd for tests: a tenant service of its own in a directory, its control door, and a plain client."""
+"""devel/tenantd for tests: a tenant service of its own in a directory, its control door, and a plain client."""
 import dataclasses
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""examples/mint, judged by PyJWT: its key sets and tokens are what others make."""
+"""devel/mint, judged by PyJWT: its key sets and tokens are what others make."""
 import json
 import time
 

@@ -11,7 +11,7 @@ GROWTH = 4096  # bytes; one of 64 in each exchange would be 640,000
 
 def run_under_valgrind(exchanges):
     """Bytes in use at the end, after everything was ended that can be."""
-    run = subprocess.run([*VALGRIND, BUILD / "tests/sasl_load", BUILD / ".libs/liblatchkey.so", "1", str(exchanges),
+    run = subprocess.run([*VALGRIND, BUILD / "tests/sasl/sasl_load", BUILD / ".libs/liblatchkey.so", "1", str(exchanges),
                           "10000"],
                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=1200)
     assert run.returncode == 0, run.stderr

@@ -1,4 +1,4 @@
-"""examples/tenantd, held to the contract of the tenant service by clients that share no code with it."""
+"""devel/tenantd, held to the contract of the tenant service by clients that share no code with it."""
 import base64
 import hashlib
 import html.parser

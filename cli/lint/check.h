@@ -1,0 +1,57 @@
+/*
+ * latchkey check: the parts of the lint, and what they share.
+ */
+#ifndef LATCHKEY_CHECK_H
+#define LATCHKEY_CHECK_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "base/slice.h"
+#include "config/model.h"
+#include "cli/lint/findings.h"
+
+/* One configuration under the lint. */
+struct lint {
+    struct findings *findings;
+    const struct config *config;
+    struct slice text; /* of the configuration: where a block or an option stands */
+};
+
+/*
+ * The line of a block, or of an option in it when that stands on a line of its own; 0 when the text is laid out in a
+ * way that a look at the beginnings of its lines does not find.
+ */
+size_t lint_find_line(const struct lint *lint, const char *block, const char *title, const char *option);
+
+#define FOUND(lint, severity, block, title, option, ...)             \
+    findings_add((lint)->findings, (severity), (lint)->config->path, \
+                 lint_find_line((lint), (block), (title), (option)), __VA_ARGS__)
+
+/* A configuration and everything that it names. False when it does not load, which is an error among the findings. */
+bool check_configuration(struct findings *findings, const char *path);
+
+/* API keys: who may use them, and whether there is anybody who exchanges them; and how latchkeyd is, when it answers.
+ */
+void check_broker(const struct lint *lint);
+
+/* The first of the block's sockets that lies on the disk, whether or not a daemon listens there; NULL: none does. */
+const char *check_find_socket(const struct broker *broker);
+
+/* Local accounts that are opened, and have expired or have a locked password. */
+void check_accounts(const struct lint *lint);
+
+/*
+ * The stacks of a directory like /etc/pam.d that name pam_latchkey.so, and the configurations that they name; `config`
+ * is the one of lines that name none. The service blocks of a configuration that loads are compared with the stacks.
+ */
+void check_pam(struct findings *findings, const char *directory, const char *config);
+
+/* Who may write to a directory on the way to a file decides what the file is. `also_by` is as in trusted_file_read().
+ */
+void check_directories_above(struct findings *findings, const char *path, const char *also_by);
+
+/* Owned by root, by the running user, or by the user `also_by` (NULL: none), and not writable by others. */
+void check_owner_and_mode(struct findings *findings, const char *path, const struct stat *status, const char *also_by);
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * latchkey check: API keys and latchkeyd. The status that latchkeyd answers is written in latchkeyd/status.c.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/account_lookup.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/trusted_program.h"
+#include "ipc/client.h"
+#include "cli/lint/check.h"
+
+#define SPAN_MAX 32 /* bytes of "3 h" */
+
+static bool takes_api_keys(const struct service_rules *service)
+{
+    return (service->credentials & CREDENTIALS_API_KEY) != 0;
+}
+
+static bool any_service_takes_api_keys(const struct config *config)
+{
+    size_t i;
+
+    for (i = 0; i < config->service_count; i++)
+        if (takes_api_keys(&config->services[i]))
+            return true;
+    return takes_api_keys(&config->default_service);
+}
+
+static bool any_user_takes_api_keys(const struct identity_rules *rules)
+{
+    size_t i;
+
+    for (i = 0; i < rules->user_count && !rules->users[i].api_key; i++)
+        ;
+    return i < rules->user_count;
+}
+
+/* One half of what an API key needs does nothing without the other. */
+static void check_halves(const struct lint *lint)
+{
+    const struct config *config = lint->config;
+    const struct identity_rules *rules = &config->identity;
+    const bool is_wanted = any_service_takes_api_keys(config);
+    size_t i;
+
+    for (i = 0; i < rules->user_count && !is_wanted; i++)
+        if (rules->users[i].api_key)
+            FOUND(lint, SEVERITY_NOTE, "user", rules->users[i].name, "api_key",
+                  "user \"%s\": api_key is set, and no service has api_key among its credentials",
+                  rules->users[i].name);
+    if (!is_wanted || any_user_takes_api_keys(rules))
+        return;
+    for (i = 0; i < config->service_count; i++)
+        if (takes_api_keys(&config->services[i]))
+            FOUND(lint, SEVERITY_WARNING, "service", config->services[i].name, "credentials",
+                  "service \"%s\": API keys open nothing: no user has api_key = true", config->services[i].name);
+    if (takes_api_keys(&config->default_service))
+        FOUND(lint, SEVERITY_WARNING, "service", config->default_service.name, "credentials",
+              "service \"%s\": API keys open nothing: no user has api_key = true", config->default_service.name);
+}
+
+const char *check_find_socket(const struct broker *broker)
+{
+    struct stat status;
+    size_t i;
+
+    for (i = 0; i < broker->sockets.count; i++)
+        if (lstat(broker->sockets.items[i], &status) == 0 && S_ISSOCK(status.st_mode))
+            return broker->sockets.items[i];
+    return NULL;
+}
+
+/* "40 s", "3 h": enough to see whether it is long. */
+static const char *span(int64_t seconds, char text[SPAN_MAX])
+{
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+    size_t i = 0;
+
+    while (i + 1 < sizeof units / sizeof units[0] && seconds < 2 * units[i].seconds)
+        i++;
+    snprintf(text, SPAN_MAX, "%" PRId64 " %s", seconds / units[i].seconds, units[i].name);
+    return text;
+}
+
+/* 0 where the status has no such number. */
+static int64_t number_of(const struct json *object, const char *member)
+{
+    double number = 0;
+
+    json_number(json_member(object, member), &number);
+    return number > 0 && number < (double)(INT64_C(1) << 53) ? (int64_t)number : 0;
+}
+
+static struct slice text_of(const struct json *object, const char *member)
+{
+    struct slice text = { NULL, 0 };
+
+    json_string(json_member(object, member), &text);
+    return text;
+}
+
+static void tell_process(const struct lint *lint, const char *socket, const struct json *status)
+{
+    const struct json *asked = json_member(status, "asked"), *refused = json_member(status, "refused");
+    const struct json *cache = json_member(status, "cache");
+    struct slice fault = text_of(status, "configuration_fault");
+    char uptime[SPAN_MAX];
+
+    findings_add(lint->findings, SEVERITY_NOTE, socket, 0,
+                 "latchkeyd %.*s has served for %s: asked %" PRId64 " exchanges, %" PRId64 " refreshes, %" PRId64
+                 " signatures, %" PRId64 " logins, %" PRId64 " passwords; turned away %" PRId64 " by allow, %" PRId64
+                 " by rate, %" PRId64 " in a crowd, %" PRId64 " as guesses, %" PRId64 " as broken; cache: %" PRId64
+                 " entries, %" PRId64 " hits, %" PRId64 " misses",
+                 SLICE_ARG(text_of(status, "version")), span(number_of(status, "uptime"), uptime),
+                 number_of(asked, "exchange"), number_of(asked, "refresh"), number_of(asked, "signature"),
+                 number_of(asked, "authenticate"), number_of(status, "passwords"), number_of(refused, "peer"),
+                 number_of(refused, "rate"), number_of(refused, "crowded"), number_of(refused, "guesses"),
+                 number_of(refused, "broken"), number_of(cache, "entries"), number_of(cache, "hits"),
+                 number_of(cache, "misses"));
+    if (fault.len > 0)
+        findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
+                     "latchkeyd refuses every login, since it cannot use its configuration: %.*s", SLICE_ARG(fault));
+}
+
+static void tell_tenant(const struct lint *lint, const char *socket, const struct json *tenant)
+{
+    struct slice id = text_of(tenant, "id"), breaker = text_of(tenant, "breaker"), keys = text_of(tenant, "keys");
+    struct slice failure = text_of(tenant, "keys_failure");
+    const int64_t looked_at = number_of(tenant, "keys_looked_at"), now = time(NULL);
+    char ago[SPAN_MAX];
+
+    if (looked_at > 0)
+        findings_add(lint->findings, SEVERITY_NOTE, socket, 0,
+                     "tenant \"%.*s\": breaker %.*s; the key set was looked at %s ago: %.*s", SLICE_ARG(id),
+                     SLICE_ARG(breaker), span(now > looked_at ? now - looked_at : 0, ago), SLICE_ARG(keys));
+    else
+        findings_add(lint->findings, SEVERITY_NOTE, socket, 0, "tenant \"%.*s\": breaker %.*s; %s", SLICE_ARG(id),
+                     SLICE_ARG(breaker),
+                     config_publishes_keys(config_tenant(lint->config, id)) ? "the key set was not looked at yet"
+                                                                            : "no key set is refreshed");
+    if (slice_equal_string(breaker, "open"))
+        findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
+                     "tenant \"%.*s\": its service failed %" PRId64
+                     " times in a row, or asked to be spared: API keys are"
+                     " refused for a while without asking it",
+                     SLICE_ARG(id), number_of(tenant, "failures"));
+    if (slice_equal_string(keys, "withdrawn"))
+        findings_add(
+            lint->findings, SEVERITY_WARNING, socket, 0,
+            "tenant \"%.*s\": the keys are withdrawn: the tenant publishes a set without keys, and every token "
+            "of it is refused",
+            SLICE_ARG(id));
+    if (failure.len > 0)
+        findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
+                     "tenant \"%.*s\": the key set could not be refreshed: %.*s", SLICE_ARG(id), SLICE_ARG(failure));
+}
+
+static void tell_status(const struct lint *lint, const char *socket, const struct json *status)
+{
+    const struct json *tenants = json_member(status, "tenants");
+    size_t i;
+
+    tell_process(lint, socket, status);
+    for (i = 0; i < json_length(tenants); i++)
+        tell_tenant(lint, socket, json_at(tenants, i));
+}
+
+/* latchkeyd serves whom `allow` names; to others it says no more than that it is there. */
+static void ask_status(const struct lint *lint, const char *socket)
+{
+    const struct broker_question question = { .ask = BROKER_STATUS };
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    struct verdict verdict = VERDICT_INIT;
+
+    if (broker_ask(&verdict, lint->config, &question, &reply))
+        tell_status(lint, socket, reply.answer.status);
+    else
+        findings_add(lint->findings, geteuid() == 0 ? SEVERITY_WARNING : SEVERITY_NOTE, socket, 0,
+                     "latchkeyd does not tell how it is: %s: %s", reason_sentence(verdict.reason), verdict.evidence);
+}
+
+/* Where neither listens nor can be started whoever exchanges API keys, each of them is refused. */
+static void check_nobody(const struct lint *lint)
+{
+    const struct broker *broker = &lint->config->broker;
+
+    if (!any_service_takes_api_keys(lint->config) || (broker->program != NULL && access(broker->program, X_OK) == 0))
+        return;
+    FOUND(lint, SEVERITY_WARNING, "broker", "", broker->program != NULL ? "program" : NULL,
+          "nobody exchanges API keys: there is no socket %s, and %s%s", broker->sockets.items[0],
+          broker->program != NULL ? broker->program : "no program to start",
+          broker->program != NULL ? " cannot be started" : "");
+}
+
+void check_broker(const struct lint *lint)
+{
+    const struct broker *broker = &lint->config->broker;
+    const char *socket = check_find_socket(broker);
+    const size_t line = lint_find_line(lint, "broker", "", NULL);
+    char error[TRUSTED_FILE_ERROR_MAX];
+    enum account_answer answer;
+    struct account_entry user;
+
+    check_halves(lint);
+    if (broker->program != NULL && access(broker->program, F_OK) == 0 && !trusted_program_check(broker->program, error))
+        FOUND(lint, SEVERITY_ERROR, "broker", "", "program", "program: %s is not started: %s", broker->program, error);
+    if (socket != NULL)
+        ask_status(lint, socket);
+    else
+        check_nobody(lint);
+    if ((socket != NULL || line != 0) && (answer = account_lookup_user(broker->user, &user, NULL)) != ACCOUNT_FOUND)
+        FOUND(lint, SEVERITY_NOTE, "broker", "", "user", "user \"%s\", as whom latchkeyd runs, %s", broker->user,
+              answer == ACCOUNT_ABSENT ? "does not exist on this host" : "cannot be looked up now: NSS fails");
+}

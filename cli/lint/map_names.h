@@ -1,0 +1,18 @@
+/*
+ * The local names that a map block can give: what the first parentheses of its pattern match.
+ */
+#ifndef LATCHKEY_MAP_NAMES_H
+#define LATCHKEY_MAP_NAMES_H
+
+#include <stdbool.h>
+
+#include "base/pattern.h"
+#include "account/identity.h"
+
+/* A regular expression for the names. False when they cannot be told; else end it with pattern_free(). */
+bool map_names_compile(const struct map_block *map, struct pattern *ret_names);
+
+/* False also when out of memory. */
+bool map_names_have(const struct pattern *names, const char *name);
+
+#endif

@@ -1,0 +1,248 @@
+#include "account/identity.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/account_lookup.h"
+
+#define CLAIM_NAME_MAX 1024 /* bytes: the longest string of a configuration */
+
+bool identity_is_valid_name(struct slice name)
+{
+    size_t i;
+
+    if (name.len == 0 || name.len > USER_MAX)
+        return false;
+    for (i = 0; i < name.len; i++) {
+        char c = name.bytes[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        bool is_inner = (c >= '0' && c <= '9') || c == '-' || c == '.';
+        bool is_last_dollar = c == '$' && i > 0 && i + 1 == name.len; /* machine accounts of Samba */
+
+        if (!is_letter && !(i > 0 && is_inner) && !is_last_dollar)
+            return false;
+    }
+    return true;
+}
+
+const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user)
+{
+    size_t i;
+
+    for (i = 0; i < rules->user_count; i++)
+        if (strcmp(rules->users[i].name, user) == 0)
+            return &rules->users[i];
+    return NULL;
+}
+
+bool identity_has_group(const struct identity *identity, const char *group)
+{
+    size_t i;
+
+    for (i = 0; i < identity->group_count; i++)
+        if (strcmp(identity->groups[i], group) == 0)
+            return true;
+    return false;
+}
+
+static bool set_user(struct verdict *verdict, struct identity *identity, struct slice name, const char *wanted)
+{
+    verdict_fact(verdict->user, sizeof verdict->user, name);
+    if (!identity_is_valid_name(name))
+        return verdict_reject(verdict, REASON_USER_NAME_INVALID, "%.*s", SLICE_ARG(name));
+    if (wanted != NULL && !slice_equal_string(name, wanted))
+        return verdict_reject(verdict, REASON_USER_MISMATCH, "it opens %.*s", SLICE_ARG(name));
+    memcpy(identity->user, name.bytes, name.len);
+    identity->user[name.len] = '\0';
+    return true;
+}
+
+/* Is the block meant for tokens of this tenant? */
+static bool is_for_tenant(const struct string_list *tenants, const struct claims_policy *policy)
+{
+    return tenants->count == 0 || string_list_has(tenants, slice_of(policy->tenant_id));
+}
+
+/* Of the blocks that list the subject: the wanted one, else the only one. NULL with *ret_count 0: none lists it. */
+static const struct user_block *find_block(const struct identity_rules *rules, const struct claims_policy *policy,
+                                           struct slice subject, const char *wanted, size_t *ret_count)
+{
+    const struct user_block *found = NULL;
+    size_t i;
+
+    *ret_count = 0;
+    for (i = 0; i < rules->user_count; i++) {
+        const struct user_block *block = &rules->users[i];
+
+        if (!is_for_tenant(&block->tenants, policy) || !string_list_has(&block->subjects, subject))
+            continue;
+        (*ret_count)++;
+        if (found == NULL || (wanted != NULL && strcmp(block->name, wanted) == 0))
+            found = block;
+    }
+    return found;
+}
+
+static bool map_by_block(struct verdict *verdict, const struct user_block *block, size_t count, const char *wanted,
+                         const char *hint, struct identity *identity)
+{
+    if (wanted == NULL && count > 1 && (hint == NULL || strcmp(block->name, hint) != 0))
+        return verdict_reject(verdict, REASON_USER_AMBIGUOUS, "%zu user blocks list the subject", count);
+    identity->user_is_explicit = true;
+    return set_user(verdict, identity, slice_of(block->name), wanted);
+}
+
+/* Where the tenant says that nobody has checked an address, its owner is whoever typed it. */
+static bool check_verified(struct verdict *verdict, const struct json *payload, const char *claim)
+{
+    static const char suffix[] = "_verified";
+    char name[CLAIM_NAME_MAX + sizeof suffix];
+    const struct json *verified;
+
+    snprintf(name, sizeof name, "%s%s", claim, suffix);
+    verified = json_member(payload, name);
+    return verified == NULL || json_is_true(verified)
+        || verdict_reject(verdict, REASON_USER_UNMAPPED, "%s is not true", name);
+}
+
+static bool map_by_pattern(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
+                           const struct claims_policy *policy, const char *wanted, struct identity *identity)
+{
+    struct slice value, name;
+    bool matches;
+    size_t i;
+
+    for (i = 0; i < rules->map_count; i++) {
+        if (!is_for_tenant(&rules->maps[i].tenants, policy)
+            || json_member(claims->payload, rules->maps[i].claim) == NULL)
+            continue;
+        /* A value that is there and broken is not passed over: another map would choose another user. */
+        if (!claims_text(verdict, claims->payload, rules->maps[i].claim, &value))
+            return false;
+        if (!pattern_match(&rules->maps[i].compiled, value, &matches, &name))
+            return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "map of %s", rules->maps[i].claim);
+        if (!matches || name.bytes == NULL)
+            continue;
+        if (!check_verified(verdict, claims->payload, rules->maps[i].claim)
+            || !set_user(verdict, identity, name, wanted))
+            return false;
+        /* The block says whose the account is; an e-mail address that happens to fit does not add to it. */
+        if (identity_user_block(rules, identity->user) != NULL)
+            return verdict_reject(verdict, REASON_USER_UNMAPPED, "%s has a user block, which does not list the subject",
+                                  identity->user);
+        identity->user_is_explicit = false;
+        return true;
+    }
+    return verdict_reject(verdict, REASON_USER_UNMAPPED, "sub=%.*s", SLICE_ARG(claims->subject));
+}
+
+static bool block_has_any_group(const struct group_block *block, const struct claims *claims,
+                                const struct claims_policy *policy)
+{
+    size_t i;
+
+    for (i = 0; i < claims->group_count; i++)
+        if (string_list_has(&block->values, claims_group(claims, policy, i)))
+            return true;
+    return false;
+}
+
+static void map_groups(const struct identity_rules *rules, const struct claims *claims,
+                       const struct claims_policy *policy, struct identity *identity)
+{
+    size_t i;
+
+    identity->group_count = 0;
+    for (i = 0; i < rules->group_count && i < IDENTITY_GROUPS_MAX; i++) {
+        if (!is_for_tenant(&rules->groups[i].tenants, policy)
+            || !block_has_any_group(&rules->groups[i], claims, policy))
+            continue;
+        /* The configuration let in only valid names, which are short enough. */
+        strncpy(identity->groups[identity->group_count], rules->groups[i].name, USER_MAX);
+        identity->groups[identity->group_count++][USER_MAX] = '\0';
+    }
+}
+
+bool identity_map(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
+                  const struct claims_policy *policy, const char *wanted, const char *hint,
+                  struct identity *ret_identity)
+{
+    size_t count;
+    const struct user_block *block = find_block(rules, policy, claims->subject, wanted != NULL ? wanted : hint, &count);
+
+    if (block != NULL ? !map_by_block(verdict, block, count, wanted, hint, ret_identity)
+                      : !map_by_pattern(verdict, rules, claims, policy, wanted, ret_identity))
+        return false;
+    map_groups(rules, claims, policy, ret_identity);
+    return true;
+}
+
+/* The account of the very name: names are compared later, and another spelling would be taken for another user. */
+static enum account_answer look_up_exactly(const char *name, struct account_entry *ret_account, int *ret_error)
+{
+    const enum account_answer answer = account_lookup_user(name, ret_account, ret_error);
+
+    return answer == ACCOUNT_FOUND && strcmp(ret_account->name, name) != 0 ? ACCOUNT_ABSENT : answer;
+}
+
+static bool reject_look_up(struct verdict *verdict, const char *user, int error)
+{
+    return error == ENOMEM ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "user %s", user)
+                           : verdict_reject(verdict, REASON_SYSTEM_ERROR, "NSS cannot tell of user %s now: %s", user,
+                                            strerrordesc_np(error) != NULL ? strerrordesc_np(error) : "unknown error");
+}
+
+bool identity_account_block(struct verdict *verdict, const struct identity_rules *rules, const char *user,
+                            const struct user_block **ret_block)
+{
+    struct account_entry account;
+    int error;
+
+    *ret_block = identity_user_block(rules, user);
+    if (*ret_block != NULL)
+        return true;
+    switch (account_lookup_user(user, &account, &error)) {
+    case ACCOUNT_FOUND:
+        *ret_block = identity_user_block(rules, account.name);
+        return true;
+    case ACCOUNT_ABSENT:
+        return true;
+    default:
+        return reject_look_up(verdict, user, error);
+    }
+}
+
+bool identity_may_be_root(struct slice name)
+{
+    char text[USER_MAX + 1];
+    struct account_entry account;
+
+    if (slice_equal_nocase(name, "root"))
+        return true;
+    snprintf(text, sizeof text, "%.*s", SLICE_ARG(name));
+    switch (account_lookup_user(text, &account, NULL)) {
+    case ACCOUNT_FOUND:
+        return account.uid == 0;
+    case ACCOUNT_ABSENT:
+        return false;
+    default:
+        return true;
+    }
+}
+
+bool identity_check_account(struct verdict *verdict, const struct identity *identity)
+{
+    struct account_entry account;
+    int error;
+    const enum account_answer answer = look_up_exactly(identity->user, &account, &error);
+
+    if (answer == ACCOUNT_CANNOT_TELL)
+        return reject_look_up(verdict, identity->user, error);
+    if (answer == ACCOUNT_ABSENT)
+        return verdict_reject(verdict, REASON_USER_UNKNOWN, "%s", identity->user);
+    if (account.uid == 0 && !identity->user_is_explicit)
+        return verdict_reject(verdict, REASON_USER_FORBIDDEN, "%s has uid 0", identity->user);
+    return true;
+}

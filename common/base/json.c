@@ -1,0 +1,778 @@
+#include "base/json.h"
+
+#include <limits.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* json-c has an enum of the same name as ours. */
+#define json_type json_c_type
+#include <json-c/json_object.h>
+#include <json-c/json_object_iterator.h>
+#include <json-c/linkhash.h>
+#undef json_type
+
+#include "base/utf8.h"
+
+/*
+ * Values are json-c's, but its tokener is not used: it accepts far more than RFC 8259 does, lets duplicate members
+ * replace each other, and switches the thread's locale for each text. The reader below decides alone what is JSON, so
+ * that there are no two opinions about a text.
+ */
+
+#define EXACT_MAX 0x1p53 /* all integers up to it are doubles */
+
+#define ARRAY_ROOM 4 /* members to begin with; json-c's own 32 are a waste for an audience */
+
+/* Never looked into: a struct json_object, or the one value that json-c has no object for. */
+struct json {
+    char unused;
+};
+static struct json null_value;
+
+static struct json *wrap(struct json_object *value)
+{
+    return value != NULL ? (struct json *)value : &null_value;
+}
+
+static struct json_object *unwrap(const struct json *json)
+{
+    return json != &null_value ? (struct json_object *)json : NULL;
+}
+
+struct reader {
+    const char *at;
+    const char *end;
+    /* Room for the next string or number with its NUL. It starts a byte longer than the text, and only names use it
+     * up, each less of it than of the text, which has quotation marks around them. So it never runs out. */
+    char *scratch;
+    int depth;
+    unsigned values;
+    const char *error;
+};
+
+static bool read_value(struct reader *reader, struct json_object **ret_value);
+
+static bool fail(struct reader *reader, const char *error)
+{
+    reader->error = error;
+    return false;
+}
+
+static bool made(struct reader *reader, const struct json_object *value)
+{
+    return value != NULL || fail(reader, JSON_MEMORY_IS_SHORT);
+}
+
+/* The next byte, or -1 at the end. */
+static int peek(const struct reader *reader)
+{
+    return reader->at < reader->end ? (unsigned char)*reader->at : -1;
+}
+
+/* Something else stands here than what must. */
+static bool fail_here(struct reader *reader, const char *error)
+{
+    return fail(reader, peek(reader) < 0 ? "the text ends too early" : error);
+}
+
+/* RFC 8259 §2: ws = *( %x20 / %x09 / %x0A / %x0D ). Gives the byte after it, or -1. */
+static int skip_space(struct reader *reader)
+{
+    while (reader->at < reader->end
+           && (*reader->at == ' ' || *reader->at == '\t' || *reader->at == '\n' || *reader->at == '\r'))
+        reader->at++;
+    return peek(reader);
+}
+
+static char *put_utf8(char *out, uint32_t code)
+{
+    if (code < 0x80) {
+        *out++ = (char)code;
+        return out;
+    }
+    if (code < 0x800) {
+        *out++ = (char)(0xc0 | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            *out++ = (char)(0xe0 | code >> 12);
+        } else {
+            *out++ = (char)(0xf0 | code >> 18);
+            *out++ = (char)(0x80 | (code >> 12 & 0x3f));
+        }
+        *out++ = (char)(0x80 | (code >> 6 & 0x3f));
+    }
+    *out++ = (char)(0x80 | (code & 0x3f));
+    return out;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* RFC 8259 §7: %x75 4HEXDIG, from the "u" on. */
+static bool read_code_unit(struct reader *reader, uint32_t *ret_unit)
+{
+    uint32_t unit = 0;
+    int i, digit;
+
+    if (reader->end - reader->at < 5 || *reader->at != 'u')
+        return fail(reader, "a broken escape in a string");
+    for (i = 1; i <= 4; i++) {
+        digit = hex_value(reader->at[i]);
+        if (digit < 0)
+            return fail(reader, "a broken escape in a string");
+        unit = unit << 4 | (uint32_t)digit;
+    }
+    reader->at += 5;
+    *ret_unit = unit;
+    return true;
+}
+
+/* RFC 8259 §7: beyond the Basic Multilingual Plane, two escapes make one character. Neither may stand alone (§8.2). */
+static bool read_unicode_escape(struct reader *reader, char **out)
+{
+    uint32_t code, low;
+
+    if (!read_code_unit(reader, &code))
+        return false;
+    if (code >= 0xd800 && code <= 0xdfff) {
+        if (code >= 0xdc00 || peek(reader) != '\\')
+            return fail(reader, "a lone surrogate in a string");
+        reader->at++;
+        if (!read_code_unit(reader, &low))
+            return false;
+        if (low < 0xdc00 || low > 0xdfff)
+            return fail(reader, "a lone surrogate in a string");
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+    }
+    *out = put_utf8(*out, code);
+    return true;
+}
+
+static bool read_escape(struct reader *reader, char **out)
+{
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    const char *letter;
+
+    reader->at++;
+    if (peek(reader) == 'u')
+        return read_unicode_escape(reader, out);
+    letter = peek(reader) >= 0 ? memchr(letters, peek(reader), sizeof letters - 1) : NULL;
+    if (letter == NULL)
+        return fail(reader, "a broken escape in a string");
+    *(*out)++ = meanings[letter - letters];
+    reader->at++;
+    return true;
+}
+
+static bool read_utf8(struct reader *reader, char **out)
+{
+    uint32_t code;
+    const size_t len = utf8_decode(reader->at, (size_t)(reader->end - reader->at), &code);
+
+    if (len == 0)
+        return fail(reader, "not UTF-8");
+    memcpy(*out, reader->at, len);
+    *out += len;
+    reader->at += len;
+    return true;
+}
+
+/* Printable ASCII that means itself: nearly all of every string, so this loop is what reading costs. */
+static void read_plain(struct reader *reader, char **out)
+{
+    const char *at = reader->at, *end = reader->end;
+    char *to = *out;
+
+    while (at < end && *at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
+        *to++ = *at++;
+    reader->at = at;
+    *out = to;
+}
+
+/* RFC 8259 §7, from the quotation mark on. The string lies in the scratch buffer, with a NUL behind it. */
+static bool read_string(struct reader *reader, struct slice *ret_string)
+{
+    char *out = reader->scratch;
+
+    reader->at++;
+    for (;;) {
+        read_plain(reader, &out);
+        switch (peek(reader)) {
+        case '"':
+            reader->at++;
+            *out = '\0';
+            *ret_string = (struct slice){ reader->scratch, (size_t)(out - reader->scratch) };
+            return true;
+        case '\\':
+            if (!read_escape(reader, &out))
+                return false;
+            break;
+        case -1:
+            return fail(reader, "the text ends too early");
+        default:
+            if (peek(reader) < 0x20)
+                return fail(reader, "a control character in a string");
+            if (!read_utf8(reader, &out))
+                return false;
+        }
+    }
+}
+
+static bool skip_digits(struct reader *reader)
+{
+    const char *begin = reader->at;
+
+    while (peek(reader) >= '0' && peek(reader) <= '9')
+        reader->at++;
+    return reader->at > begin || fail(reader, "a malformed number");
+}
+
+/* RFC 8259 §6: number = [ minus ] int [ frac ] [ exp ]. */
+static bool skip_number(struct reader *reader, bool *ret_is_integer)
+{
+    *ret_is_integer = true;
+    if (peek(reader) == '-')
+        reader->at++;
+    if (peek(reader) == '0') /* nothing may follow a leading zero */
+        reader->at++;
+    else if (!skip_digits(reader))
+        return false;
+    if (peek(reader) == '.') {
+        *ret_is_integer = false;
+        reader->at++;
+        if (!skip_digits(reader))
+            return false;
+    }
+    if (peek(reader) == 'e' || peek(reader) == 'E') {
+        *ret_is_integer = false;
+        reader->at++;
+        if (peek(reader) == '+' || peek(reader) == '-')
+            reader->at++;
+        if (!skip_digits(reader))
+            return false;
+    }
+    return true;
+}
+
+/* False when it does not fit. */
+static bool integer_of(const char *digits, const char *end, int64_t *ret_integer)
+{
+    bool is_negative = *digits == '-';
+    int64_t integer = 0;
+
+    for (digits += is_negative; digits < end; digits++)
+        if (__builtin_mul_overflow(integer, 10, &integer)
+            || __builtin_add_overflow(integer, is_negative ? '0' - *digits : *digits - '0', &integer))
+            return false;
+    *ret_integer = integer;
+    return true;
+}
+
+/* 2^53 + 1 lies between two doubles and would be rounded to 2^53, which is still a date (RFC 7519 §2). */
+static double keep_beyond(double number, bool is_beyond)
+{
+    if (!is_beyond || (number != EXACT_MAX && number != -EXACT_MAX))
+        return number;
+    return number < 0 ? -EXACT_MAX - 2 : EXACT_MAX + 2;
+}
+
+/* Texts hold keys and tokens, and free() wipes nothing. Strings only: what else is in a text is nobody's secret. */
+static void wipe_strings(struct json_object *value)
+{
+    struct json_object_iterator at, end;
+    size_t i;
+
+    switch (json_object_get_type(value)) {
+    case json_type_string:
+        explicit_bzero((char *)json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        break;
+    case json_type_array:
+        for (i = 0; i < json_object_array_length(value); i++)
+            wipe_strings(json_object_array_get_idx(value, i));
+        break;
+    case json_type_object:
+        at = json_object_iter_begin(value);
+        end = json_object_iter_end(value);
+        for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+            wipe_strings(json_object_iter_peek_value(&at));
+        break;
+    default:
+        break;
+    }
+}
+
+static void drop(struct json_object *value)
+{
+    wipe_strings(value);
+    json_object_put(value);
+}
+
+/* A double that prints as it was written, also where it became infinite. */
+static bool make_double(struct reader *reader, struct slice text, struct json_object **ret_value)
+{
+    /* strtod() would want a comma in some locales of the host. */
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    long double exact; /* where it has more digits than a double */
+    double number;
+
+    if (c_locale == (locale_t)0)
+        return fail(reader, JSON_MEMORY_IS_SHORT);
+    memcpy(reader->scratch, text.bytes, text.len);
+    reader->scratch[text.len] = '\0';
+    exact = strtold_l(reader->scratch, NULL, c_locale);
+    number = keep_beyond(strtod_l(reader->scratch, NULL, c_locale), exact > EXACT_MAX || exact < -EXACT_MAX);
+    freelocale(c_locale);
+    *ret_value = json_object_new_double_s(number, reader->scratch);
+    return made(reader, *ret_value);
+}
+
+static bool read_number(struct reader *reader, struct json_object **ret_value)
+{
+    const char *begin = reader->at;
+    bool is_integer;
+    int64_t integer;
+
+    if (!skip_number(reader, &is_integer))
+        return false;
+    if (!is_integer || !integer_of(begin, reader->at, &integer))
+        return make_double(reader, (struct slice){ begin, (size_t)(reader->at - begin) }, ret_value);
+    *ret_value = json_object_new_int64(integer);
+    return made(reader, *ret_value);
+}
+
+/* Take the value in any case. */
+static bool add_member(struct reader *reader, struct json_object *object, const char *name, struct json_object *value)
+{
+    /* json-c lets a later member replace an earlier one, which it then frees as it is. */
+    const bool is_twice = json_object_object_get_ex(object, name, NULL);
+
+    if (!is_twice && json_object_object_add_ex(object, name, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) == 0)
+        return true;
+    drop(value);
+    return fail(reader, is_twice ? "a member name stands twice" : JSON_MEMORY_IS_SHORT);
+}
+
+/* RFC 8259 §4: member = string name-separator value. */
+static bool read_member(struct reader *reader, struct json_object *object)
+{
+    struct json_object *value;
+    struct slice name;
+
+    if (skip_space(reader) != '"')
+        return fail_here(reader, "a member name is missing");
+    if (!read_string(reader, &name))
+        return false;
+    /* json-c's names are C strings: "exp\u0000" would read as "exp". */
+    if (memchr(name.bytes, '\0', name.len) != NULL)
+        return fail(reader, "a NUL in a member name");
+    if (skip_space(reader) != ':')
+        return fail_here(reader, "a colon is missing");
+    reader->at++;
+    reader->scratch += name.len + 1; /* the name must outlive the reading of its value */
+    return read_value(reader, &value) && add_member(reader, object, name.bytes, value);
+}
+
+static bool read_element(struct reader *reader, struct json_object *array)
+{
+    struct json_object *value;
+
+    if (!read_value(reader, &value))
+        return false;
+    if (json_object_array_add(array, value) != 0) {
+        drop(value);
+        return fail(reader, JSON_MEMORY_IS_SHORT);
+    }
+    return true;
+}
+
+typedef bool read_item(struct reader *reader, struct json_object *container);
+
+/* RFC 8259 §4, §5: what objects and arrays have in common, from the opening bracket on. */
+static bool read_items(struct reader *reader, struct json_object *container, read_item *read, int closing)
+{
+    reader->at++;
+    if (skip_space(reader) != closing) {
+        for (;;) {
+            if (!read(reader, container))
+                return false;
+            if (skip_space(reader) != ',')
+                break;
+            reader->at++;
+        }
+    }
+    if (peek(reader) != closing)
+        return fail_here(reader, "a comma or a closing bracket is missing");
+    reader->at++;
+    return true;
+}
+
+static bool read_container(struct reader *reader, struct json_object **ret_value)
+{
+    bool is_object = peek(reader) == '{', ok;
+    struct json_object *container;
+
+    if (reader->depth == JSON_DEPTH_MAX)
+        return fail(reader, "nested too deeply");
+    container = is_object ? json_object_new_object() : json_object_new_array_ext(ARRAY_ROOM);
+    if (!made(reader, container))
+        return false;
+    reader->depth++;
+    ok = is_object ? read_items(reader, container, read_member, '}') : read_items(reader, container, read_element, ']');
+    reader->depth--;
+    if (!ok) {
+        drop(container);
+        return false;
+    }
+    *ret_value = container;
+    return true;
+}
+
+static bool read_word(struct reader *reader, const char *word)
+{
+    size_t len = strlen(word);
+
+    if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, word, len) != 0)
+        return fail(reader, "no JSON value");
+    reader->at += len;
+    return true;
+}
+
+static bool read_boolean(struct reader *reader, bool boolean, struct json_object **ret_value)
+{
+    if (!read_word(reader, boolean ? "true" : "false"))
+        return false;
+    *ret_value = json_object_new_boolean(boolean);
+    return made(reader, *ret_value);
+}
+
+static bool read_string_value(struct reader *reader, struct json_object **ret_value)
+{
+    struct slice string;
+
+    if (!read_string(reader, &string))
+        return false;
+    *ret_value = json_object_new_string_len(string.bytes, (int)string.len);
+    return made(reader, *ret_value);
+}
+
+/* RFC 8259 §3. *ret_value is set on success only; null is the null pointer. */
+static bool read_value(struct reader *reader, struct json_object **ret_value)
+{
+    if (reader->values == JSON_VALUES_MAX)
+        return fail(reader, "too many values");
+    reader->values++;
+    switch (skip_space(reader)) {
+    case '{':
+    case '[':
+        return read_container(reader, ret_value);
+    case '"':
+        return read_string_value(reader, ret_value);
+    case 't':
+        return read_boolean(reader, true, ret_value);
+    case 'f':
+        return read_boolean(reader, false, ret_value);
+    case 'n':
+        *ret_value = NULL;
+        return read_word(reader, "null");
+    default:
+        if (peek(reader) != '-' && (peek(reader) < '0' || peek(reader) > '9'))
+            return fail_here(reader, "no JSON value");
+        return read_number(reader, ret_value);
+    }
+}
+
+/* RFC 8259 §2: JSON-text = ws value ws. */
+static bool read_text(struct reader *reader, struct json_object **ret_value)
+{
+    struct json_object *value;
+
+    if (!read_value(reader, &value))
+        return false;
+    if (skip_space(reader) >= 0) {
+        drop(value);
+        return fail(reader, "something follows the end");
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool parse(struct slice text, struct json_object **ret_value, const char **ret_error)
+{
+    char *scratch = malloc(text.len + 1);
+    struct reader reader = { .at = text.bytes, .end = text.bytes + text.len, .scratch = scratch };
+    bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, JSON_MEMORY_IS_SHORT);
+
+    if (scratch != NULL)
+        explicit_bzero(scratch, text.len); /* the strings in plain: some texts hold a key or a token */
+    free(scratch);
+    if (!ok)
+        *ret_error = reader.error;
+    return ok;
+}
+
+bool json_parse(struct slice text, struct json **ret_json, const char **ret_error)
+{
+    struct json_object *value;
+    struct reader start = { .at = text.bytes, .end = text.bytes + text.len };
+    int first;
+
+    if (text.len > JSON_TEXT_MAX) {
+        *ret_error = "larger than 1 MiB";
+        return false;
+    }
+    first = skip_space(&start);
+    if (first != '{' && first != '[') {
+        *ret_error = "neither an object nor an array";
+        return false;
+    }
+    if (!parse(text, &value, ret_error))
+        return false;
+    *ret_json = wrap(value);
+    return true;
+}
+
+void json_free(struct json **json)
+{
+    if (json == NULL)
+        return;
+    drop(unwrap(*json));
+    *json = NULL;
+}
+
+enum json_type json_type_of(const struct json *json)
+{
+    switch (json_object_get_type(unwrap(json))) {
+    case json_type_boolean:
+        return JSON_BOOLEAN;
+    case json_type_int:
+    case json_type_double:
+        return JSON_NUMBER;
+    case json_type_string:
+        return JSON_STRING;
+    case json_type_array:
+        return JSON_ARRAY;
+    case json_type_object:
+        return JSON_OBJECT;
+    case json_type_null:
+    default:
+        return JSON_NULL;
+    }
+}
+
+const struct json *json_member(const struct json *object, const char *name)
+{
+    struct json_object *value;
+
+    return json_object_object_get_ex(unwrap(object), name, &value) ? wrap(value) : NULL;
+}
+
+bool json_string(const struct json *json, struct slice *ret_string)
+{
+    struct json_object *value = unwrap(json);
+
+    if (!json_object_is_type(value, json_type_string))
+        return false;
+    *ret_string = (struct slice){ json_object_get_string(value), (size_t)json_object_get_string_len(value) };
+    return true;
+}
+
+bool json_number(const struct json *json, double *ret_number)
+{
+    struct json_object *value = unwrap(json);
+    int64_t integer;
+
+    if (json_type_of(json) != JSON_NUMBER)
+        return false;
+    *ret_number = json_object_get_double(value);
+    if (json_object_is_type(value, json_type_int)) {
+        integer = json_object_get_int64(value);
+        *ret_number = keep_beyond(*ret_number, integer > (int64_t)EXACT_MAX || integer < -(int64_t)EXACT_MAX);
+    }
+    return true;
+}
+
+bool json_is_true(const struct json *json)
+{
+    return json_type_of(json) == JSON_BOOLEAN && json_object_get_boolean((struct json_object *)json);
+}
+
+size_t json_length(const struct json *array)
+{
+    return json_type_of(array) == JSON_ARRAY ? json_object_array_length(unwrap(array)) : 0;
+}
+
+const struct json *json_at(const struct json *array, size_t index)
+{
+    return wrap(json_object_array_get_idx(unwrap(array), index));
+}
+
+/* What a constructor of json-c gave: NULL says that memory is short, and not null. */
+static struct json *constructed(struct json_object *value)
+{
+    return (struct json *)value;
+}
+
+struct json *json_new_object(void)
+{
+    return constructed(json_object_new_object());
+}
+
+struct json *json_new_array(void)
+{
+    return constructed(json_object_new_array_ext(ARRAY_ROOM));
+}
+
+struct json *json_new_string(struct slice string)
+{
+    if (string.len > INT_MAX)
+        return NULL;
+    return constructed(json_object_new_string_len(string.len != 0 ? string.bytes : "", (int)string.len));
+}
+
+struct json *json_new_integer(int64_t number)
+{
+    return constructed(json_object_new_int64(number));
+}
+
+struct json *json_new_boolean(bool boolean)
+{
+    return constructed(json_object_new_boolean(boolean));
+}
+
+struct json *json_new_null(void)
+{
+    return &null_value;
+}
+
+struct json *json_new_text(struct slice text)
+{
+    return text.len > 0 ? json_new_string(text) : json_new_null();
+}
+
+bool json_add(struct json *object, const char *name, struct json *value)
+{
+    if (value != NULL && json_type_of(object) == JSON_OBJECT
+        && json_object_object_add(unwrap(object), name, unwrap(value)) == 0)
+        return true;
+    json_free(&value);
+    return false;
+}
+
+bool json_append(struct json *array, struct json *value)
+{
+    if (value != NULL && json_type_of(array) == JSON_ARRAY && json_object_array_add(unwrap(array), unwrap(value)) == 0)
+        return true;
+    json_free(&value);
+    return false;
+}
+
+/* json-c 0.16 leaves out what its buffer cannot grow for and reports success; a text that lost a member or a part of
+ * a string must not be sent. */
+static bool is_complete(struct slice text, struct json_object *value)
+{
+    struct json_object *again;
+    const char *error;
+    bool is_equal;
+
+    if (!parse(text, &again, &error))
+        return false;
+    is_equal = json_object_equal(again, value);
+    drop(again);
+    return is_equal;
+}
+
+const char *json_print(struct json *json, bool indented)
+{
+    int layout = indented ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
+    struct json_object *value = unwrap(json);
+    struct slice text;
+
+    if (json == NULL)
+        return NULL;
+    text.bytes = json_object_to_json_string_length(value, layout | JSON_C_TO_STRING_NOSLASHESCAPE, &text.len);
+    return text.bytes != NULL && is_complete(text, value) ? text.bytes : NULL;
+}
+
+static bool is_escaped(uint32_t code)
+{
+    return code != '\n' && !utf8_is_printable(code); /* a line break stands between values only */
+}
+
+/* RFC 8259 §7 */
+static char *put_escape(char *out, uint32_t unit)
+{
+    static const char digits[] = "0123456789abcdef";
+    int shift;
+
+    *out++ = '\\';
+    *out++ = 'u';
+    for (shift = 12; shift >= 0; shift -= 4)
+        *out++ = digits[unit >> shift & 0xf];
+    return out;
+}
+
+/* `out` has room for 12 bytes: beyond the Basic Multilingual Plane a character takes two escapes. */
+static char *put_printable(char *out, struct slice character, uint32_t code)
+{
+    if (!is_escaped(code)) {
+        memcpy(out, character.bytes, character.len);
+        return out + character.len;
+    }
+    if (code < 0x10000)
+        return put_escape(out, code);
+    out = put_escape(out, 0xd800 + ((code - 0x10000) >> 10));
+    return put_escape(out, 0xdc00 + ((code - 0x10000) & 0x3ff));
+}
+
+/* Of a text in valid UTF-8: how many bytes it has with escapes; written to `out` unless NULL. */
+static size_t escape(struct slice text, char *out)
+{
+    char piece[12];
+    size_t at, len, total = 0;
+    uint32_t code;
+
+    for (at = 0; at < text.len; at += len) {
+        len = utf8_decode(text.bytes + at, text.len - at, &code);
+        total += (size_t)(put_printable(piece, (struct slice){ text.bytes + at, len }, code) - piece);
+        if (out != NULL)
+            out = put_printable(out, (struct slice){ text.bytes + at, len }, code);
+    }
+    return total;
+}
+
+static void free_escaped(struct json_object *value, void *text)
+{
+    (void)value;
+    explicit_bzero(text, strlen(text)); /* some texts hold a key or a token */
+    free(text);
+}
+
+/* The value keeps the text where json-c keeps that of a number, which never needs escapes. */
+static const char *keep_escaped(struct json_object *value, struct slice text, size_t len)
+{
+    char *escaped = malloc(len + 1);
+
+    if (escaped == NULL)
+        return NULL;
+    escape(text, escaped);
+    escaped[len] = '\0';
+    json_object_set_userdata(value, escaped, free_escaped);
+    return escaped;
+}
+
+const char *json_print_printable(struct json *json, bool indented)
+{
+    const struct slice text = slice_of(json_print(json, indented));
+    const size_t len = text.bytes != NULL ? escape(text, NULL) : 0;
+
+    return len == text.len ? text.bytes : keep_escaped(unwrap(json), text, len);
+}

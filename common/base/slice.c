@@ -1,0 +1,79 @@
+#include "base/slice.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+
+struct slice slice_of(const char *string)
+{
+    return (struct slice){ string, string != NULL ? strlen(string) : 0 };
+}
+
+bool slice_equal(struct slice a, struct slice b)
+{
+    /* memcmp() wants real pointers even for no bytes (C11 §7.24.1), and an empty slice may have none. */
+    return a.len == b.len && (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
+}
+
+bool slice_equal_string(struct slice a, const char *string)
+{
+    return slice_equal(a, slice_of(string));
+}
+
+/* tolower() asks the locale: in a Turkish one, I and i are different letters. */
+static unsigned char ascii_lower(char c)
+{
+    unsigned char byte = (unsigned char)c;
+
+    return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte + ('a' - 'A')) : byte;
+}
+
+bool slice_equal_nocase(struct slice a, const char *string)
+{
+    struct slice b = slice_of(string);
+    size_t i;
+
+    if (a.len != b.len)
+        return false;
+    for (i = 0; i < a.len; i++)
+        if (ascii_lower(a.bytes[i]) != ascii_lower(b.bytes[i]))
+            return false;
+    return true;
+}
+
+bool slice_cut(struct slice in, char separator, struct slice *ret_before, struct slice *ret_after)
+{
+    const char *found = in.len != 0 ? memchr(in.bytes, separator, in.len) : NULL;
+    size_t before_len;
+
+    if (found == NULL)
+        return false;
+    before_len = (size_t)(found - in.bytes);
+    *ret_before = (struct slice){ in.bytes, before_len };
+    *ret_after = (struct slice){ found + 1, in.len - before_len - 1 };
+    return true;
+}
+
+bool slice_has_control(struct slice s)
+{
+    size_t i;
+
+    for (i = 0; i < s.len; i++)
+        if ((unsigned char)s.bytes[i] < 0x20 || s.bytes[i] == 0x7f)
+            return true;
+    return false;
+}
+
+bool slice_is_utf8(struct slice s)
+{
+    size_t at = 0, len;
+    uint32_t code;
+
+    while (at < s.len) {
+        len = utf8_decode(s.bytes + at, s.len - at, &code);
+        if (len == 0)
+            return false;
+        at += len;
+    }
+    return true;
+}

@@ -1,0 +1,436 @@
+#include "base/trusted_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/account_lookup.h"
+#include "base/clock.h"
+
+__attribute__((format(printf, 2, 3))) static bool refuse(char error[TRUSTED_FILE_ERROR_MAX], const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error, TRUSTED_FILE_ERROR_MAX, format, args);
+    va_end(args);
+    errno = 0;
+    return false;
+}
+
+/*
+ * What a call says of the file or of the path to it, and of nothing else. It holds until an administrator changes
+ * something there. Every other errno passes: descriptors and memory come back, a file server answers again.
+ */
+bool trusted_file_is_at_fault(int cause)
+{
+    switch (cause) {
+    case ENOENT: /* nothing is there, */
+    case ENOTDIR:
+    case ELOOP: /* nor can be */
+    case ENAMETOOLONG:
+    case EACCES: /* its mode, or that of a folder above, for this user */
+    case EPERM:
+    case EISDIR: /* it is something else: a directory, */
+    case ENXIO:  /* a socket, */
+    case ENODEV: /* a device without a driver, */
+    case EOPNOTSUPP:
+    case EINVAL:    /* a file that cannot be read as a file */
+    case EOVERFLOW: /* too large, */
+    case EFBIG:     /* or becomes so */
+    case EROFS:     /* where a new file is written */
+    case ENOSPC:
+    case EDQUOT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A call failed. Its errno stays when it passes; otherwise it is the file's fault. */
+static bool refuse_call(char error[TRUSTED_FILE_ERROR_MAX], const char *what, int cause)
+{
+    /* Not %m, which translates: a fork while gettext holds its lock would leave a child waiting for it for ever. */
+    refuse(error, "%s: %s", what, strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error");
+    if (!trusted_file_is_at_fault(cause))
+        errno = cause;
+    return false;
+}
+
+static struct file_stamp stamp_of(const struct stat *status)
+{
+    return (struct file_stamp){
+        .device = status->st_dev,
+        .inode = status->st_ino,
+        .size = status->st_size,
+        .modified = status->st_mtim,
+        .changed = status->st_ctim,
+        .owner = status->st_uid,
+    };
+}
+
+/* The descriptor, or -1. */
+static int open_file(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
+{
+    struct stat status;
+    int fd, cause;
+
+    /* O_NONBLOCK and O_NOCTTY: a FIFO or a terminal in the file's place must neither hold up nor join the host. */
+    do
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    cause = errno;
+    if (fd < 0 && cause == ELOOP && lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
+        refuse(error, "is a symbolic link");
+    else if (fd < 0)
+        refuse_call(error, "cannot be opened", cause);
+    return fd;
+}
+
+/* NSS is asked only about a file that is neither root's nor ours, so that most logins do not wait for it. */
+static bool check_owner(uid_t owner, const char *also_by, char error[TRUSTED_FILE_ERROR_MAX])
+{
+    struct account_entry user;
+    enum account_answer answer = ACCOUNT_ABSENT;
+    int cause = 0;
+
+    if (owner == 0 || owner == geteuid())
+        return true;
+    if (also_by != NULL)
+        answer = account_lookup_user(also_by, &user, &cause);
+    if (answer == ACCOUNT_FOUND && user.uid == owner)
+        return true;
+    if (answer == ACCOUNT_CANNOT_TELL) {
+        refuse(error, "is owned by uid %ju, and NSS cannot tell now who %.32s is: %s", (uintmax_t)owner, also_by,
+               strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error");
+        errno = cause;
+        return false;
+    }
+    return refuse(error, "is owned by uid %ju, neither by root nor by the running user", (uintmax_t)owner);
+}
+
+static bool check_status(const struct stat *status, enum trusted_file_kind kind, const char *also_by, size_t max_len,
+                         char error[TRUSTED_FILE_ERROR_MAX])
+{
+    unsigned mode = status->st_mode & 07777;
+
+    if (!S_ISREG(status->st_mode))
+        return refuse(error, "is not a regular file");
+    if (!check_owner(status->st_uid, also_by, error))
+        return false;
+    /* An access control list cannot give more than these bits tell: its mask stands in the group's (acl(5)). */
+    if ((mode & (S_IWGRP | S_IWOTH)) != 0)
+        return refuse(error, "is writable by group or others (mode %04o)", mode);
+    if (kind == TRUSTED_SECRET && (mode & (S_IRGRP | S_IROTH)) != 0)
+        return refuse(error, "is readable by group or others (mode %04o)", mode);
+    if ((uintmax_t)status->st_size > max_len)
+        return refuse(error, "is larger than %zu bytes", max_len);
+    return true;
+}
+
+/* Until `room` is full or the file ends: the bytes read, or -1 with errno. */
+static ssize_t read_fully(int fd, char *buffer, size_t room)
+{
+    size_t len = 0;
+    ssize_t got;
+
+    do {
+        got = read(fd, buffer + len, room - len);
+        if (got > 0)
+            len += (size_t)got;
+    } while (got > 0 ? len < room : got < 0 && errno == EINTR);
+    return got < 0 ? -1 : (ssize_t)len;
+}
+
+static bool time_equal(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* What one try to read a file ended with. */
+enum outcome { OUTCOME_FAILED, OUTCOME_READ, OUTCOME_AGAIN };
+
+/*
+ * Half an old file and half a new one is neither. A file that rename() replaced or unlink() removed while it was read
+ * has a new time of change, and is as good as before: nobody rewrites what has no name any more.
+ */
+static enum outcome check_unchanged(int fd, const struct stat *before, ssize_t len, char error[TRUSTED_FILE_ERROR_MAX])
+{
+    struct stat after;
+
+    if (fstat(fd, &after) != 0) {
+        refuse_call(error, "cannot be looked at", errno);
+        return OUTCOME_FAILED;
+    }
+    return len == before->st_size && after.st_size == before->st_size && time_equal(after.st_mtim, before->st_mtim)
+            && (after.st_nlink == 0 || time_equal(after.st_ctim, before->st_ctim))
+        ? OUTCOME_READ
+        : OUTCOME_AGAIN;
+}
+
+static enum outcome read_content(int fd, const struct stat *status, struct secret *ret_content,
+                                 char error[TRUSTED_FILE_ERROR_MAX])
+{
+    /* One byte more than the file had: it stays free for the NUL, unless the file grew. */
+    struct secret content = { NULL, (size_t)status->st_size + 1 };
+    enum outcome outcome = OUTCOME_FAILED;
+    ssize_t len;
+    int cause;
+
+    content.bytes = calloc(1, content.len);
+    if (content.bytes == NULL) {
+        refuse_call(error, "cannot be read", errno);
+        return OUTCOME_FAILED;
+    }
+    len = lseek(fd, 0, SEEK_SET) == 0 ? read_fully(fd, content.bytes, content.len) : -1;
+    if (len < 0)
+        refuse_call(error, "cannot be read", errno);
+    else
+        outcome = check_unchanged(fd, status, len, error);
+    if (outcome == OUTCOME_READ) {
+        *ret_content = (struct secret){ content.bytes, (size_t)len };
+        return OUTCOME_READ;
+    }
+    cause = errno;
+    secret_clear(&content);
+    errno = cause;
+    return outcome;
+}
+
+/* One version of a file, and since when we have seen no other; ms of clock_ms(). */
+struct watch {
+    struct file_stamp stamp;
+    int64_t since_ms;
+};
+
+static int64_t age_ms(struct timespec now, struct timespec then)
+{
+    return (int64_t)(now.tv_sec - then.tv_sec) * 1000 + (now.tv_nsec - then.tv_nsec) / 1000000;
+}
+
+/*
+ * How long to wait until the file counts as settled; 0: it does. Its times are compared with the clock that the kernel
+ * stamps files with. A file server has a clock of its own, and ours may be set back: then it counts how long we have
+ * seen the same version.
+ */
+static int64_t unsettled_ms(struct watch *watch, const struct file_stamp *now)
+{
+    const int64_t wanted_ms = now->size == 0 ? TRUSTED_FILE_SETTLE_EMPTY_MS : TRUSTED_FILE_SETTLE_MS;
+    int64_t modified_ms, changed_ms, quiet_ms;
+    struct timespec clock;
+
+    if (!file_stamp_equal(&watch->stamp, now))
+        *watch = (struct watch){ *now, clock_ms() };
+    clock_gettime(CLOCK_REALTIME_COARSE, &clock);
+    modified_ms = age_ms(clock, now->modified);
+    changed_ms = age_ms(clock, now->changed);
+    quiet_ms = modified_ms < changed_ms ? modified_ms : changed_ms;
+    if (quiet_ms < clock_ms() - watch->since_ms)
+        quiet_ms = clock_ms() - watch->since_ms;
+    return quiet_ms < wanted_ms ? wanted_ms - quiet_ms : 0;
+}
+
+static void pause_ms(int64_t ms)
+{
+    const struct timespec pause = { .tv_nsec = ms * 1000000 };
+
+    if (ms > 0)
+        nanosleep(&pause, NULL); /* a signal of the host's ends it early, and costs one of the tries */
+}
+
+/* What is asked of every file that is read. */
+struct wish {
+    enum trusted_file_kind kind;
+    const char *also_by;
+    size_t max_len;
+};
+
+/* Look at the open file, and read it if it has settled. OUTCOME_AGAIN with *ret_wait_ms: it may settle within that. */
+static enum outcome try_to_read(int fd, const struct wish *wish, struct watch *watch, int64_t *ret_wait_ms,
+                                struct secret *ret_content, struct file_stamp *ret_stamp,
+                                char error[TRUSTED_FILE_ERROR_MAX])
+{
+    struct file_stamp stamp;
+    struct stat status;
+
+    if (fstat(fd, &status) != 0) {
+        refuse_call(error, "cannot be looked at", errno);
+        return OUTCOME_FAILED;
+    }
+    stamp = *ret_stamp = stamp_of(&status);
+    if (!check_status(&status, wish->kind, wish->also_by, wish->max_len, error))
+        return OUTCOME_FAILED;
+    if (status.st_nlink == 0) /* when it lost its name says nothing of its content */
+        stamp.changed = stamp.modified;
+    *ret_wait_ms = unsettled_ms(watch, &stamp);
+    return *ret_wait_ms > 0 ? OUTCOME_AGAIN : read_content(fd, &status, ret_content, error);
+}
+
+bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char *also_by, size_t max_len,
+                       struct secret *ret_content, struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX])
+{
+    const struct wish wish = { kind, also_by, max_len };
+    struct watch watch = { .stamp = { .size = TRUSTED_FILE_NOT_SEEN } };
+    enum outcome outcome = OUTCOME_AGAIN;
+    int64_t wait_ms = 0;
+    int fd, cause, tries;
+
+    /* In case it cannot be opened. */
+    *ret_stamp = trusted_file_stamp(path);
+    fd = open_file(path, error);
+    if (fd < 0)
+        return false;
+    /* Always this one: a file that rename() puts in its place meanwhile is of another login. */
+    for (tries = 0; outcome == OUTCOME_AGAIN && tries < TRUSTED_FILE_TRIES; tries++) {
+        pause_ms(wait_ms);
+        outcome = try_to_read(fd, &wish, &watch, &wait_ms, ret_content, ret_stamp, error);
+    }
+    cause = errno;
+    if (outcome == OUTCOME_AGAIN) {
+        refuse(error, "changes again and again while it is read");
+        cause = EBUSY;
+    }
+    close(fd);
+    errno = cause;
+    return outcome == OUTCOME_READ;
+}
+
+struct file_stamp trusted_file_stamp(const char *path)
+{
+    struct stat status;
+
+    /* Not stat(): a symbolic link is refused as such, whatever it points to. */
+    if (lstat(path, &status) == 0)
+        return stamp_of(&status);
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
+        return (struct file_stamp){ 0 };
+    return (struct file_stamp){ .size = TRUSTED_FILE_NOT_SEEN };
+}
+
+static bool is_seen(const struct file_stamp *stamp)
+{
+    return stamp->size != TRUSTED_FILE_NOT_SEEN;
+}
+
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+    const bool is_same_file = a->device == b->device && a->inode == b->inode && a->owner == b->owner;
+
+    return is_seen(a) && is_same_file && a->size == b->size && time_equal(a->modified, b->modified)
+        && time_equal(a->changed, b->changed);
+}
+
+/* The folder of a file; "." for a path without one. */
+static struct file_stamp stamp_of_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX];
+
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1, slash == NULL ? "." : path);
+    return trusted_file_stamp(folder);
+}
+
+enum file_presence trusted_file_look(const char *path)
+{
+    struct watch watch = { .stamp = { .size = TRUSTED_FILE_NOT_SEEN } };
+    const struct file_stamp none = { 0 };
+    struct file_stamp folder, file;
+    int64_t wait_ms = 0;
+    int tries;
+
+    for (tries = 0; tries < TRUSTED_FILE_TRIES; tries++) {
+        pause_ms(wait_ms);
+        folder = stamp_of_folder(path); /* before the file: what comes and goes later leaves its mark */
+        file = trusted_file_stamp(path);
+        if (!is_seen(&file) || !is_seen(&folder))
+            return FILE_CANNOT_TELL;
+        if (!file_stamp_equal(&file, &none))
+            return FILE_PRESENT;
+        if (file_stamp_equal(&folder, &none))
+            return FILE_ABSENT;
+        wait_ms = unsettled_ms(&watch, &folder);
+        if (wait_ms == 0)
+            return FILE_ABSENT;
+    }
+    return FILE_ABSENT; /* it was so each time */
+}
+
+static bool write_fully(int fd, struct slice content)
+{
+    size_t len = 0;
+
+    while (len < content.len) {
+        ssize_t written = write(fd, content.bytes + len, content.len - len);
+
+        if (written < 0 && errno != EINTR)
+            return false;
+        len += written > 0 ? (size_t)written : 0;
+    }
+    return true;
+}
+
+/* A name beside the file that nobody could have foreseen. False with errno. */
+static bool name_beside(const char *path, char beside[PATH_MAX])
+{
+    const char *base = strrchr(path, '/') + 1;
+    uint64_t number;
+
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return false;
+    if (snprintf(beside, PATH_MAX, "%.*s.%s.%016jx", (int)(base - path), path, base, (uintmax_t)number) < PATH_MAX)
+        return true;
+    errno = ENAMETOOLONG;
+    return false;
+}
+
+/* The rename counts when the directory is on the disk; where that cannot be had the new file is there all the same. */
+static void sync_directory(const char *path)
+{
+    char directory[PATH_MAX];
+    int fd;
+
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') + 1 - path), path);
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
+
+bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct slice content,
+                          char error[TRUSTED_FILE_ERROR_MAX])
+{
+    mode_t mode = kind == TRUSTED_SECRET ? 0600 : 0644;
+    char beside[PATH_MAX];
+    bool ok;
+    int fd, cause;
+
+    if (!name_beside(path, beside))
+        return refuse_call(error, "cannot be given a name beside it", errno);
+    fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return refuse_call(error, "cannot create a new one in its directory", errno);
+    /* fchmod(): the umask is the host's. */
+    ok = write_fully(fd, content) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+    cause = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        cause = errno;
+    }
+    if (ok && rename(beside, path) == 0) {
+        sync_directory(path);
+        return true;
+    }
+    if (ok)
+        cause = errno;
+    unlink(beside);
+    return refuse_call(error, "cannot be written anew", cause);
+}

@@ -1,0 +1,78 @@
+/*
+ * A file that root vouches for: configuration, key set, revocation list, secret. It is opened once (O_NOFOLLOW,
+ * O_CLOEXEC, O_NONBLOCK, O_NOCTTY) and everything is asked of the descriptor:
+ *   - a regular file, not a symbolic link
+ *   - owned by root, by the effective user, or by the one user that the caller trusts beside them
+ *   - not writable by group or others; a secret is not readable by them either
+ *   - at most max_len bytes; it may be empty
+ */
+#ifndef LATCHKEY_TRUSTED_FILE_H
+#define LATCHKEY_TRUSTED_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "base/secret.h"
+
+enum trusted_file_kind { TRUSTED_PUBLIC, TRUSTED_SECRET };
+
+/* What tells one version of a file from the next. All zero: there was no file. */
+struct file_stamp {
+    dev_t device;
+    ino_t inode;
+    off_t size; /* TRUSTED_FILE_NOT_SEEN: whether there is a file, and which, could not be found out */
+    struct timespec modified;
+    struct timespec changed; /* so that chmod and chown count too */
+    uid_t owner;
+};
+#define TRUSTED_FILE_NOT_SEEN (-1)
+
+#define TRUSTED_FILE_ERROR_MAX 160
+
+/*
+ * A file that has just changed may be in the middle of being rewritten in place, and a second change within one tick of
+ * the file system's clock leaves no trace. So a file is read only when it has not changed for that long, and once more
+ * when it changed meanwhile. An empty file is more often one that was truncated than one that is meant to be empty.
+ */
+#define TRUSTED_FILE_SETTLE_MS       20
+#define TRUSTED_FILE_SETTLE_EMPTY_MS 100
+#define TRUSTED_FILE_TRIES           10
+
+/*
+ * Read the whole file. `also_by` names a further user who may own it, or is NULL. *ret_content (which ends with a NUL
+ * that is not counted in len) and *ret_stamp are set on success; the stamp also on failure, as far as the file could be
+ * looked at, so that a repaired file is noticed. End the content with secret_clear(). Waits at most
+ * TRUSTED_FILE_TRIES times TRUSTED_FILE_SETTLE_MS or, for an empty file, TRUSTED_FILE_SETTLE_EMPTY_MS.
+ * False with a sentence in `error`, without the path: "is writable by group or others (mode 0664)". errno is then 0
+ * when the file is at fault, which holds until the file changes. Else errno is a cause that passes and says nothing
+ * about the file: ENOMEM, EMFILE, ENFILE, EIO and whatever else does not speak of the file itself; also of NSS, when it
+ * cannot tell who `also_by` is; EBUSY when the file changes again and again.
+ */
+bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char *also_by, size_t max_len,
+                       struct secret *ret_content, struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX]);
+
+/* Whether an errno of open(2), stat(2) and their like speaks of the file or of the path to it. Else it passes. */
+bool trusted_file_is_at_fault(int cause);
+
+/*
+ * Put a new file of mode 0644, or 0600 for TRUSTED_SECRET, in the place of an old one in one step: written beside it,
+ * synchronised, renamed. Whatever fails, the old one stays and nothing is left beside it. `path` is absolute.
+ * False with a sentence in `error`, without the path.
+ */
+bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct slice content,
+                          char error[TRUSTED_FILE_ERROR_MAX]);
+
+/* The stamp of what lies at the path now, without opening it: all zero when nothing does, and with
+ * TRUSTED_FILE_NOT_SEEN when that cannot be told. */
+struct file_stamp trusted_file_stamp(const char *path);
+
+/* Whether something lies at the path. It is absent when nothing was there, and the folder had not changed for
+ * TRUSTED_FILE_SETTLE_MS or in TRUSTED_FILE_TRIES looks: some editors remove a file before they write it anew. */
+enum file_presence { FILE_CANNOT_TELL, FILE_ABSENT, FILE_PRESENT };
+enum file_presence trusted_file_look(const char *path);
+
+/* Whether it is the same version. A stamp of what was not seen equals none, not even itself. */
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * A program that this process starts with its own rights, which may be root's. So whatever could put another program in
+ * its place is looked at, as for the files that decide:
+ *   - a regular file, owned by root or by the effective user, not writable by group or others
+ *   - each folder on the way to it is root's or the effective user's, and not writable by group or others; one with the
+ *     sticky bit may be, while the entry below it is root's or ours: nobody else can rename or replace that one
+ *   - the same holds on the way that a symbolic link leads
+ */
+#ifndef LATCHKEY_TRUSTED_PROGRAM_H
+#define LATCHKEY_TRUSTED_PROGRAM_H
+
+#include <stdbool.h>
+
+#include "base/trusted_file.h"
+
+/*
+ * Whether the program at the absolute path may be started. The path stays good afterwards: only root and the effective
+ * user can change what it leads to. False with a sentence in `error`, without the path; errno is then 0 when something
+ * on the way is at fault, else a cause that passes, as of trusted_file_read().
+ */
+bool trusted_program_check(const char *path, char error[TRUSTED_FILE_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * The configuration with everything it names: key sets, secrets, the revocation list; and how to look things up in it.
+ * latchkey.conf(5) is its manual.
+ */
+#ifndef LATCHKEY_MODEL_H
+#define LATCHKEY_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "verdict/verdict.h"
+#include "token/algorithm.h"
+#include "token/claims.h"
+#include "token/jwks.h"
+#include "account/identity.h"
+#include "account/revocation.h"
+
+#define CONFIG_MAX_LEN            (1U << 20) /* bytes */
+#define CONFIG_PATH_DEFAULT       LATCHKEY_SYSCONFDIR "/latchkey/latchkey.conf"
+#define CONFIG_REVOCATION_DEFAULT LATCHKEY_SYSCONFDIR "/latchkey/revoked"
+#define CONFIG_KEYS_DIRECTORY     LATCHKEY_LOCALSTATEDIR "/lib/latchkey"
+#define CONFIG_TENANTS_MAX        64
+#define CONFIG_SOCKET_DEFAULT     "/run/latchkey/broker.sock"
+#define CONFIG_BROKER_DEFAULT     LATCHKEY_SBINDIR "/latchkeyd"
+#define CONFIG_BROKER_USER        "latchkey"
+#define CONFIG_SOCKETS_MAX        16
+#define CONFIG_API_KEY_MAX        1024 /* bytes */
+
+enum credential_set { CREDENTIALS_JWT = 1, CREDENTIALS_API_KEY = 2 };
+
+struct tenant {
+    char *id;
+    char *url;                       /* NULL: no API keys */
+    char *discovery;                 /* NULL when neither it nor url is set */
+    char *keys_path;                 /* NULL with a secret */
+    char *secret_path;               /* NULL with public keys */
+    char *type;                      /* the one `typ` that is accepted (case-insensitive); NULL: the usual ones */
+    bool algorithms[ALGORITHM_ROWS]; /* by algorithm_row() */
+    struct claims_policy claims;
+    char *ca_file;            /* whose certificates the tenant service may show; NULL: the system's authorities */
+    char *api_key_characters; /* what an API key is made of: printable ASCII without blanks, `"` and `\` */
+    int64_t api_key_min;      /* bytes of an API key: 1 … CONFIG_API_KEY_MAX */
+    int64_t api_key_max;
+    int64_t keys_max_age;    /* s since the key set was confirmed; 0: no limit */
+    int64_t keys_confirmed;  /* s since 1970: when the provider was last seen to serve this set, the file's mtime */
+    bool keys_are_withdrawn; /* the key set is the empty one, by which the provider withdraws its keys */
+    /* The keys, or NULL: then keys_failure says why. A tenant without keys refuses its own tokens, nobody else's. */
+    struct jwks *jwks;
+    struct verdict keys_failure;
+};
+
+#define REALM_ANY "*" /* as an item of `realms`: whatever the realm is */
+
+struct service_rules {
+    char *name;                       /* "sshd", or "*" */
+    unsigned credentials;             /* of enum credential_set */
+    struct string_list require_group; /* one of them; empty: none required */
+    int64_t max_age;                  /* s; 0: no limit */
+    struct string_list realms;        /* what may stand behind the @ of a user's name, and is dropped; any case */
+    struct string_list allow_authzid; /* who may act as somebody else: "cyrus" as anybody but root, "a:b" a as b */
+};
+
+/* latchkeyd(8): where it is, whom it serves, and how patient it is. */
+struct broker {
+    struct string_list sockets; /* at most CONFIG_SOCKETS_MAX absolute paths: latchkeyd listens on all, who asks takes
+                                   the first where somebody listens */
+    struct string_list saslauthd_sockets; /* where latchkeyd speaks saslauthd's protocol; empty: nowhere */
+    unsigned saslauthd_mode;              /* of these sockets: who may write to one may try passwords */
+    char *saslauthd_group;                /* whose they are beside root's; NULL: root's */
+    char *program;                        /* started for one question where no socket answers; NULL: never */
+    char *user;                           /* whom latchkeyd runs as; may own key sets and secrets */
+    struct string_list allow; /* who may ask: names of users, and of groups behind an @; root and `user` always */
+    int64_t timeout;          /* s, 1 … 60: connect, TLS and reply of the tenant service together */
+    int64_t api_key_cache;    /* s; 0: nothing is cached */
+    int64_t peer_rate;        /* API keys per second of one uid: exchanges, and logins that are judged there */
+    int64_t rate;             /* the same, of all */
+    int64_t refresh;          /* s between two looks for a new key set */
+};
+
+struct config {
+    char *path;
+    struct broker broker;
+    struct tenant *tenants;
+    size_t tenant_count;
+    struct identity_rules identity;
+    struct service_rules *services; /* what a block leaves out is already filled in from "*" */
+    size_t service_count;
+    struct service_rules default_service; /* "*", or the built-in: JWTs, no further rule */
+    char *revocation_path;
+    bool revocation_is_required;       /* the option is set: a missing file is an error then */
+    struct revocation *revocation;     /* NULL: empty, or revocation_failure says why it cannot be used */
+    struct verdict revocation_failure; /* REASON_UNDECIDED: none */
+};
+
+/* By its id; NULL when it is not configured. Lent. */
+const struct tenant *config_tenant(const struct config *config, struct slice id);
+
+/* Whether the tenant's keys may verify something now (s since 1970): they are there, and not older than keys_max_age. A
+ * time of the file that lies as far ahead confirms nothing. False with the keys_failure, or JWKS_UNAVAILABLE. */
+bool config_check_keys(struct verdict *verdict, const struct tenant *tenant, int64_t now);
+
+/* Whether the tenant's key set is a file that is fetched anew from where the tenant publishes it. NULL: no. */
+bool config_publishes_keys(const struct tenant *tenant);
+
+/* The tenant service that exchanges API keys for an account: of the tenants that the block names (all, when it names
+ * none) the only one with a url. Lent; NULL when there is none, or several. */
+const struct tenant *config_exchange_tenant(const struct config *config, const struct user_block *block);
+
+/* Whether these bytes could be an API key of the tenant: of its length, and made of its characters. */
+bool config_is_api_key(const struct tenant *tenant, struct slice credential);
+
+/* The rules of a service: of its own block, whatever the case of its name, else the default. Lent; never NULL. */
+const struct service_rules *config_service(const struct config *config, const char *service);
+
+#endif

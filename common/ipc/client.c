@@ -1,0 +1,207 @@
+#include "ipc/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/account_lookup.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "config/snapshot.h"
+#include "ipc/spawn.h"
+
+#define RETRY_MS 10 /* between two tries to connect to a latchkeyd that has no room for us just now */
+
+static bool refuse_errno(struct verdict *verdict, const char *what)
+{
+    enum reason reason = errno == ENOMEM || errno == ENOBUFS ? REASON_OUT_OF_MEMORY : REASON_BROKER_UNAVAILABLE;
+
+    if (errno == EMFILE || errno == ENFILE)
+        reason = REASON_SYSTEM_ERROR;
+    return verdict_reject(verdict, reason, "%s: %s", what,
+                          strerrordesc_np(errno) != NULL ? strerrordesc_np(errno) : "unknown error");
+}
+
+/* Until the socket is ready or the deadline has passed. False with the refusal. */
+static bool wait_for(struct verdict *verdict, int socket, short events, int64_t deadline_ms)
+{
+    struct pollfd wanted = { .fd = socket, .events = events };
+    int ready;
+
+    do {
+        int64_t left = deadline_ms - clock_ms();
+
+        ready = poll(&wanted, 1, left > 0 ? (int)left : 0);
+    } while (ready < 0 && errno == EINTR);
+    if (ready < 0)
+        return refuse_errno(verdict, "poll");
+    return ready > 0 || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd did not answer in time");
+}
+
+/*
+ * Who began to listen: with a socket that systemd hands over, or that latchkeyd opens before it gives up root, that is
+ * root, whoever latchkeyd runs as. In a chroot it must be: its directories and its names of users may be in the hands
+ * of the very service that asks, and latchkeyd decides there who comes in.
+ */
+static bool check_listener(struct verdict *verdict, const struct config *config, int socket)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    struct account_entry user;
+    enum account_answer answer;
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+        return refuse_errno(verdict, "SO_PEERCRED");
+    if (peer.uid == 0)
+        return true;
+    if (config_is_out_of_sight())
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+                              "uid %ju listens on the socket, which in a chroot must be root", (uintmax_t)peer.uid);
+    if (peer.uid == geteuid())
+        return true;
+    answer = account_lookup_user(config->broker.user, &user, &errno);
+    if (answer == ACCOUNT_FOUND && user.uid == peer.uid)
+        return true;
+    if (answer == ACCOUNT_CANNOT_TELL)
+        return refuse_errno(verdict, "NSS cannot tell now who latchkeyd runs as");
+    return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+                          "uid %ju listens on the socket, and is neither root nor %s", (uintmax_t)peer.uid,
+                          config->broker.user);
+}
+
+/* A socket, -1 when nobody listens there, or -2 with the refusal. */
+static int connect_to(struct verdict *verdict, const struct config *config, const char *path, int64_t deadline_ms)
+{
+    const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
+
+    if (fd < 0) {
+        refuse_errno(verdict, "socket");
+        return -2;
+    }
+    memcpy(address.sun_path, path, strlen(path)); /* fits: the configuration measured it */
+    /* A full backlog says EAGAIN, and poll(2) does not tell when there is room again. */
+    while ((error = connect(fd, (const struct sockaddr *)&address, sizeof address)) != 0
+           && (errno == EAGAIN || errno == EINTR) && clock_ms() < deadline_ms)
+        nanosleep(&pause, NULL);
+    if (error == 0 && check_listener(verdict, config, fd))
+        return fd;
+    if (error != 0 && errno != ENOENT && errno != ECONNREFUSED && errno != ENOTDIR)
+        refuse_errno(verdict, path);
+    close(fd);
+    return verdict->reason == REASON_UNDECIDED ? -1 : -2;
+}
+
+static bool send_question(struct verdict *verdict, int socket, struct slice text, int64_t deadline_ms)
+{
+    for (;;) {
+        if (send(socket, text.bytes, text.len, MSG_NOSIGNAL) == (ssize_t)text.len)
+            return true;
+        if (errno == EPIPE) /* hung up before it was asked: it may have said why */
+            return true;
+        if (errno != EAGAIN && errno != EINTR)
+            return refuse_errno(verdict, "send");
+        if (!wait_for(verdict, socket, POLLOUT, deadline_ms))
+            return false;
+    }
+}
+
+static bool receive_answer(struct verdict *verdict, int socket, struct secret *ret_text, int64_t deadline_ms)
+{
+    struct secret text = { malloc(BROKER_MESSAGE_MAX), BROKER_MESSAGE_MAX };
+    ssize_t got = -1;
+
+    if (text.bytes == NULL)
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the answer of latchkeyd");
+    while (wait_for(verdict, socket, POLLIN, deadline_ms)) {
+        got = recv(socket, text.bytes, text.len, MSG_TRUNC); /* which gives the length of what was cut, too */
+        /* ECONNRESET, told once: hung up with our question unread. What it said before comes next. */
+        if (got >= 0 || (errno != EAGAIN && errno != EINTR && errno != ECONNRESET))
+            break;
+    }
+    if (got > 0 && got <= BROKER_MESSAGE_MAX) {
+        text.len = (size_t)got;
+        *ret_text = text;
+        return true;
+    }
+    text.len = got > 0 ? BROKER_MESSAGE_MAX : 0;
+    secret_clear(&text);
+    if (got > 0)
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the answer of latchkeyd: longer than any message");
+    if (got == 0)
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd hung up without an answer");
+    return verdict->reason != REASON_UNDECIDED ? false : refuse_errno(verdict, "recv");
+}
+
+void broker_reply_clear(struct broker_reply *reply)
+{
+    json_free(&reply->json);
+    secret_clear(&reply->text);
+    reply->answer = (struct broker_answer){ .reason = REASON_UNDECIDED };
+}
+
+/* One question and one answer on a connected socket. */
+static bool converse(struct verdict *verdict, int socket, const struct broker_question *question, struct slice text,
+                     int64_t deadline_ms, struct broker_reply *ret_reply)
+{
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    const char *error;
+
+    if (!send_question(verdict, socket, text, deadline_ms)
+        || !receive_answer(verdict, socket, &reply.text, deadline_ms))
+        return false;
+    if (!broker_answer_read(question->ask, (struct slice){ reply.text.bytes, reply.text.len }, &reply.json,
+                            &reply.answer, &error))
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the answer of latchkeyd: %s", error);
+    *ret_reply = reply;
+    reply = (struct broker_reply){ .json = NULL };
+    return ret_reply->answer.reason == REASON_OK
+        || verdict_reject(verdict, ret_reply->answer.reason, "%s", ret_reply->answer.detail);
+}
+
+static bool ask_child(struct verdict *verdict, const struct config *config, const struct broker_question *question,
+                      struct slice text, int64_t deadline_ms, struct broker_reply *ret_reply)
+{
+    struct broker_child child;
+    bool ok;
+
+    if (question->ask != BROKER_EXCHANGE || config->broker.program == NULL)
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "nobody listens on %s",
+                              config->broker.sockets.count > 0 ? config->broker.sockets.items[0] : "any socket");
+    if (!broker_spawn(verdict, config->broker.program, config->path, &child))
+        return false;
+    ok = converse(verdict, child.socket, question, text, deadline_ms, ret_reply);
+    broker_spawn_end(&child);
+    return ok;
+}
+
+bool broker_ask(struct verdict *verdict, const struct config *config, const struct broker_question *question,
+                struct broker_reply *ret_reply)
+{
+    const int64_t deadline_ms = clock_ms() + config->broker.timeout * 1000;
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    size_t i;
+    bool ok;
+
+    if (!broker_question_write(question, &text))
+        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the question to latchkeyd");
+    for (i = 0; i < config->broker.sockets.count; i++) {
+        int fd = connect_to(verdict, config, config->broker.sockets.items[i], deadline_ms);
+
+        if (fd == -2)
+            return false;
+        if (fd < 0)
+            continue;
+        ok = converse(verdict, fd, question, (struct slice){ text.bytes, text.len }, deadline_ms, ret_reply);
+        close(fd);
+        return ok;
+    }
+    return ask_child(verdict, config, question, (struct slice){ text.bytes, text.len }, deadline_ms, ret_reply);
+}

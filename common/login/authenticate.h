@@ -1,0 +1,111 @@
+/*
+ * The entry point of the core: what every door calls.
+ */
+#ifndef LATCHKEY_AUTHENTICATE_H
+#define LATCHKEY_AUTHENTICATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "verdict/verdict.h"
+#include "config/model.h"
+#include "login/verify.h"
+
+#define CREDENTIAL_MAX_LEN JWT_MAX_LEN /* bytes */
+
+enum credential_kind {
+    CREDENTIAL_ABSENT,   /* empty */
+    CREDENTIAL_JWT,      /* a whole JWT, or a broken or masked one, or a text with one in it: nothing more is to come */
+    CREDENTIAL_JWT_PART, /* the beginning of a JWT (jwt.h): ask for more */
+    CREDENTIAL_OTHER     /* not the beginning of a JWT: an API key, or a password for somebody else */
+};
+
+/* A line end after the credential is not part of it, whatever typed it. */
+struct slice credential_trim(struct slice text);
+
+/*
+ * A host that hides who exists, as sshd does, hands on what is typed for an unknown user as so many bytes of a text
+ * with control characters (others than tabs and line ends, which pasting brings). Where a token may have been typed,
+ * from JWT_MIN_LEN bytes on, the answer must be the one that a known user's bad token gets (it will be
+ * TOKEN_MALFORMED), and not that of a password.
+ */
+bool credential_is_masked(struct slice credential);
+
+/*
+ * Whether a text holds a token or the beginning of one, or may be a piece from its middle or end, or the reply or
+ * header that one came in: then no other module may get it as a password. A piece is known by its alphabet (base64url
+ * and dots) and its length, JWT_MIN_LEN: shorter ones look like passwords.
+ */
+bool credential_may_hold_token(struct slice text);
+
+/* A user's name for the log: people paste into the wrong field, and then it is "(a token)". NULL stays NULL. */
+const char *credential_user_for_log(const char *user);
+
+/* What has arrived so far. Verifies nothing. */
+enum credential_kind credential_kind(const struct config *config, struct slice credential);
+
+struct auth_request {
+    const char *service; /* picks the service rules; NULL: those of "*" */
+    const char *user;    /* the account that is asked for; NULL: the mapping names it */
+    /* Whom the user wants to act as (SASL), perhaps with a realm behind an @; NULL: itself. With `user` NULL it also
+     * tells which of a subject's accounts is meant, and whose an API key is. */
+    const char *authzid;
+    int64_t now; /* s since 1970 */
+};
+
+/*
+ * A name in the server's own form → one of this host. The service lists which realms may stand behind the @, and any
+ * may where it lists REALM_ANY; that one realm is dropped, and the name is otherwise compared byte for byte. An @ with
+ * nothing behind it names no realm. *ret_name lends from `name`, and may be empty. False with REALM_UNKNOWN: the realm
+ * is not listed, or there are two.
+ */
+bool authenticate_name(struct verdict *verdict, const struct service_rules *service, const char *name,
+                       struct slice *ret_name);
+
+/*
+ * The first part of authenticate(), for latchkeyd, which must not wait in the middle of it: what is to be verified by
+ * verify_token(), and whether the credential must be exchanged before (verify.exchange_subject is not NULL then). The
+ * strings are lent by the request, the configuration and the plan itself, which therefore stays where it is.
+ * False with REVOCATION_UNAVAILABLE, CREDENTIAL_ABSENT, CREDENTIAL_NOT_ALLOWED, TOKEN_MALFORMED (masked),
+ * REALM_UNKNOWN or AUTHZID_NOT_ALLOWED.
+ */
+struct auth_plan {
+    struct verify_request verify;
+    char hint[USER_MAX + 1];
+    int64_t ahead; /* s of the request's clock before the host's: 0, but in tests */
+};
+bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                       struct slice credential, struct auth_plan *ret_plan);
+
+/* After a wait: go on at the time it is now. A token that was made meanwhile is not one of the future. */
+void authenticate_catch_up(struct auth_plan *plan);
+
+/* The same plan by a newer configuration, which is asked again whether the credential may be, after a wait. It points
+ * into the old one and its plan, too. False with CREDENTIAL_NOT_ALLOWED or TENANT_UNKNOWN. */
+bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct auth_request *request,
+                         const struct auth_plan *plan, struct auth_plan *ret_plan);
+
+/* Whether a refusal may be one for want of a newer key set, which latchkeyd then looks for. */
+bool authenticate_wants_keys(enum reason reason);
+
+/* Whether any credential at all could be judged now: false with the reason that will refuse every one. Where no tenant
+ * has keys, latchkeyd is asked to fetch them, which takes as long as the configuration's timeout allows; where that
+ * succeeds, the configuration is to be acquired again. */
+bool authenticate_is_possible(struct verdict *verdict, const struct config *config, const char *service);
+
+/* Decide about a credential. Where the configuration is out of sight (config.h), latchkeyd decides. *ret_login is
+ * complete on success, and means nothing otherwise. False with any reason of reason.h. */
+bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                  struct slice credential, struct login *ret_login);
+
+/*
+ * Once more before the session begins. With a login of Latchkey: the account is still the one that was logged in, the
+ * token is not revoked, and the service's rules hold. Without (login NULL: public key, password): not all subjects of
+ * the account's user block are revoked, in whatever spelling the account was named; an account without a block, or
+ * without subjects, passes. NSS is asked only where the list names somebody. False with the reason.
+ */
+bool authenticate_account(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+                          const struct login *login);
+
+#endif

@@ -1,0 +1,116 @@
+#include "login/delegate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "ipc/client.h"
+
+static bool add_fact(struct json *object, const char *name, const char *fact)
+{
+    return fact[0] == '\0' || json_add(object, name, json_new_string(slice_of(fact)));
+}
+
+static struct json *groups_of(const struct login *login)
+{
+    struct json *groups = json_new_array();
+    size_t i;
+
+    for (i = 0; groups != NULL && i < login->identity.group_count; i++)
+        if (!json_append(groups, json_new_string(slice_of(login->identity.groups[i]))))
+            json_free(&groups);
+    return groups;
+}
+
+struct json *delegate_login(const struct verdict *verdict, const struct login *login)
+{
+    struct json *object = json_new_object();
+
+    if (object == NULL || !add_fact(object, "credential", verdict->credential)
+        || !add_fact(object, "tenant", verdict->tenant) || !add_fact(object, "subject", verdict->subject)
+        || !add_fact(object, "kid", verdict->kid) || !add_fact(object, "jti", verdict->jti)
+        || !add_fact(object, "user", verdict->user)
+        || (verdict->has_expiry && !json_add(object, "expires", json_new_integer(verdict->expiry)))
+        || (login != NULL
+            && (!add_fact(object, "authzid", login->authzid) || !json_add(object, "groups", groups_of(login)))))
+        json_free(&object);
+    return object;
+}
+
+static void read_fact(const struct json *object, const char *name, char *fact, size_t size)
+{
+    struct slice text;
+
+    if (json_string(json_member(object, name), &text))
+        verdict_fact(fact, size, text);
+}
+
+static void read_facts(const struct json *object, struct verdict *verdict)
+{
+    double expires;
+    struct slice credential;
+
+    read_fact(object, "tenant", verdict->tenant, sizeof verdict->tenant);
+    read_fact(object, "subject", verdict->subject, sizeof verdict->subject);
+    read_fact(object, "kid", verdict->kid, sizeof verdict->kid);
+    read_fact(object, "jti", verdict->jti, sizeof verdict->jti);
+    read_fact(object, "user", verdict->user, sizeof verdict->user);
+    if (json_string(json_member(object, "credential"), &credential))
+        verdict->credential = slice_equal_string(credential, "api_key") ? "api_key" : "jwt";
+    if (json_number(json_member(object, "expires"), &expires)) {
+        verdict->has_expiry = true;
+        verdict->expiry = (int64_t)expires;
+    }
+}
+
+static bool read_groups(const struct json *groups, struct identity *identity)
+{
+    size_t i;
+
+    for (i = 0; i < json_length(groups); i++) {
+        struct slice name;
+
+        if (i == IDENTITY_GROUPS_MAX || !json_string(json_at(groups, i), &name) || !identity_is_valid_name(name))
+            return false;
+        snprintf(identity->groups[i], sizeof identity->groups[i], "%.*s", SLICE_ARG(name));
+    }
+    identity->group_count = i;
+    return true;
+}
+
+/* A login whose user is no name that could be one is none. */
+static bool read_login(struct verdict *verdict, const struct json *object, struct login *login)
+{
+    struct slice authzid;
+
+    *login = (struct login){ .credential = verdict->credential, .expires = (double)verdict->expiry };
+    memcpy(login->tenant, verdict->tenant, sizeof login->tenant);
+    memcpy(login->subject, verdict->subject, sizeof login->subject);
+    memcpy(login->identity.user, verdict->user, sizeof login->identity.user);
+    if (!identity_is_valid_name(slice_of(verdict->user)) || !json_string(json_member(object, "authzid"), &authzid)
+        || authzid.len == 0 || authzid.len > SUBJECT_MAX || slice_has_control(authzid)
+        || !read_groups(json_member(object, "groups"), &login->identity))
+        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+                              "the answer of latchkeyd: no login that could be one");
+    memcpy(login->authzid, authzid.bytes, authzid.len);
+    login->authzid[authzid.len] = '\0';
+    return true;
+}
+
+/* Whoever decides: nobody opens another account than the one that was named. */
+static bool is_for(struct verdict *verdict, const struct login *login, struct slice user)
+{
+    return user.len == 0 || slice_equal_string(user, login->identity.user)
+        || verdict_reject(verdict, REASON_USER_MISMATCH, "it opens %s", login->identity.user);
+}
+
+bool delegate_authenticate(struct verdict *verdict, const struct config *config, const struct broker_question *question,
+                           struct login *ret_login)
+{
+    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    bool ok = broker_ask(verdict, config, question, &reply);
+
+    read_facts(reply.answer.login, verdict);
+    return ok && read_login(verdict, reply.answer.login, ret_login) && is_for(verdict, ret_login, question->user)
+        && verdict_accept(verdict);
+}

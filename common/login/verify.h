@@ -1,0 +1,75 @@
+/*
+ * A JWT → verdict and identity. Offline; the same for every door.
+ */
+#ifndef LATCHKEY_VERIFY_H
+#define LATCHKEY_VERIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "verdict/verdict.h"
+#include "account/identity.h"
+#include "config/model.h"
+
+/* A verified token and whose it is, for what follows a login. Owns its strings; copy it freely. */
+struct login {
+    const char *credential; /* "jwt", "api_key": what was exchanged for the token; static */
+    char tenant[FACT_MAX];
+    char subject[SUBJECT_MAX + 1];
+    char jti[SUBJECT_MAX + 1]; /* empty: none */
+    char kid[SUBJECT_MAX + 1]; /* of the key that verified it; empty: none */
+    bool has_issued_at;
+    double issued_at; /* s since 1970 */
+    double expires;   /* s since 1970 */
+    struct identity identity;
+    char authzid[SUBJECT_MAX + 1]; /* whom the user acts as; the user, unless somebody else was asked for and allowed */
+};
+
+/* Whom to ask about a signature whose key this process may not read: a secret that is root's or latchkeyd's. True when
+ * it holds; else false with the reason. */
+typedef bool verify_elsewhere(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
+                              struct slice token);
+
+struct verify_request {
+    const struct service_rules *service;
+    const char *user;            /* the account that the host asks for; NULL: the mapping names it */
+    const char *hint;            /* of several accounts of one subject, the one that is meant; NULL: none */
+    int64_t now;                 /* s since 1970 */
+    bool skip_account;           /* do not ask NSS for the mapped user: for benchmarks and fuzzing */
+    verify_elsewhere *elsewhere; /* NULL: nobody */
+    /* A token that came for an API key must be this one's, and no other; NULL: whoever's it is. */
+    const struct tenant *exchange_tenant;
+    const char *exchange_subject;
+    struct slice authzid; /* whom the user wants to act as, without a realm; empty: itself */
+};
+
+/* Whether an authzid is a directory's name ("dn:…", RFC 4513 §5.2.1.8), which only service "ldap" knows. */
+bool verify_is_directory_name(const struct service_rules *service, struct slice authzid);
+
+/*
+ * The rules of the service that ask for more than a valid token: max_age and require_group.
+ * False with CLAIM_MISSING, TOKEN_TOO_OLD or GROUP_MISSING.
+ */
+bool verify_service_rules(struct verdict *verdict, const struct service_rules *service, const struct login *login,
+                          const struct claims_policy *policy, int64_t now);
+
+/* Does the signature hold? The steps up to there, and no other. *ret_tenant is lent by the configuration. False with
+ * the reason. */
+bool verify_signature(struct verdict *verdict, const struct config *config, struct slice token,
+                      const struct tenant **ret_tenant);
+
+/* A token that came for an API key: all steps that concern the token alone, and none that concerns this host's users
+ * and services. It must be this subject's of this tenant. *ret_expires, in s since 1970, is set on success only. False
+ * with the reason. */
+bool verify_exchanged(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
+                      const char *subject, struct slice token, int64_t now, double *ret_expires);
+
+/*
+ * Decide about one token. *ret_login is complete on success, and means nothing otherwise.
+ * False with any reason of reason.h.
+ */
+bool verify_token(struct verdict *verdict, const struct config *config, const struct verify_request *request,
+                  struct slice token, struct login *ret_login);
+
+#endif

@@ -1,0 +1,55 @@
+#include "token/openssl.h"
+
+#include <stdatomic.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+
+/*
+ * libcrypto's first use hangs a handler on the exit() of the process, which tears it down whatever the threads of the
+ * host are doing. A module leaves no handlers behind; where the host was first, its own choice stands. It is also a
+ * tenth of what a login in a fresh process costs.
+ *
+ * The context has its provider at hand: one that was short of memory when it looked for it would stay without.
+ */
+static OSSL_LIB_CTX *make_library_context(void)
+{
+    OSSL_LIB_CTX *context;
+
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+    context = OSSL_LIB_CTX_new();
+    if (context == NULL || OSSL_PROVIDER_load(context, "default") != NULL)
+        return context;
+    OSSL_LIB_CTX_free(context);
+    return NULL;
+}
+
+OSSL_LIB_CTX *openssl_context(void)
+{
+    static _Atomic(OSSL_LIB_CTX *) made;
+    OSSL_LIB_CTX *context = atomic_load(&made), *expected = NULL;
+
+    if (context != NULL)
+        return context;
+    context = make_library_context();
+    if (context == NULL || atomic_compare_exchange_strong(&made, &expected, context))
+        return context;
+    OSSL_LIB_CTX_free(context); /* another thread was first */
+    return expected;
+}
+
+const EVP_MD *openssl_digest(const struct algorithm *algorithm)
+{
+    static _Atomic(EVP_MD *) fetched[ALGORITHM_ROWS];
+    _Atomic(EVP_MD *) *place = &fetched[algorithm_row(algorithm)];
+    EVP_MD *digest = atomic_load(place), *expected = NULL;
+
+    if (digest != NULL)
+        return digest;
+    digest = EVP_MD_fetch(openssl_context(), algorithm->digest, NULL);
+    if (digest == NULL || atomic_compare_exchange_strong(place, &expected, digest))
+        return digest;
+    EVP_MD_free(digest);
+    return expected;
+}

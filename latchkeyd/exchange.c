@@ -1,0 +1,451 @@
+#include "latchkeyd/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "config/snapshot.h"
+#include "login/verify.h"
+#include "tenant/tenant.h"
+#include "latchkeyd/guesses.h"
+#include "latchkeyd/waiting.h"
+
+#define WAY_MS 250
+
+struct tenant_state {
+    char id[FACT_MAX];
+    char *service; /* what the breaker is about: the address and ca_file; NULL: nothing yet */
+    struct breaker breaker;
+};
+
+struct exchange {
+    struct http *http;
+    exchange_may_ask *may_ask;
+    void *may_ask_context;
+    struct cache *cache;
+    struct guesses *guesses;
+    struct exchange_counts counts;
+    double kept_s;    /* at most so long the tokens in the cache were to be kept */
+    struct job *jobs; /* that wait for a tenant service */
+    struct tenant_state tenants[CONFIG_TENANTS_MAX];
+    size_t tenant_count;
+};
+
+/* A question that the tenant service was asked. Of the API key it holds nothing but the cache's hash. */
+struct job {
+    struct exchange *exchange;
+    const struct config *config; /* held */
+    const struct tenant *tenant; /* lent by it */
+    char subject[SUBJECT_MAX + 1];
+    uid_t uid; /* of the process that asks */
+    bool is_cacheable;
+    struct cache_key key;
+    exchange_done *done;
+    void *context;
+    struct job *next, **previous; /* of those that wait; previous NULL: it does not */
+};
+
+int exchange_timeout_ms(const struct config *config)
+{
+    return (int)config->broker.timeout * 1000 - WAY_MS;
+}
+
+struct exchange *exchange_new(struct http *http, exchange_may_ask *may_ask, void *may_ask_context)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+
+    if (exchange == NULL)
+        return NULL;
+    exchange->http = http;
+    exchange->may_ask = may_ask;
+    exchange->may_ask_context = may_ask_context;
+    exchange->cache = cache_new();
+    exchange->guesses = guesses_new();
+    if (exchange->cache == NULL || exchange->guesses == NULL)
+        exchange_free(&exchange);
+    return exchange;
+}
+
+static void forget_tenants(struct exchange *exchange)
+{
+    while (exchange->tenant_count > 0)
+        free(exchange->tenants[--exchange->tenant_count].service);
+}
+
+void exchange_free(struct exchange **exchange)
+{
+    if (exchange == NULL || *exchange == NULL)
+        return;
+    forget_tenants(*exchange);
+    cache_free(&(*exchange)->cache);
+    guesses_free(&(*exchange)->guesses);
+    free(*exchange);
+    *exchange = NULL;
+}
+
+/* Never NULL. There is room for all tenants of a configuration; those of former ones are forgotten when it is used up.
+ */
+static struct tenant_state *state_of(struct exchange *exchange, const char *tenant_id)
+{
+    size_t i;
+
+    for (i = 0; i < exchange->tenant_count; i++)
+        if (strcmp(exchange->tenants[i].id, tenant_id) == 0)
+            return &exchange->tenants[i];
+    if (exchange->tenant_count == CONFIG_TENANTS_MAX)
+        forget_tenants(exchange);
+    exchange->tenants[exchange->tenant_count] = (struct tenant_state){ .service = NULL };
+    snprintf(exchange->tenants[exchange->tenant_count].id, FACT_MAX, "%s", tenant_id);
+    return &exchange->tenants[exchange->tenant_count++];
+}
+
+/* Its address, and whose certificates it may show; malloc'ed. NULL when out of memory. */
+static char *service_of(const struct tenant *tenant)
+{
+    char *service;
+
+    if (asprintf(&service, "%s %s", tenant->url != NULL ? tenant->url : "",
+                 tenant->ca_file != NULL ? tenant->ca_file : "")
+        < 0)
+        return NULL;
+    return service;
+}
+
+/* Whether the state is about the service that the tenant's configuration names. */
+static bool is_about(const struct tenant_state *state, const struct tenant *tenant)
+{
+    char *service = service_of(tenant);
+    const bool is_same = service != NULL && state->service != NULL && strcmp(service, state->service) == 0;
+
+    free(service);
+    return is_same;
+}
+
+/* The tenant has another service now, of which nothing is known yet: neither whether it answers, nor any token. */
+static void begin_anew(struct exchange *exchange, struct tenant_state *state, const struct tenant *tenant)
+{
+    if (state->service != NULL)
+        cache_sweep(exchange->cache, INT64_MAX);
+    free(state->service);
+    state->service = service_of(tenant);
+    state->breaker = (struct breaker){ .failures = 0 };
+}
+
+static void answer_refusal(exchange_done *done, void *context, const struct verdict *verdict)
+{
+    const struct broker_answer answer = broker_answer_of(verdict->reason, verdict->evidence);
+
+    done(context, &answer);
+}
+
+static void answer_token(exchange_done *done, void *context, struct slice token)
+{
+    const struct broker_answer answer = { .reason = REASON_OK, .token = token };
+
+    done(context, &answer);
+}
+
+/* Whether the token is the account's and is accepted now, by today's keys, revocation list and clock. */
+static bool is_good(const struct job *job, struct slice token, double *ret_expires)
+{
+    struct verdict verdict = VERDICT_INIT;
+
+    return verify_exchanged(&verdict, job->config, job->tenant, job->subject, token, time(NULL), ret_expires);
+}
+
+/* A token that is kept longer than a service lets it be old would shut the account out of that service. */
+static double shortest_max_age(const struct config *config, double lifetime)
+{
+    const struct service_rules *rules = &config->default_service;
+    size_t i;
+
+    for (i = 0; i <= config->service_count; i++) {
+        if ((rules->credentials & CREDENTIALS_API_KEY) != 0 && rules->max_age > 0 && (double)rules->max_age < lifetime)
+            lifetime = (double)rules->max_age;
+        rules = i < config->service_count ? &config->services[i] : NULL;
+    }
+    return lifetime;
+}
+
+/* Clear the cache when tokens are to be kept for a shorter time than before, or when the tenant has another service. */
+static void follow_config(struct exchange *exchange, const struct config *config, const struct tenant *tenant)
+{
+    const double kept_s = shortest_max_age(config, (double)config->broker.api_key_cache);
+    struct tenant_state *state = state_of(exchange, tenant->id);
+
+    if (kept_s < exchange->kept_s)
+        cache_sweep(exchange->cache, INT64_MAX);
+    exchange->kept_s = kept_s;
+    if (!is_about(state, tenant))
+        begin_anew(exchange, state, tenant);
+}
+
+/* Only what verifies is kept, and no longer than it lives. */
+static void keep(struct job *job, struct slice token)
+{
+    double expires, lifetime;
+
+    if (!job->is_cacheable || !is_good(job, token, &expires))
+        return;
+    lifetime = expires - (double)time(NULL); /* the leeway is for clocks that differ, not for us */
+    if (lifetime > (double)job->config->broker.api_key_cache)
+        lifetime = (double)job->config->broker.api_key_cache;
+    lifetime = shortest_max_age(job->config, lifetime);
+    if (lifetime > 0)
+        cache_put(job->exchange->cache, &job->key, token, clock_ms() + (int64_t)(lifetime * 1000));
+}
+
+static void job_wait(struct job *job)
+{
+    job->next = job->exchange->jobs;
+    job->previous = &job->exchange->jobs;
+    if (job->next != NULL)
+        job->next->previous = &job->next;
+    job->exchange->jobs = job;
+}
+
+static void job_free(struct job *job)
+{
+    if (job->previous != NULL) {
+        *job->previous = job->next;
+        if (job->next != NULL)
+            job->next->previous = job->previous;
+    }
+    config_release(&job->config);
+    free(job);
+}
+
+/* A service that answers 404 is up. So is one that answers 429, which one user alone may cause by typing too often: it
+ * must not shut out the others. */
+static bool is_up(const struct http_reply *reply)
+{
+    return reply->arrived && reply->status < 500;
+}
+
+/* A request that waited for a connection in vain says nothing about the service, and neither does one to the service
+ * that the tenant had before. */
+static void tell_breaker(const struct job *job, const struct http_reply *reply)
+{
+    struct tenant_state *state = state_of(job->exchange, job->tenant->id);
+    struct breaker *breaker = &state->breaker;
+
+    if (state->service == NULL) /* forgotten since */
+        begin_anew(job->exchange, state, job->tenant);
+    if (!is_about(state, job->tenant))
+        return;
+    if (!reply->arrived && !reply->has_begun)
+        breaker_forget(breaker);
+    else
+        breaker_tell(breaker, is_up(reply), reply->retry_after, reply->status == 503, clock_ms());
+}
+
+/* The service answers 4xx when the question is at fault: 401 and 403 for a wrong key, 429 when too many keys were
+ * tried. An account that is answered so goes on slowly, so that it does not use up the rate of the others. */
+static bool is_refusal(const struct http_reply *reply)
+{
+    return reply->arrived && reply->status >= 400 && reply->status <= 499;
+}
+
+static void arrived(void *context, struct http_reply *reply)
+{
+    struct job *job = context;
+    CLEANUP(secret_clear) struct secret token = { NULL, 0 };
+    struct verdict verdict = VERDICT_INIT;
+
+    tell_breaker(job, reply);
+    if (tenant_exchange_read(&verdict, reply, &token)) {
+        keep(job, (struct slice){ token.bytes, token.len });
+        answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
+    } else {
+        if (is_refusal(reply))
+            guesses_count(job->exchange->guesses, job->tenant->id, job->subject, clock_ms());
+        answer_refusal(job->done, job->context, &verdict);
+    }
+    job_free(job);
+}
+
+static struct job *job_new(struct exchange *exchange, const struct config *config, const struct tenant *tenant,
+                           uid_t uid, const struct broker_question *question, exchange_done *done, void *context)
+{
+    struct job *job = calloc(1, sizeof *job);
+
+    if (job == NULL)
+        return NULL;
+    job->exchange = exchange;
+    job->config = config_hold(config);
+    job->tenant = tenant;
+    job->uid = uid;
+    snprintf(job->subject, sizeof job->subject, "%.*s", SLICE_ARG(question->subject));
+    job->done = done;
+    job->context = context;
+    return job;
+}
+
+/* Whatever the peer says, only what could be a key of the tenant goes to its service. */
+static const struct tenant *find_tenant(struct verdict *verdict, const struct config *config,
+                                        const struct broker_question *question)
+{
+    const struct tenant *tenant = config_tenant(config, question->tenant);
+
+    if (tenant == NULL)
+        verdict_reject(verdict, REASON_TENANT_UNKNOWN, "latchkeyd's configuration has no such tenant");
+    else if (question->url.len > 0 && (tenant->url == NULL || !slice_equal_string(question->url, tenant->url)))
+        verdict_reject(verdict, REASON_TENANT_UNKNOWN, "latchkeyd's configuration has another url for it");
+    else if (!config_is_api_key(tenant, question->secret))
+        verdict_reject(verdict, REASON_CREDENTIAL_REFUSED, "not in the form of an API key");
+    else
+        return tenant;
+    return NULL;
+}
+
+/* How many wait for a tenant service, and how many of them for an account, for a user, and for users other than root.
+ */
+struct crowd {
+    size_t of_tenant, of_account, of_uid, of_others;
+};
+
+static struct crowd count_waiting(const struct exchange *exchange, const char *tenant_id, const char *subject,
+                                  uid_t uid)
+{
+    struct crowd crowd = { .of_tenant = 0 };
+    const struct job *job;
+
+    for (job = exchange->jobs; job != NULL; job = job->next)
+        if (strcmp(job->tenant->id, tenant_id) == 0) {
+            crowd.of_tenant++;
+            crowd.of_account += strcmp(job->subject, subject) == 0;
+            crowd.of_uid += job->uid == uid;
+            crowd.of_others += job->uid != 0;
+        }
+    return crowd;
+}
+
+static bool is_crowded(const struct crowd *crowd, size_t share, uid_t uid)
+{
+    if (crowd->of_tenant >= share || crowd->of_account >= share / 2)
+        return true;
+    return uid != 0 && (crowd->of_uid >= share / 2 || crowd->of_others >= share - share / 4);
+}
+
+/* An exchange that waits holds a place, here and in the process that asks: a tenant has no more than its share, and a
+ * part of it is root's, since sshd and sudo ask as root. A key that is under way may turn out to be a guess. */
+static bool has_place(struct verdict *verdict, const struct job *job)
+{
+    struct exchange *exchange = job->exchange;
+    const struct crowd crowd = count_waiting(exchange, job->tenant->id, job->subject, job->uid);
+
+    if (is_crowded(&crowd, waiting_share(job->config->tenant_count), job->uid)) {
+        exchange->counts.crowded++;
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
+                              "%zu API keys wait for it already, %zu of the account, %zu of the same user",
+                              crowd.of_tenant, crowd.of_account, crowd.of_uid);
+    }
+    if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= crowd.of_account) {
+        exchange->counts.guesses++;
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
+                              "not asked, since it refused too many API keys for this account");
+    }
+    return true;
+}
+
+/* Asked last, so that a question that goes to no tenant service costs no rate. */
+static bool is_within_rate(struct verdict *verdict, const struct exchange *exchange, uid_t uid)
+{
+    return exchange->may_ask == NULL || exchange->may_ask(exchange->may_ask_context, uid)
+        || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "too many questions a second");
+}
+
+static bool start(struct verdict *verdict, struct job *job, const struct broker_question *question, int timeout_ms)
+{
+    CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
+    struct breaker *breaker = &state_of(job->exchange, job->tenant->id)->breaker;
+
+    if (!has_place(verdict, job)
+        || !tenant_exchange_request(verdict, job->tenant, question->subject, question->secret, timeout_ms, &request))
+        return false;
+    if (!breaker_passes(breaker, clock_ms()))
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
+                              "not asked for another %lld s, since it failed %u times",
+                              (long long)(breaker->try_from_ms - clock_ms()) / 1000 + 1, breaker->failures);
+    if (is_within_rate(verdict, job->exchange, job->uid)) {
+        if (http_start(job->exchange->http, &request.http, arrived, job)) {
+            job_wait(job);
+            return true;
+        }
+        verdict_reject(verdict, REASON_OUT_OF_MEMORY, "a request to the tenant service");
+    }
+    breaker_forget(breaker);
+    return false;
+}
+
+void exchange_ask(struct exchange *exchange, const struct config *config, uid_t uid,
+                  const struct broker_question *question, int timeout_ms, exchange_done *done, void *context)
+{
+    struct verdict verdict = VERDICT_INIT;
+    const struct tenant *tenant = find_tenant(&verdict, config, question);
+    struct job *job = tenant != NULL ? job_new(exchange, config, tenant, uid, question, done, context) : NULL;
+    struct slice token;
+
+    if (tenant != NULL && job == NULL)
+        verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "a question to the tenant service");
+    if (job != NULL)
+        follow_config(exchange, config, tenant);
+    if (job != NULL && config->broker.api_key_cache > 0)
+        job->is_cacheable =
+            cache_key_of(exchange->cache, question->tenant, question->subject, question->secret, &job->key);
+    if (job != NULL && job->is_cacheable && cache_find(exchange->cache, &job->key, clock_ms(), &token)) {
+        double expires;
+
+        if (is_good(job, token, &expires)) {
+            answer_token(done, context, token);
+            job_free(job);
+            return;
+        }
+        cache_drop(exchange->cache, &job->key); /* revoked, its key gone, or the clock set: the service has a new one */
+    }
+    if (job != NULL && start(&verdict, job, question, timeout_ms))
+        return;
+    answer_refusal(done, context, &verdict);
+    if (job != NULL)
+        job_free(job);
+}
+
+void exchange_sweep(struct exchange *exchange)
+{
+    cache_sweep(exchange->cache, clock_ms());
+}
+
+void exchange_reset(struct exchange *exchange)
+{
+    cache_sweep(exchange->cache, INT64_MAX);
+    guesses_reset(exchange->guesses);
+    forget_tenants(exchange);
+}
+
+struct exchange_counts exchange_counts(const struct exchange *exchange)
+{
+    return exchange->counts;
+}
+
+size_t exchange_waiting(const struct exchange *exchange, const char *tenant_id)
+{
+    return count_waiting(exchange, tenant_id, "", 0).of_tenant;
+}
+
+struct cache_counts exchange_cache_counts(const struct exchange *exchange)
+{
+    return cache_counts(exchange->cache);
+}
+
+struct breaker exchange_breaker(const struct exchange *exchange, const char *tenant_id)
+{
+    size_t i;
+
+    for (i = 0; i < exchange->tenant_count; i++)
+        if (strcmp(exchange->tenants[i].id, tenant_id) == 0)
+            return exchange->tenants[i].breaker;
+    return (struct breaker){ .failures = 0 };
+}

@@ -1,0 +1,412 @@
+#include "latchkeyd/keysets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "latchkeyd/waiting.h"
+
+#define FIRST_RETRY_MS     30000 /* after a failure; doubled until it is the interval, or RETRY_MAX_MS */
+#define RETRY_MAX_MS       300000
+#define WATCH_MS           5000 /* after a failure: how often the configuration and ca_file are looked at */
+#define FIRST_LOOK_MS      2000 /* after the start, at most: hosts that boot together do not all ask at once */
+#define REFRESH_TIMEOUT_MS 10000
+#define IDLE_MS            3600000
+
+struct waiter {
+    keysets_done *done;
+    void *context;
+    int64_t until_ms;
+    bool is_patient;
+};
+
+struct keyset {
+    struct keysets *all;
+    char tenant_id[FACT_MAX];
+    struct key_source source;
+    int64_t due_ms;
+    int64_t retry_ms;       /* the pause after the next failure */
+    int64_t out_of_turn_ms; /* when the last look out of turn began; 0: never */
+    int64_t failed_ms;      /* when the last look failed; 0: it did not */
+    int64_t begun_ms;       /* of the look that is under way, or of the last one; 0: never */
+    int64_t watched_ms;     /* after a failure: when ca_file was last seen to be as it was */
+    int64_t interval_ms;
+    bool is_under_way;
+    bool is_outdated;              /* the configuration has changed since the look that is under way began */
+    bool is_missing;               /* there was no key set when the configuration was looked at */
+    struct file_stamp authorities; /* of ca_file when the last look began */
+    char *way;                     /* way_of() the configuration; NULL: not known */
+    unsigned answering;            /* how many times looked() is at work */
+    struct keyset_status status;
+    struct waiter waiters[WAITING_OF_TENANT];
+    size_t waiter_count;
+};
+
+struct keysets {
+    struct http *http;
+    keysets_log *log;
+    struct keyset *sets[CONFIG_TENANTS_MAX]; /* each allocated, since a look that is under way points to it */
+    size_t count;
+};
+
+struct keysets *keysets_new(struct http *http, keysets_log *log)
+{
+    struct keysets *keysets = calloc(1, sizeof *keysets);
+
+    if (keysets != NULL)
+        *keysets = (struct keysets){ .http = http, .log = log };
+    return keysets;
+}
+
+static void set_free(struct keyset *set)
+{
+    free(set->way);
+    free(set);
+}
+
+void keysets_free(struct keysets **keysets)
+{
+    size_t i;
+
+    if (keysets == NULL || *keysets == NULL)
+        return;
+    for (i = 0; i < (*keysets)->count; i++)
+        set_free((*keysets)->sets[i]);
+    free(*keysets);
+    *keysets = NULL;
+}
+
+/* 0 … max - 1. */
+static int64_t random_below(int64_t max)
+{
+    uint32_t number = 0;
+
+    /* Without randomness everybody comes at the same time, which is no harm of ours. */
+    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
+        number = 0;
+    return max > 0 ? number % max : 0;
+}
+
+/* Hosts that were set up together drift apart. */
+static int64_t with_jitter(int64_t ms)
+{
+    return ms - ms / 10 + random_below(ms / 5 + 1);
+}
+
+static struct keyset *find(const struct keysets *keysets, struct slice tenant_id)
+{
+    size_t i;
+
+    for (i = 0; i < keysets->count; i++)
+        if (slice_equal_string(tenant_id, keysets->sets[i]->tenant_id))
+            return keysets->sets[i];
+    return NULL;
+}
+
+static void add(struct keysets *keysets, const struct tenant *tenant, int64_t now_ms)
+{
+    struct keyset *set = calloc(1, sizeof *set);
+
+    if (set == NULL)
+        return; /* the next configuration, or a login that asks, tries again */
+    set->all = keysets;
+    snprintf(set->tenant_id, sizeof set->tenant_id, "%s", tenant->id);
+    set->status.tenant_id = set->tenant_id;
+    set->retry_ms = FIRST_RETRY_MS;
+    set->is_missing = tenant->jwks == NULL;
+    set->due_ms = !set->is_missing ? now_ms + random_below(FIRST_LOOK_MS) : now_ms;
+    keysets->sets[keysets->count++] = set;
+}
+
+/* Those that are configured no more; one that is under way is kept until all who wait for it are answered. */
+static void forget_gone(struct keysets *keysets, const struct config *config)
+{
+    size_t i, kept = 0;
+
+    for (i = 0; i < keysets->count; i++) {
+        struct keyset *set = keysets->sets[i];
+
+        if (set->is_under_way || set->answering > 0
+            || config_publishes_keys(config_tenant(config, slice_of(set->tenant_id))))
+            keysets->sets[kept++] = set;
+        else
+            set_free(set);
+    }
+    keysets->count = kept;
+}
+
+/* A shorter one must not wait for the end of the longer one. */
+static void set_interval(struct keyset *set, int64_t interval_ms, int64_t now_ms)
+{
+    if (interval_ms < set->interval_ms && set->due_ms - now_ms > interval_ms)
+        set->due_ms = now_ms + with_jitter(interval_ms);
+    if (set->retry_ms > interval_ms)
+        set->retry_ms = interval_ms;
+    set->interval_ms = interval_ms;
+}
+
+/* What a look depends on; malloc'ed. NULL when out of memory: then nothing is known to have changed. */
+static char *way_of(const struct tenant *tenant)
+{
+    char *way;
+
+    if (asprintf(&way, "%s %s %s", tenant->discovery, tenant->keys_path, tenant->ca_file != NULL ? tenant->ca_file : "")
+        < 0)
+        return NULL;
+    return way;
+}
+
+static void keep_way(struct keyset *set, char *way)
+{
+    free(set->way);
+    set->way = way;
+}
+
+/* What a look under way brings is of the former configuration: another one begins when it ends. */
+static void look_now(struct keyset *set, int64_t now_ms)
+{
+    set->due_ms = now_ms;
+    set->is_outdated = set->is_under_way;
+}
+
+/* The key set is looked for now when the configuration names another place for it, or when it is gone. */
+static void follow_config(struct keyset *set, const struct config *config, int64_t now_ms)
+{
+    const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
+    bool is_missing;
+    char *way;
+
+    set_interval(set, config->broker.refresh * 1000, now_ms);
+    if (!config_publishes_keys(tenant))
+        return;
+    is_missing = tenant->jwks == NULL;
+    way = way_of(tenant);
+    if ((is_missing && !set->is_missing) || (way != NULL && set->way != NULL && strcmp(way, set->way) != 0))
+        look_now(set, now_ms);
+    set->is_missing = is_missing;
+    keep_way(set, way);
+}
+
+void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms)
+{
+    size_t i;
+
+    forget_gone(keysets, config);
+    for (i = 0; i < config->tenant_count && keysets->count < CONFIG_TENANTS_MAX; i++)
+        if (config_publishes_keys(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
+            add(keysets, &config->tenants[i], now_ms);
+    for (i = 0; i < keysets->count; i++)
+        follow_config(keysets->sets[i], config, now_ms);
+}
+
+static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)
+{
+    const struct broker_answer reply = broker_answer_of(reason, detail);
+
+    done(context, &reply);
+}
+
+static void schedule_success(struct keyset *set)
+{
+    set->failed_ms = 0;
+    set->retry_ms = FIRST_RETRY_MS;
+    set->due_ms = clock_ms() + with_jitter(set->interval_ms);
+}
+
+static void schedule_failure(struct keyset *set)
+{
+    set->failed_ms = set->watched_ms = clock_ms();
+    set->due_ms = clock_ms() + with_jitter(set->retry_ms);
+    set->retry_ms *= 2;
+    if (set->retry_ms > RETRY_MAX_MS)
+        set->retry_ms = RETRY_MAX_MS;
+    if (set->retry_ms > set->interval_ms)
+        set->retry_ms = set->interval_ms;
+}
+
+static void schedule(struct keyset *set, enum key_refresh_result result)
+{
+    if (result == KEY_REFRESH_FAILED)
+        schedule_failure(set);
+    else
+        schedule_success(set);
+    if (set->is_outdated)
+        set->due_ms = clock_ms();
+}
+
+static struct file_stamp authorities_of(const struct tenant *tenant)
+{
+    return tenant != NULL && tenant->ca_file != NULL ? trusted_file_stamp(tenant->ca_file) : (struct file_stamp){ 0 };
+}
+
+static bool is_to_be_watched(const struct keyset *set)
+{
+    return set->failed_ms != 0 && !set->is_under_way;
+}
+
+/* The configuration's snapshot does not hold the content of ca_file, which is read for each request. */
+static void watch(struct keyset *set, const struct config *config, int64_t now_ms)
+{
+    const struct file_stamp now = authorities_of(config_tenant(config, slice_of(set->tenant_id)));
+
+    if (!file_stamp_equal(&now, &set->authorities))
+        set->due_ms = now_ms;
+    set->watched_ms = now_ms;
+}
+
+bool keysets_needs_config(const struct keysets *keysets, int64_t now_ms)
+{
+    size_t i;
+
+    for (i = 0; i < keysets->count; i++) {
+        const struct keyset *set = keysets->sets[i];
+
+        if ((!set->is_under_way && set->due_ms <= now_ms)
+            || (is_to_be_watched(set) && now_ms - set->watched_ms >= WATCH_MS))
+            return true;
+    }
+    return false;
+}
+
+static void looked(void *context, enum key_refresh_result result, const struct verdict *verdict)
+{
+    struct keyset *set = context;
+    size_t count = set->waiter_count, i;
+
+    set->is_under_way = false;
+    set->waiter_count = 0;
+    set->answering++; /* an answer may read a configuration without this tenant */
+    set->status.looked_at = time(NULL);
+    set->status.result = result;
+    snprintf(set->status.failure, sizeof set->status.failure, "%s", verdict->evidence);
+    schedule(set, result);
+    set->all->log(set->tenant_id, result, verdict);
+    for (i = 0; i < count; i++)
+        answer(set->waiters[i].done, set->waiters[i].context,
+               result == KEY_REFRESH_FAILED ? verdict->reason : REASON_OK, verdict->evidence);
+    set->answering--;
+}
+
+static void look(struct keyset *set, const struct config *config, int64_t now_ms)
+{
+    const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
+    struct verdict verdict = VERDICT_INIT;
+
+    set->is_under_way = true;
+    set->is_outdated = false;
+    set->begun_ms = now_ms;
+    set->authorities = authorities_of(tenant);
+    if (!config_publishes_keys(tenant))
+        verdict_reject(&verdict, REASON_TENANT_UNKNOWN, "no longer configured");
+    else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, looked, set))
+        return;
+    looked(set, KEY_REFRESH_FAILED, &verdict);
+}
+
+static void answer_not_yet(keysets_done *done, void *context)
+{
+    answer(done, context, REASON_TENANT_UNAVAILABLE, "the key set has not come yet");
+}
+
+/* Answer those whose time is over, and tell when the next one's is. */
+static int64_t dismiss(struct keyset *set, int64_t now_ms)
+{
+    struct waiter over[WAITING_OF_TENANT];
+    size_t over_count = 0, kept = 0, i;
+    int64_t next_ms = INT64_MAX;
+
+    for (i = 0; i < set->waiter_count; i++)
+        if (set->waiters[i].until_ms <= now_ms)
+            over[over_count++] = set->waiters[i];
+        else
+            set->waiters[kept++] = set->waiters[i];
+    set->waiter_count = kept;
+    for (i = 0; i < over_count; i++)
+        answer_not_yet(over[i].done, over[i].context);
+    for (i = 0; i < set->waiter_count; i++)
+        if (set->waiters[i].until_ms < next_ms)
+            next_ms = set->waiters[i].until_ms;
+    return next_ms;
+}
+
+int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms)
+{
+    int64_t next_ms = now_ms + IDLE_MS, wake_ms;
+    size_t i;
+
+    forget_gone(keysets, config);
+    for (i = 0; i < keysets->count; i++) {
+        struct keyset *set = keysets->sets[i];
+
+        if (is_to_be_watched(set) && now_ms - set->watched_ms >= WATCH_MS)
+            watch(set, config, now_ms);
+        if (!set->is_under_way && set->due_ms <= now_ms)
+            look(set, config, now_ms);
+        wake_ms = set->is_under_way ? dismiss(set, now_ms) : set->due_ms;
+        if (is_to_be_watched(set) && set->watched_ms + WATCH_MS < wake_ms)
+            wake_ms = set->watched_ms + WATCH_MS;
+        if (wake_ms < next_ms)
+            next_ms = wake_ms;
+    }
+    return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
+}
+
+/* Without any key set a login may ask for a look although the last scheduled one has failed: the outage may be over. */
+static bool is_within_pause(const struct keyset *set, bool is_missing, int64_t now_ms)
+{
+    return (set->out_of_turn_ms != 0 && now_ms - set->out_of_turn_ms < KEYSETS_PAUSE_MS)
+        || (!is_missing && set->failed_ms != 0 && now_ms - set->failed_ms < KEYSETS_PAUSE_MS);
+}
+
+/* Wait for the look that began then. False when there is nothing to wait for: too many do, or the time is over. */
+static bool wait_for_look(struct keyset *set, int64_t begun_ms, int64_t now_ms, struct waiter waiter)
+{
+    size_t patient = 0, i;
+
+    for (i = 0; i < set->waiter_count; i++)
+        patient += set->waiters[i].is_patient;
+    waiter.is_patient = patient < KEYSETS_PATIENT;
+    if (!waiter.is_patient && waiter.until_ms > begun_ms + KEYSETS_BRIEF_MS)
+        waiter.until_ms = begun_ms + KEYSETS_BRIEF_MS;
+    if (set->waiter_count >= waiting_share(set->all->count) || waiter.until_ms <= now_ms)
+        return false;
+    set->waiters[set->waiter_count++] = waiter;
+    return true;
+}
+
+void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
+                 int64_t until_ms, keysets_done *done, void *context)
+{
+    const struct waiter waiter = { .done = done, .context = context, .until_ms = until_ms };
+    const struct tenant *tenant = config_tenant(config, tenant_id);
+    struct keyset *set = find(keysets, tenant_id);
+    bool waits;
+
+    if (set == NULL) {
+        answer(done, context, REASON_TENANT_UNKNOWN, "latchkeyd refreshes no key set of this tenant");
+        return;
+    }
+    if (!set->is_under_way && is_within_pause(set, tenant != NULL && tenant->jwks == NULL, now_ms)) {
+        /* Not a refusal: the file may be newer than what the login has read. */
+        answer(done, context, REASON_OK, "");
+        return;
+    }
+    waits = wait_for_look(set, set->is_under_way ? set->begun_ms : now_ms, now_ms, waiter);
+    if (!set->is_under_way) {
+        set->out_of_turn_ms = now_ms;
+        look(set, config, now_ms);
+    }
+    if (!waits)
+        answer_not_yet(done, context);
+}
+
+bool keysets_status(const struct keysets *keysets, size_t index, struct keyset_status *ret_status)
+{
+    if (index >= keysets->count)
+        return false;
+    *ret_status = keysets->sets[index]->status;
+    return true;
+}

@@ -1,0 +1,234 @@
+#include "latchkeyd/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/account_lookup.h"
+
+#define FIRST_HANDED_OVER 3 /* SD_LISTEN_FDS_START */
+#define BACKLOG           512
+
+__attribute__((format(printf, 2, 3))) static bool fail(char error[LISTENER_ERROR_MAX], const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(error, LISTENER_ERROR_MAX, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+    while (listeners->count > 0)
+        close(listeners->fds[--listeners->count]);
+}
+
+/* How many sockets systemd left for this very process; 0: it did not. */
+static long count_handed_over(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+
+    if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != (long)getpid())
+        return 0;
+    return strtol(count, NULL, 10);
+}
+
+static bool is_listening_unix_socket(int fd, int *ret_type)
+{
+    int domain = 0, listens = 0;
+    socklen_t len = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX
+        && getsockopt(fd, SOL_SOCKET, SO_TYPE, ret_type, &len) == 0
+        && (*ret_type == SOCK_SEQPACKET || *ret_type == SOCK_STREAM)
+        && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
+}
+
+/* Each protocol has its type of socket, so that there is nothing to tell. */
+static void add(struct listeners *listeners, int fd, int type)
+{
+    listeners->fds[listeners->count] = fd;
+    listeners->is_saslauthd[listeners->count++] = type == SOCK_STREAM;
+}
+
+/* Whoever may write to such a socket may try passwords, and on ours the kernel tells who asks. A unit that lists both
+ * kinds has one SocketMode= for all. */
+static bool is_tight(int fd, unsigned mode, char error[LISTENER_ERROR_MAX])
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    socklen_t len = sizeof address;
+    struct stat status;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 || address.sun_path[0] == '\0')
+        return fail(error, "descriptor %d has no path, so everybody may write to it", fd);
+    if (stat(address.sun_path, &status) != 0)
+        return fail(error, "descriptor %d: %s", fd, strerror(errno));
+    return (status.st_mode & 0777 & ~mode) == 0
+        || fail(error, "descriptor %d: its mode %04o is looser than saslauthd_mode %04o", fd, status.st_mode & 0777,
+                mode);
+}
+
+static bool take_over(long count, unsigned saslauthd_mode, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+{
+    long i;
+
+    if (count < 0 || count > LISTENERS_MAX)
+        return fail(error, "LISTEN_FDS hands over %ld sockets, of at most %d", count, LISTENERS_MAX);
+    for (i = 0; i < count; i++) {
+        int fd = FIRST_HANDED_OVER + (int)i, type = 0;
+
+        if (!is_listening_unix_socket(fd, &type))
+            return fail(error, "descriptor %d is no unix socket of ListenSequentialPacket= or ListenStream=", fd);
+        if (type == SOCK_STREAM && !is_tight(fd, saslauthd_mode, error))
+            return false;
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+            return fail(error, "descriptor %d: %s", fd, strerror(errno));
+        add(listeners, fd, type);
+    }
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return true;
+}
+
+/* Somebody else's socket must not be taken away while it is in use, of whatever type it is: only a refused connection
+ * says that nobody has it any more. */
+static bool is_in_use(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool in_use;
+
+    if (fd < 0)
+        return true;
+    in_use = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno != ECONNREFUSED;
+    close(fd);
+    return in_use;
+}
+
+/* Every one on the way that is missing: a chroot has no /run before somebody needs it. */
+static bool make_directories(const char *path, char error[LISTENER_ERROR_MAX])
+{
+    char directory[PATH_MAX];
+    const char *slash;
+
+    for (slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
+        if (mkdir(directory, 0755) != 0 && errno != EEXIST)
+            return fail(error, "%s: %s", directory, strerror(errno));
+    }
+    return true;
+}
+
+/* Only a socket is ever removed. */
+static bool remove_stale(const struct sockaddr_un *address, char error[LISTENER_ERROR_MAX])
+{
+    struct stat status;
+
+    if (lstat(address->sun_path, &status) != 0)
+        return errno == ENOENT || fail(error, "%s: %s", address->sun_path, strerror(errno));
+    if (!S_ISSOCK(status.st_mode))
+        return fail(error, "%s is there, and no socket", address->sun_path);
+    if (is_in_use(address))
+        return fail(error, "%s is in use: another latchkeyd?", address->sun_path);
+    return unlink(address->sun_path) == 0 || fail(error, "%s: %s", address->sun_path, strerror(errno));
+}
+
+/* A socket of our own: its type, who may connect, and whose it is beside root's. */
+struct making {
+    int type;
+    unsigned mode;
+    gid_t group; /* (gid_t)-1: as it comes */
+};
+
+static bool open_own(const char *path, const struct making *making, struct listeners *listeners,
+                     char error[LISTENER_ERROR_MAX])
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    const gid_t group = getegid();
+    mode_t mask;
+    bool ok;
+    int fd;
+
+    memcpy(address.sun_path, path, strlen(path)); /* fits: the configuration measured it */
+    if (!make_directories(path, error) || !remove_stale(&address, error))
+        return false;
+    fd = socket(AF_UNIX, making->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(error, "%s: %s", path, strerror(errno));
+    add(listeners, fd, making->type);
+    /* It is made as it is to be: whoever owns the directory could put something else in its place before a chmod() or a
+     * chown(). */
+    mask = umask(0777 & ~making->mode);
+    ok = (making->group == (gid_t)-1 || setegid(making->group) == 0)
+        && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, BACKLOG) == 0;
+    if (!ok)
+        fail(error, "%s: %s", path, strerror(errno));
+    umask(mask);
+    if (making->group != (gid_t)-1 && setegid(group) != 0 && ok)
+        ok = fail(error, "setegid: %s", strerror(errno));
+    return ok;
+}
+
+static bool open_list(const struct string_list *paths, const struct making *making, struct listeners *listeners,
+                      char error[LISTENER_ERROR_MAX])
+{
+    size_t i;
+
+    for (i = 0; i < paths->count; i++)
+        if (!open_own(paths->items[i], making, listeners, error))
+            return false;
+    return true;
+}
+
+static bool find_group(const char *name, gid_t *ret_gid, char error[LISTENER_ERROR_MAX])
+{
+    struct account_entry group;
+    int cause = 0;
+
+    switch (account_lookup_group(name, &group, &cause)) {
+    case ACCOUNT_FOUND:
+        *ret_gid = group.gid;
+        return true;
+    case ACCOUNT_ABSENT:
+        return fail(error, "saslauthd_group: %s does not exist on this host", name);
+    default:
+        return fail(error, "saslauthd_group: %s cannot be looked up now: %s", name, strerror(cause));
+    }
+}
+
+static bool open_all(const struct broker *broker, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+{
+    const struct making ours = { SOCK_SEQPACKET, 0666, (gid_t)-1 };
+    struct making saslauthd = { SOCK_STREAM, broker->saslauthd_mode, (gid_t)-1 };
+
+    if (broker->sockets.count + broker->saslauthd_sockets.count == 0)
+        return fail(error, "the configuration names no socket to serve on");
+    if (broker->saslauthd_group != NULL && !find_group(broker->saslauthd_group, &saslauthd.group, error))
+        return false;
+    return open_list(&broker->sockets, &ours, listeners, error)
+        && open_list(&broker->saslauthd_sockets, &saslauthd, listeners, error);
+}
+
+bool listeners_open(const struct broker *broker, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX])
+{
+    long handed_over = count_handed_over();
+    struct listeners listeners = { .are_handed_over = handed_over != 0 };
+    bool ok = handed_over != 0 ? take_over(handed_over, broker->saslauthd_mode, &listeners, error)
+                               : open_all(broker, &listeners, error);
+
+    if (ok)
+        *ret_listeners = listeners;
+    else
+        listeners_close(&listeners);
+    return ok;
+}

@@ -1,0 +1,119 @@
+#include "latchkeyd/once.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/secret.h"
+#include "config/snapshot.h"
+#include "ipc/protocol.h"
+#include "latchkeyd/exchange.h"
+#include "latchkeyd/log.h"
+#include "latchkeyd/privileges.h"
+
+#define FALLBACK_USER "nobody" /* where nobody made latchkeyd a user of its own */
+
+static void send_answer(void *context, const struct broker_answer *answer)
+{
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    bool *is_answered = context;
+
+    *is_answered = true;
+    if (!broker_answer_write(answer, NULL, NULL, &text) || send(STDIN_FILENO, text.bytes, text.len, MSG_NOSIGNAL) < 0)
+        log_event(LOG_OF_ERROR, "the answer could not be sent");
+}
+
+static void refuse(enum reason reason, const char *detail)
+{
+    const struct broker_answer answer = broker_answer_of(reason, detail);
+    bool is_answered;
+
+    send_answer(&is_answered, &answer);
+}
+
+/* The one question, or the end of whoever wanted to ask it. */
+static bool receive_question(struct secret *ret_text)
+{
+    struct secret text = { malloc(BROKER_MESSAGE_MAX), BROKER_MESSAGE_MAX };
+    struct pollfd asking = { .fd = STDIN_FILENO, .events = POLLIN };
+    ssize_t got;
+
+    if (text.bytes == NULL)
+        return false;
+    while (poll(&asking, 1, -1) != 1 && errno == EINTR)
+        ;
+    got = recv(STDIN_FILENO, text.bytes, text.len, MSG_TRUNC);
+    if (got > BROKER_MESSAGE_MAX) /* cut: what is left might still read as a question */
+        got = -1;
+    else
+        text.len = got > 0 ? (size_t)got : 0;
+    if (got > 0)
+        *ret_text = text;
+    else
+        secret_clear(&text);
+    return got > 0;
+}
+
+/* Whoever asked may be gone: then there is nothing left to do. */
+static bool is_wanted(void)
+{
+    struct pollfd asking = { .fd = STDIN_FILENO };
+
+    return poll(&asking, 1, 0) == 0 || (asking.revents & (POLLHUP | POLLERR)) == 0;
+}
+
+static void answer_question(const struct config *config, struct slice text)
+{
+    CLEANUP(exchange_free) struct exchange *exchange = NULL; /* ends after http, which tells it what was abandoned */
+    CLEANUP(http_free) struct http *http = NULL;
+    CLEANUP(json_free) struct json *json = NULL;
+    struct broker_question question;
+    const char *error;
+    bool is_answered = false;
+
+    if (!broker_question_read(text, &json, &question, &error)) {
+        refuse(REASON_BROKER_UNAVAILABLE, error);
+        return;
+    }
+    if (question.ask != BROKER_EXCHANGE) {
+        refuse(REASON_BROKER_UNAVAILABLE, "only a latchkeyd that stays does that");
+        return;
+    }
+    http = http_new(1);
+    exchange = http != NULL ? exchange_new(http, NULL, NULL) : NULL;
+    if (exchange == NULL) {
+        refuse(REASON_OUT_OF_MEMORY, "latchkeyd");
+        return;
+    }
+    exchange_ask(exchange, config, geteuid(), &question, exchange_timeout_ms(config), send_answer, &is_answered);
+    while (!is_answered && is_wanted() && http_run(http, &(struct pollfd){ .fd = STDIN_FILENO }, 1, 1000))
+        ;
+}
+
+int once_run(const char *config_path)
+{
+    CLEANUP(config_release) const struct config *config = NULL;
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    char error[PRIVILEGES_ERROR_MAX];
+    struct verdict verdict = VERDICT_INIT;
+
+    log_open();
+    config_read_secrets(false); /* an exchange needs none, and root's are not for the user that this process becomes */
+    if (!config_acquire(&verdict, config_path, &config)) {
+        refuse(verdict.reason, verdict.evidence);
+        return EXIT_FAILURE;
+    }
+    /* Whatever a library does: nobody waits for us any longer than this. */
+    alarm((unsigned)config->broker.timeout + 1);
+    if (!privileges_drop(config->broker.user, FALLBACK_USER, error)) {
+        refuse(REASON_BROKER_UNAVAILABLE, error);
+        return EXIT_FAILURE;
+    }
+    if (!receive_question(&text))
+        return EXIT_FAILURE;
+    answer_question(config, (struct slice){ text.bytes, text.len });
+    return EXIT_SUCCESS;
+}

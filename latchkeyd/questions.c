@@ -1,0 +1,226 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "login/delegate.h"
+#include "login/verify.h"
+#include "latchkeyd/client.h"
+#include "latchkeyd/log.h"
+#include "latchkeyd/status.h"
+
+/* Send what there is to say, and have done with the client. */
+static void send_away(struct client *client, const struct broker_answer *answer, const char *name, struct json *more)
+{
+    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+
+    client->is_done = true;
+    if (!broker_answer_write(answer, name, more, &text))
+        log_event(LOG_OF_ERROR, "out of memory: a question goes without an answer");
+    else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE
+             && errno != ECONNRESET)
+        log_event(LOG_OF_ERROR, "an answer could not be sent: %s", strerror(errno));
+}
+
+static void refuse(struct client *client, enum reason reason, const char *detail)
+{
+    const struct broker_answer answer = broker_answer_of(reason, detail);
+
+    send_away(client, &answer, NULL, NULL);
+}
+
+static void log_of_client(const struct client *client, const struct broker_answer *answer)
+{
+    struct verdict verdict = VERDICT_INIT;
+
+    if (client->ask == BROKER_EXCHANGE || client->ask == BROKER_SIGNATURE)
+        verdict.credential = client->ask == BROKER_EXCHANGE ? "api_key" : "jwt";
+    memcpy(verdict.tenant, client->tenant, sizeof verdict.tenant);
+    memcpy(verdict.subject, client->subject, sizeof verdict.subject);
+    if (answer->reason == REASON_OK)
+        verdict_accept(&verdict);
+    else
+        verdict_reject(&verdict, answer->reason, "%s", answer->detail);
+    log_answer(broker_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, &verdict);
+}
+
+static void answered(void *context, const struct broker_answer *answer)
+{
+    struct client *client = context;
+
+    log_of_client(client, answer);
+    send_away(client, answer, NULL, NULL);
+}
+
+static void ask_exchange(struct client *client, const struct broker_question *question)
+{
+    struct service *service = client->service;
+
+    exchange_ask(service->exchange, service->config, client->uid, question, exchange_timeout_ms(service->config),
+                 answered, client);
+}
+
+static void ask_refresh(struct client *client, const struct broker_question *question)
+{
+    const struct config *config = client->service->config;
+    const int64_t now_ms = clock_ms();
+
+    keysets_ask(client->service->keysets, config, question->tenant, now_ms, now_ms + exchange_timeout_ms(config),
+                answered, client);
+}
+
+static bool check_signature(struct verdict *verdict, const struct config *config,
+                            const struct broker_question *question)
+{
+    const struct tenant *tenant = NULL;
+
+    if (!verify_signature(verdict, config, question->secret, &tenant))
+        return false;
+    return slice_equal_string(question->tenant, tenant->id)
+        || verdict_reject(verdict, REASON_TENANT_MISMATCH, "latchkeyd takes it for a token of %.100s", tenant->id);
+}
+
+/* A secret that the caller may not read. It learns whether the signature holds, and checks all else by itself. */
+static void ask_signature(struct client *client, const struct broker_question *question)
+{
+    struct broker_answer answer = { .reason = REASON_OK };
+    struct verdict verdict = VERDICT_INIT;
+
+    if (!check_signature(&verdict, client->service->config, question))
+        answer = broker_answer_of(verdict.reason, verdict.evidence);
+    answered(client, &answer);
+}
+
+static void ask_status(struct client *client, const struct broker_question *question)
+{
+    const struct broker_answer ok = { .reason = REASON_OK };
+    const struct service *service = client->service;
+    const struct status_facts facts = {
+        .config = service->config,
+        .config_fault = service->config_failure.evidence,
+        .exchange = service->exchange,
+        .keysets = service->keysets,
+        .uptime_s = (clock_ms() - service->started_ms) / 1000,
+        .clients = service->client_count,
+        .asked = service->asked,
+        .passwords = service->passwords,
+        .refused_peers = service->refused_peers,
+        .refused_rate = service->refused_rate,
+        .refused_broken = service->refused_broken,
+    };
+    CLEANUP(json_free) struct json *status = status_json(&facts);
+
+    (void)question;
+    if (status == NULL)
+        refuse(client, REASON_OUT_OF_MEMORY, "latchkeyd");
+    else
+        send_away(client, &ok, "status", status);
+}
+
+/* For a host that sees neither configuration nor keys: the whole verdict, and the login with it. */
+static void answer_login(void *context, const struct verdict *verdict, const struct login *login)
+{
+    struct client *client = context;
+    CLEANUP(json_free) struct json *facts = delegate_login(verdict, login);
+    const struct broker_answer answer =
+        broker_answer_of(facts != NULL ? verdict->reason : REASON_OUT_OF_MEMORY, verdict->evidence);
+
+    log_answer(broker_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, verdict);
+    send_away(client, &answer, "login", facts);
+}
+
+static void ask_authenticate(struct client *client, const struct broker_question *question)
+{
+    const struct auth_request request = {
+        .service = question->service.bytes, /* json.c ends strings with a NUL, and these hold no other */
+        .user = question->user.bytes,
+        .authzid = question->authzid.bytes,
+        .now = time(NULL),
+    };
+    const struct broker_answer other = {
+        .reason = REASON_CONFIG_INVALID,
+        .detail = "latchkeyd has another configuration than the one by which it is to judge",
+    };
+
+    if (question->config.len > 0 && !slice_equal_string(question->config, client->service->config->path))
+        answered(client, &other);
+    else
+        authenticator_judge(&client->service->authenticator, client->uid, &request, question->secret, answer_login,
+                            client);
+}
+
+static const struct {
+    void (*answer)(struct client *client, const struct broker_question *question);
+    bool is_of_login; /* somebody is let in by the answer */
+} asks[] = {
+    [BROKER_EXCHANGE] = { ask_exchange, true },
+    [BROKER_REFRESH] = { ask_refresh, false }, /* starts a look once in KEYSETS_PAUSE_MS */
+    [BROKER_SIGNATURE] = { ask_signature, true },
+    [BROKER_AUTHENTICATE] = { ask_authenticate, true },
+    [BROKER_STATUS] = { ask_status, false },
+};
+
+static void refuse_broken(struct client *client, const char *error)
+{
+    client->service->refused_broken++;
+    if (service_may_log(&client->service->broken_logged_ms))
+        log_event(LOG_OF_NOTICE, "a broken question of uid %ju: %s", (uintmax_t)client->uid, error);
+    refuse(client, REASON_BROKER_UNAVAILABLE, error);
+}
+
+/* Whether the question is to be answered; else it has been. */
+static bool may_answer(struct client *client)
+{
+    struct service *service = client->service;
+    struct broker_answer refusal;
+    struct verdict verdict = VERDICT_INIT;
+
+    if (!asks[client->ask].is_of_login || service_may_decide(service, &verdict))
+        return true;
+    refusal = broker_answer_of(verdict.reason, verdict.evidence);
+    answered(client, &refusal);
+    return false;
+}
+
+static void take_question(struct client *client, struct slice text)
+{
+    struct service *service = client->service;
+    CLEANUP(json_free) struct json *json = NULL;
+    struct broker_question question;
+    const char *error;
+
+    if (!broker_question_read(text, &json, &question, &error)) {
+        refuse_broken(client, error);
+        return;
+    }
+    service_look_at_config(service);
+    client->ask = question.ask;
+    client->has_asked = true;
+    client->asked_ms = clock_ms();
+    verdict_fact(client->tenant, sizeof client->tenant, question.tenant);
+    verdict_fact(client->subject, sizeof client->subject, question.subject);
+    service->asked[question.ask]++;
+    if (may_answer(client))
+        asks[question.ask].answer(client, &question);
+}
+
+static void read_client(struct client *client)
+{
+    char text[BROKER_MESSAGE_MAX];
+    ssize_t got = recv(client->fd, text, sizeof text, MSG_DONTWAIT | MSG_TRUNC);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) /* hung up */
+        client->is_done = true;
+    else if ((size_t)got > sizeof text)
+        refuse_broken(client, "longer than any message");
+    else
+        take_question(client, (struct slice){ text, (size_t)got });
+    if (got > 0)
+        secret_wipe(text, (size_t)got < sizeof text ? (size_t)got : sizeof text);
+}
+
+const struct door questions_door = { read_client, refuse, true };

@@ -1,0 +1,114 @@
+#include "latchkeyd/service.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/snapshot.h"
+#include "latchkeyd/log.h"
+
+#define LOG_PAUSE_MS 10000
+
+static bool is_same_list(const struct string_list *a, const struct string_list *b)
+{
+    size_t i;
+
+    for (i = 0; i < a->count && i < b->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return a->count == b->count;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* What latchkeyd takes over when it starts, and only then. Where systemd has made the sockets, it knows about them. */
+static const struct {
+    const char *name;
+    enum { IS_TEXT, IS_LIST, IS_MODE } type;
+    size_t at;
+    bool is_of_sockets;
+} fixed[] = {
+    { "user", IS_TEXT, offsetof(struct broker, user), false },
+    { "socket", IS_LIST, offsetof(struct broker, sockets), true },
+    { "saslauthd_socket", IS_LIST, offsetof(struct broker, saslauthd_sockets), true },
+    { "saslauthd_mode", IS_MODE, offsetof(struct broker, saslauthd_mode), true },
+    { "saslauthd_group", IS_TEXT, offsetof(struct broker, saslauthd_group), true },
+};
+
+static bool is_same_option(size_t option, const struct broker *a, const struct broker *b)
+{
+    const void *in_a = (const char *)a + fixed[option].at, *in_b = (const char *)b + fixed[option].at;
+
+    switch (fixed[option].type) {
+    case IS_TEXT:
+        return is_same_text(*(const char *const *)in_a, *(const char *const *)in_b);
+    case IS_LIST:
+        return is_same_list(in_a, in_b);
+    default:
+        return *(const unsigned *)in_a == *(const unsigned *)in_b;
+    }
+}
+
+/* Each option once for each change, unless it is again as it was at the start. */
+static void tell_restart(const struct service *service, const struct broker *before, const struct broker *now)
+{
+    const struct broker *at_start = &service->config_at_start->broker;
+    size_t i;
+
+    for (i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        if (!(fixed[i].is_of_sockets && service->has_foreign_sockets) && !is_same_option(i, before, now)
+            && !is_same_option(i, at_start, now))
+            log_event(LOG_OF_ERROR, "the option %s has changed: it takes effect when latchkeyd is started again",
+                      fixed[i].name);
+}
+
+void service_look_at_config(struct service *service)
+{
+    struct verdict verdict = VERDICT_INIT;
+    const struct config *newest = NULL;
+
+    if (!config_acquire(&verdict, service->path, &newest)) {
+        if (strcmp(service->config_failure.evidence, verdict.evidence) != 0)
+            log_trouble("no login is served until the configuration can be used", &verdict);
+        service->config_failure = verdict;
+        return;
+    }
+    if (service->config_failure.reason != REASON_UNDECIDED)
+        log_event(LOG_OF_NOTICE, "the configuration can be used, and logins are served again");
+    service->config_failure = VERDICT_INIT;
+    if (newest == service->config) {
+        config_release(&newest);
+        return;
+    }
+    tell_restart(service, &service->config->broker, &newest->broker);
+    config_release(&service->config);
+    service->config = newest;
+    keysets_configure(service->keysets, newest, clock_ms());
+    if (!peers_configure(service->peers, &newest->broker, NULL))
+        log_event(LOG_OF_ERROR, "out of memory: the option allow stays as it was");
+}
+
+bool service_may_decide(const struct service *service, struct verdict *verdict)
+{
+    const struct verdict *failure = &service->config_failure;
+
+    return failure->reason == REASON_UNDECIDED || verdict_reject(verdict, failure->reason, "%s", failure->evidence);
+}
+
+bool service_may_ask(struct service *service, uid_t uid)
+{
+    if (peers_count(service->peers, uid, clock_ms()))
+        return true;
+    service->refused_rate++;
+    return false;
+}
+
+bool service_may_log(int64_t *last_ms)
+{
+    if (*last_ms != 0 && clock_ms() - *last_ms < LOG_PAUSE_MS)
+        return false;
+    *last_ms = clock_ms();
+    return true;
+}

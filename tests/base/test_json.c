@@ -1,0 +1,986 @@
+#include "tests/support/unit.h"
+
+#include <dlfcn.h>
+#include <locale.h>
+#include <math.h>
+#include <pthread.h>
+
+#include "base/json.h"
+
+struct json_object;
+
+/* In place of json-c's: the one that `allocations_left` counts down to fails, as when memory is short. -1: none. */
+static int allocations_left = -1;
+static bool printing_loses_something;
+
+static bool is_short(void)
+{
+    return allocations_left >= 0 && allocations_left-- == 0;
+}
+
+#define SHORT_OF_MEMORY(type, failure, name, parameters, arguments)           \
+    type name parameters;                                                     \
+    type name parameters                                                      \
+    {                                                                         \
+        type(*real) parameters = (type(*) parameters)dlsym(RTLD_NEXT, #name); \
+        return is_short() ? (failure) : real arguments;                       \
+    }
+
+SHORT_OF_MEMORY(struct json_object *, NULL, json_object_new_object, (void), ())
+SHORT_OF_MEMORY(struct json_object *, NULL, json_object_new_array_ext, (int room), (room))
+SHORT_OF_MEMORY(struct json_object *, NULL, json_object_new_boolean, (int value), (value))
+SHORT_OF_MEMORY(struct json_object *, NULL, json_object_new_int64, (int64_t value), (value))
+SHORT_OF_MEMORY(struct json_object *, NULL, json_object_new_double_s, (double value, const char *text), (value, text))
+SHORT_OF_MEMORY(struct json_object *, NULL, json_object_new_string_len, (const char *bytes, int len), (bytes, len))
+SHORT_OF_MEMORY(int, -1, json_object_array_add, (struct json_object * array, struct json_object *value), (array, value))
+SHORT_OF_MEMORY(int, -1, json_object_object_add,
+                (struct json_object * object, const char *name, struct json_object *value), (object, name, value))
+SHORT_OF_MEMORY(int, -1, json_object_object_add_ex,
+                (struct json_object * object, const char *name, struct json_object *value, unsigned options),
+                (object, name, value, options))
+
+const char *json_object_to_json_string_length(struct json_object *value, int flags, size_t *ret_len);
+const char *json_object_to_json_string_length(struct json_object *value, int flags, size_t *ret_len)
+{
+    const char *(*real)(struct json_object *, int, size_t *) =
+        (const char *(*)(struct json_object *, int, size_t *))dlsym(RTLD_NEXT, "json_object_to_json_string_length");
+
+    if (!printing_loses_something)
+        return real(value, flags, ret_len);
+    *ret_len = 2;
+    return "{}";
+}
+
+/* In place of json-c's: strings that are watched are looked at when a tree is given back, while they still exist. */
+static struct {
+    struct slice strings[8];
+    size_t count, wiped;
+} watched;
+
+static bool is_wiped(struct slice string)
+{
+    size_t i;
+
+    for (i = 0; i < string.len; i++)
+        if (string.bytes[i] != '\0')
+            return false;
+    return true;
+}
+
+int json_object_put(struct json_object *value);
+int json_object_put(struct json_object *value)
+{
+    int (*real)(struct json_object *) = (int (*)(struct json_object *))dlsym(RTLD_NEXT, "json_object_put");
+    size_t i;
+
+    for (i = 0; i < watched.count; i++)
+        watched.wiped += is_wiped(watched.strings[i]);
+    watched.count = 0;
+    return real(value);
+}
+
+/* How many secrets were wiped. */
+static unsigned secrets_wiped;
+
+static void wipe(void *bytes, size_t len)
+{
+    __asm__ volatile("" : "+r"(bytes) : : "memory"); /* which string.h calls write-only */
+    secrets_wiped += len > 6 && memcmp(bytes, "SECRET", 6) == 0;
+    memset(bytes, 0, len);
+    __asm__ volatile("" : : "r"(bytes) : "memory");
+}
+
+/* In place of the C library's, with _FORTIFY_SOURCE and without. */
+#undef explicit_bzero
+void explicit_bzero(void *bytes, size_t len)
+{
+    wipe(bytes, len);
+}
+
+void __explicit_bzero_chk(void *bytes, size_t len, size_t room);
+void __explicit_bzero_chk(void *bytes, size_t len, size_t room)
+{
+    (void)room;
+    wipe(bytes, len);
+}
+
+/* Parse from memory of exactly the text's size, so that a sanitizer sees one byte too many. NULL and *ret_error, or a
+ * tree. */
+static struct json *parse(struct slice text, const char **ret_error)
+{
+    char *copy = malloc(text.len + 1);
+    struct json *const untouched = (struct json *)copy;
+    struct json *json = untouched;
+    bool ok;
+
+    assert_non_null(copy);
+    if (text.len != 0)
+        memcpy(copy + 1, text.bytes, text.len);
+    *ret_error = NULL;
+    ok = json_parse((struct slice){ copy + 1, text.len }, &json, ret_error);
+    free(copy);
+    if (ok)
+        return json;
+    assert_ptr_equal(json, untouched);
+    assert_non_null(*ret_error);
+    return NULL;
+}
+
+static struct json *parse_good(struct slice text)
+{
+    const char *error;
+    struct json *json = parse(text, &error);
+
+    if (json == NULL)
+        fail_msg("%.*s: %s", SLICE_ARG(text), error);
+    return json;
+}
+
+static const char *error_of(struct slice text)
+{
+    const char *error;
+    struct json *json = parse(text, &error);
+
+    if (json == NULL)
+        return error;
+    json_free(&json);
+    return "is accepted";
+}
+
+struct accepted {
+    const char *name;
+    struct slice text;
+    const char *printed;
+};
+struct refused {
+    const char *name;
+    struct slice text;
+    const char *error;
+};
+
+/* clang-format off */
+#define TEXT(text) { (text), sizeof(text) - 1 }
+/* clang-format on */
+
+static void assert_accepted(const struct accepted *rows, size_t count)
+{
+    struct json *json;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        ROW(rows[i].name);
+        json = parse_good(rows[i].text);
+        assert_string_equal(json_print(json, false), rows[i].printed);
+        json_free(&json);
+        assert_null(json);
+    }
+}
+
+static void assert_refused(const struct refused *rows, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        ROW(rows[i].name);
+        assert_string_equal(error_of(rows[i].text), rows[i].error);
+    }
+}
+
+static const struct accepted plain[] = {
+    { "the empty object", TEXT("{}"), "{}" },
+    { "the empty array", TEXT("[]"), "[]" },
+    { "white space of all four kinds anywhere", TEXT(" \t\r\n{ \t\r\n\"a\" \t\r\n: \t\r\n[ \t\r\n1 \t\r\n, 2 ] \n} \n"),
+      "{\"a\":[1,2]}" },
+    { "every type", TEXT("[null,true,false,0,\"s\",[],{}]"), "[null,true,false,0,\"s\",[],{}]" },
+    { "members keep their order", TEXT("{\"b\":1,\"a\":2}"), "{\"b\":1,\"a\":2}" },
+    { "the empty name", TEXT("{\"\":1}"), "{\"\":1}" },
+    { "the same name in two objects", TEXT("{\"a\":{\"a\":1}}"), "{\"a\":{\"a\":1}}" },
+    { "the same name in neighbours", TEXT("[{\"a\":1},{\"a\":1}]"), "[{\"a\":1},{\"a\":1}]" },
+    { "names that differ in case", TEXT("{\"a\":1,\"A\":2}"), "{\"a\":1,\"A\":2}" },
+    { "a null member", TEXT("{\"a\":null}"), "{\"a\":null}" },
+    { "RFC 7519 §3.1, the claims",
+      TEXT("{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n \"http://example.com/is_root\":true}"),
+      "{\"iss\":\"joe\",\"exp\":1300819380,\"http://example.com/is_root\":true}" },
+};
+
+static const struct refused not_json[] = {
+    { "nothing", TEXT(""), "neither an object nor an array" },
+    { "white space alone", TEXT(" \n"), "neither an object nor an array" },
+    { "a string at the top", TEXT("\"a\""), "neither an object nor an array" },
+    { "a number at the top", TEXT("1"), "neither an object nor an array" },
+    { "null at the top", TEXT("null"), "neither an object nor an array" },
+    { "an object that does not end", TEXT("{"), "the text ends too early" },
+    { "an object that ends after a name", TEXT("{\"a\""), "the text ends too early" },
+    { "an object that ends after a comma", TEXT("{\"a\":1,"), "the text ends too early" },
+    { "an array that does not end", TEXT("[1"), "the text ends too early" },
+    { "an array that ends after a comma", TEXT("[1,"), "the text ends too early" },
+    { "a member without a value", TEXT("{\"a\":}"), "no JSON value" },
+    { "a member that ends after the colon", TEXT("{\"a\":"), "the text ends too early" },
+    { "a member without a colon", TEXT("{\"a\" 1}"), "a colon is missing" },
+    { "a member that is only a name", TEXT("{\"a\"}"), "a colon is missing" },
+    { "a name without quotation marks", TEXT("{a:1}"), "a member name is missing" },
+    { "a number as a name", TEXT("{1:1}"), "a member name is missing" },
+    { "a name in single quotes", TEXT("{'a':1}"), "a member name is missing" },
+    { "a string in single quotes", TEXT("['a']"), "no JSON value" },
+    { "a comma before the closing brace", TEXT("{\"a\":1,}"), "a member name is missing" },
+    { "a comma before the closing bracket", TEXT("[1,]"), "no JSON value" },
+    { "a comma first", TEXT("[,1]"), "no JSON value" },
+    { "two commas", TEXT("[1,,2]"), "no JSON value" },
+    { "only a comma", TEXT("{,}"), "a member name is missing" },
+    { "no comma between members", TEXT("{\"a\":1 \"b\":2}"), "a comma or a closing bracket is missing" },
+    { "no comma between elements", TEXT("[1 2]"), "a comma or a closing bracket is missing" },
+    { "an array closed as an object", TEXT("[1}"), "a comma or a closing bracket is missing" },
+    { "an object closed as an array", TEXT("{\"a\":1]"), "a comma or a closing bracket is missing" },
+    { "a name in an array", TEXT("[\"a\":1]"), "a comma or a closing bracket is missing" },
+    { "a comment", TEXT("{/* */}"), "a member name is missing" },
+    { "a comment behind a value", TEXT("[1 /* */]"), "a comma or a closing bracket is missing" },
+    { "a comment to the end of the line", TEXT("[// x\n1]"), "no JSON value" },
+    { "NaN", TEXT("[NaN]"), "no JSON value" },
+    { "Infinity", TEXT("[Infinity]"), "no JSON value" },
+    { "negative infinity", TEXT("[-Infinity]"), "a malformed number" },
+    { "a word in capitals", TEXT("[TRUE]"), "no JSON value" },
+    { "null in capitals, as json-c accepts it", TEXT("[NULL]"), "no JSON value" },
+    { "a word cut short", TEXT("[tru]"), "no JSON value" },
+    { "a word cut short by the end", TEXT("[nul"), "no JSON value" },
+    { "a word that goes on", TEXT("[nulll]"), "a comma or a closing bracket is missing" },
+    { "a vertical tab is no white space", TEXT("[\v1]"), "no JSON value" },
+    { "a form feed is no white space", TEXT("{}\f"), "something follows the end" },
+    { "a no-break space is no white space",
+      TEXT("[\xc2\xa0"
+           "1]"),
+      "no JSON value" },
+    { "a NUL is no white space",
+      TEXT("[\0"
+           "1]"),
+      "no JSON value" },
+};
+
+static void rule_03_the_grammar_is_that_of_rfc_8259(void **state)
+{
+    (void)state;
+    assert_accepted(plain, COUNT(plain));
+    assert_refused(not_json, COUNT(not_json));
+    ROW("no bytes at all");
+    assert_string_equal(error_of((struct slice){ NULL, 0 }), "neither an object nor an array");
+}
+
+static const struct refused trailing[] = {
+    { "a second object", TEXT("{}{}"), "something follows the end" },
+    { "a second closing brace", TEXT("{}}"), "something follows the end" },
+    { "a comma", TEXT("[],"), "something follows the end" },
+    { "a NUL", TEXT("{}\0"), "something follows the end" },
+    { "a NUL and an object", TEXT("{}\0{}"), "something follows the end" },
+    { "a letter behind white space", TEXT("{} \n x"), "something follows the end" },
+};
+
+static void rule_03_nothing_after_the_closing_brace(void **state)
+{
+    (void)state;
+    assert_refused(trailing, COUNT(trailing));
+}
+
+static void repeat(char *text, size_t *len, const char *what, size_t times)
+{
+    size_t i;
+
+    for (i = 0; i < times; i++)
+        *len += (size_t)sprintf(text + *len, "%s", what);
+}
+
+/* `depth` levels, opened and closed so. */
+static struct slice nested(const char *open, const char *close, size_t depth)
+{
+    static char text[100000 + 1];
+    size_t len = 0;
+
+    repeat(text, &len, open, depth);
+    repeat(text, &len, close, depth);
+    return (struct slice){ text, len };
+}
+
+static void rule_03_depth_is_at_most_16(void **state)
+{
+    struct json *json;
+
+    (void)state;
+    ROW("16 arrays");
+    json = parse_good(nested("[", "]", 16));
+    json_free(&json);
+    ROW("17 arrays");
+    assert_string_equal(error_of(nested("[", "]", 17)), "nested too deeply");
+    ROW("16 levels of both");
+    json = parse_good(nested("{\"a\":[", "]}", 8));
+    json_free(&json);
+    ROW("18 levels of both");
+    assert_string_equal(error_of(nested("{\"a\":[", "]}", 9)), "nested too deeply");
+    ROW("many brackets that are never closed do not use up the stack");
+    assert_string_equal(error_of(nested("[", "", 100000)), "nested too deeply");
+    ROW("depth is what is open, not what was");
+    json = parse_good(LITERAL("[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[[]]]"));
+    json_free(&json);
+}
+
+static const struct refused duplicates[] = {
+    { "twice", TEXT("{\"exp\":1,\"exp\":2}"), "a member name stands twice" },
+    { "with the same value", TEXT("{\"a\":1,\"a\":1}"), "a member name stands twice" },
+    { "with another one between", TEXT("{\"a\":1,\"b\":2,\"a\":3}"), "a member name stands twice" },
+    { "once escaped", TEXT("{\"exp\":1,\"\\u0065xp\":2}"), "a member name stands twice" },
+    { "a solidus, once escaped", TEXT("{\"a/b\":1,\"a\\/b\":2}"), "a member name stands twice" },
+    { "a surrogate pair and the character", TEXT("{\"\\ud83d\\ude00\":1,\"\xf0\x9f\x98\x80\":2}"),
+      "a member name stands twice" },
+    { "the empty name", TEXT("{\"\":1,\"\":2}"), "a member name stands twice" },
+    { "null first", TEXT("{\"a\":null,\"a\":1}"), "a member name stands twice" },
+    { "null last", TEXT("{\"a\":1,\"a\":null}"), "a member name stands twice" },
+    { "null both times", TEXT("{\"a\":null,\"a\":null}"), "a member name stands twice" },
+    { "in an inner object", TEXT("{\"a\":{\"b\":1,\"b\":2}}"), "a member name stands twice" },
+    { "in an object of an array", TEXT("[[{}],[{\"b\":1,\"b\":2}]]"), "a member name stands twice" },
+    { "inside what a duplicate would replace", TEXT("{\"a\":{\"b\":1,\"b\":2},\"a\":{}}"),
+      "a member name stands twice" },
+    { "objects that hold as many members as the others lack", TEXT("{\"a\":{\"x\":1},\"a\":{\"x\":1,\"y\":2}}"),
+      "a member name stands twice" },
+};
+
+static void rule_03_no_duplicate_member_names_at_any_level(void **state)
+{
+    (void)state;
+    assert_refused(duplicates, COUNT(duplicates));
+}
+
+static void rule_03_a_duplicate_among_many_is_found(void **state)
+{
+    static char text[100000];
+    size_t len = 0, count = 2000, i;
+    struct json *json;
+
+    (void)state;
+    text[len++] = '{';
+    for (i = 0; i < count; i++)
+        len += (size_t)sprintf(text + len, "\"name%zu\":%zu,", i, i);
+    ROW("2000 names, none twice");
+    text[len - 1] = '}';
+    json = parse_good((struct slice){ text, len });
+    json_free(&json);
+    ROW("and then the first once more");
+    text[len - 1] = ',';
+    len += (size_t)sprintf(text + len, "\"name0\":0}");
+    assert_string_equal(error_of((struct slice){ text, len }), "a member name stands twice");
+}
+
+static const struct accepted unicode[] = {
+    { "the first and last of two bytes", TEXT("[\"\xc2\x80\xdf\xbf\"]"), "[\"\xc2\x80\xdf\xbf\"]" },
+    { "the first of three bytes", TEXT("[\"\xe0\xa0\x80\"]"), "[\"\xe0\xa0\x80\"]" },
+    { "the last before the surrogates", TEXT("[\"\xed\x9f\xbf\"]"), "[\"\xed\x9f\xbf\"]" },
+    { "the first after the surrogates", TEXT("[\"\xee\x80\x80\"]"), "[\"\xee\x80\x80\"]" },
+    { "the last of three bytes", TEXT("[\"\xef\xbf\xbf\"]"), "[\"\xef\xbf\xbf\"]" },
+    { "the first of four bytes", TEXT("[\"\xf0\x90\x80\x80\"]"), "[\"\xf0\x90\x80\x80\"]" },
+    { "the last code point", TEXT("[\"\xf4\x8f\xbf\xbf\"]"), "[\"\xf4\x8f\xbf\xbf\"]" },
+    { "U+FEFF within a string is a character", TEXT("[\"\xef\xbb\xbf\"]"), "[\"\xef\xbb\xbf\"]" },
+    { "DEL", TEXT("[\"\x7f\"]"), "[\"\x7f\"]" },
+    { "in a name", TEXT("{\"\xc3\xa4\":1}"), "{\"\xc3\xa4\":1}" },
+    { "escaped, of one byte", TEXT("[\"\\u0041\\u007f\"]"), "[\"A\x7f\"]" },
+    { "escaped, the first and last of two bytes", TEXT("[\"\\u0080\\u07ff\"]"), "[\"\xc2\x80\xdf\xbf\"]" },
+    { "escaped, the first and last of three bytes", TEXT("[\"\\u0800\\uffff\"]"), "[\"\xe0\xa0\x80\xef\xbf\xbf\"]" },
+    { "escaped, next to the surrogates", TEXT("[\"\\ud7ff\\ue000\"]"), "[\"\xed\x9f\xbf\xee\x80\x80\"]" },
+    { "escaped, the first pair", TEXT("[\"\\ud800\\udc00\"]"), "[\"\xf0\x90\x80\x80\"]" },
+    { "escaped, the last pair", TEXT("[\"\\uDBFF\\uDFFF\"]"), "[\"\xf4\x8f\xbf\xbf\"]" },
+    { "RFC 8259 §7, the G clef", TEXT("[\"\\uD834\\uDD1E\"]"), "[\"\xf0\x9d\x84\x9e\"]" },
+    { "hexadecimal digits of both cases", TEXT("[\"\\u00eF\\u00Fe\"]"), "[\"\xc3\xaf\xc3\xbe\"]" },
+    { "each end of the hexadecimal digits", TEXT("[\"\\u0009\\u000a\\u000A\\u000f\\u000F\\u0090\"]"),
+      "[\"\\t\\n\\n\\u000f\\u000f\xc2\x90\"]" },
+    { "every short escape", TEXT("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]"), "[\"\\\"\\\\/\\b\\f\\n\\r\\t\"]" },
+    { "an escaped backslash before a u", TEXT("[\"\\\\ud800\"]"), "[\"\\\\ud800\"]" },
+};
+
+static const struct refused not_unicode[] = {
+    { "a byte order mark", TEXT("\xef\xbb\xbf{}"), "neither an object nor an array" },
+    { "UTF-16", TEXT("{\0}\0"), "a member name is missing" },
+    { "a byte order mark of UTF-16", TEXT("\xff\xfe{\0}\0"), "neither an object nor an array" },
+    { "a tail without a head", TEXT("[\"\x80\"]"), "not UTF-8" },
+    { "overlong NUL", TEXT("[\"\xc0\x80\"]"), "not UTF-8" },
+    { "overlong, the highest of two bytes", TEXT("[\"\xc1\xbf\"]"), "not UTF-8" },
+    { "overlong, the highest of three bytes", TEXT("[\"\xe0\x9f\xbf\"]"), "not UTF-8" },
+    { "overlong, the highest of four bytes", TEXT("[\"\xf0\x8f\xbf\xbf\"]"), "not UTF-8" },
+    { "the first surrogate", TEXT("[\"\xed\xa0\x80\"]"), "not UTF-8" },
+    { "the last surrogate", TEXT("[\"\xed\xbf\xbf\"]"), "not UTF-8" },
+    { "beyond U+10FFFF", TEXT("[\"\xf4\x90\x80\x80\"]"), "not UTF-8" },
+    { "far beyond U+10FFFF", TEXT("[\"\xf5\x80\x80\x80\"]"), "not UTF-8" },
+    { "0xff", TEXT("[\"\xff\"]"), "not UTF-8" },
+    { "two bytes, cut by the quotation mark", TEXT("[\"\xc3\"]"), "not UTF-8" },
+    { "three bytes, cut by the quotation mark", TEXT("[\"\xe2\x82\"]"), "not UTF-8" },
+    { "four bytes, the last one wrong", TEXT("[\"\xf0\x9f\x98\x28\"]"), "not UTF-8" },
+    { "four bytes, cut by the end", TEXT("[\"\xf0\x9f\x98"), "not UTF-8" },
+    { "two bytes, cut by the end", TEXT("[\"\xc3"), "not UTF-8" },
+    { "in a name", TEXT("{\"\xc3\":1}"), "not UTF-8" },
+    { "outside of a string", TEXT("[\xc3\xa4]"), "no JSON value" },
+    { "a lone high surrogate, escaped", TEXT("[\"\\ud800\"]"), "a lone surrogate in a string" },
+    { "a lone low surrogate, escaped", TEXT("[\"\\udc00\"]"), "a lone surrogate in a string" },
+    { "two high surrogates", TEXT("[\"\\ud800\\ud800\"]"), "a lone surrogate in a string" },
+    { "two low surrogates", TEXT("[\"\\udc00\\udc00\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and the last one", TEXT("[\"\\ud800\\udbff\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and what follows the low ones", TEXT("[\"\\ud800\\ue000\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and the digits of a low one", TEXT("[\"\\ud834\\ndd1e\"]"), "a broken escape in a string" },
+    { "the wrong order", TEXT("[\"\\udc00\\ud800\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and a letter", TEXT("[\"\\ud800a\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and a plain escape", TEXT("[\"\\ud800\\u0041\"]"), "a lone surrogate in a string" },
+    { "a high surrogate and a short escape", TEXT("[\"\\ud800\\n\"]"), "a broken escape in a string" },
+    { "a high surrogate and the end", TEXT("[\"\\ud800"), "a lone surrogate in a string" },
+    { "the last high surrogate", TEXT("[\"\\udbff\"]"), "a lone surrogate in a string" },
+    { "the last low surrogate", TEXT("[\"\\udfff\"]"), "a lone surrogate in a string" },
+    { "a lone surrogate in a name", TEXT("{\"\\ud800\":1}"), "a lone surrogate in a string" },
+};
+
+static void rule_03_valid_utf8_only(void **state)
+{
+    (void)state;
+    assert_accepted(unicode, COUNT(unicode));
+    assert_refused(not_unicode, COUNT(not_unicode));
+}
+
+static const struct refused strings[] = {
+    { "a string that does not end", TEXT("[\"a"), "the text ends too early" },
+    { "a string that ends in an escaped quotation mark", TEXT("[\"a\\\"]"), "the text ends too early" },
+    { "a line feed", TEXT("[\"a\nb\"]"), "a control character in a string" },
+    { "a tab", TEXT("[\"\t\"]"), "a control character in a string" },
+    { "a raw NUL", TEXT("[\"a\0b\"]"), "a control character in a string" },
+    { "the last control character", TEXT("[\"\x1f\"]"), "a control character in a string" },
+    { "a control character in a name", TEXT("{\"a\n\":1}"), "a control character in a string" },
+    { "an unknown escape", TEXT("[\"\\x41\"]"), "a broken escape in a string" },
+    { "an escape of JavaScript", TEXT("[\"\\'\"]"), "a broken escape in a string" },
+    { "an escaped NUL byte", TEXT("[\"\\\0\"]"), "a broken escape in a string" },
+    { "before 0", TEXT("[\"\\u00/0\"]"), "a broken escape in a string" },
+    { "behind 9", TEXT("[\"\\u00:0\"]"), "a broken escape in a string" },
+    { "before A", TEXT("[\"\\u00@0\"]"), "a broken escape in a string" },
+    { "behind F", TEXT("[\"\\u00G0\"]"), "a broken escape in a string" },
+    { "before a", TEXT("[\"\\u00`0\"]"), "a broken escape in a string" },
+    { "behind f", TEXT("[\"\\u00g0\"]"), "a broken escape in a string" },
+    { "a capital U", TEXT("[\"\\U0041\"]"), "a broken escape in a string" },
+    { "three digits", TEXT("[\"\\u004\"]"), "a broken escape in a string" },
+    { "a digit that is none", TEXT("[\"\\u004g\"]"), "a broken escape in a string" },
+    { "a sign among the digits", TEXT("[\"\\u+041\"]"), "a broken escape in a string" },
+    { "a backslash at the end", TEXT("[\"\\"), "a broken escape in a string" },
+    { "an escape cut by the end", TEXT("[\"\\u00"), "a broken escape in a string" },
+    { "a pair cut by the end", TEXT("[\"\\ud800\\u"), "a broken escape in a string" },
+};
+
+static void rule_03_strings_are_strict(void **state)
+{
+    (void)state;
+    assert_refused(strings, COUNT(strings));
+}
+
+static void rule_04_strings_carry_their_length(void **state)
+{
+    struct json *json = parse_good(LITERAL("{\"sub\":\"root\\u0000x\",\"plain\":\"\"}"));
+    struct slice string = { NULL, 4711 };
+
+    (void)state;
+    ROW("a NUL in a value is part of it");
+    assert_true(json_string(json_member(json, "sub"), &string));
+    assert_int_equal(string.len, 6);
+    assert_memory_equal(string.bytes, "root\0x", 6);
+    ROW("the empty string");
+    assert_true(json_string(json_member(json, "plain"), &string));
+    assert_int_equal(string.len, 0);
+    ROW("it prints as it came");
+    assert_string_equal(json_print(json, false), "{\"sub\":\"root\\u0000x\",\"plain\":\"\"}");
+    json_free(&json);
+    ROW("a NUL in a name would end it early");
+    assert_string_equal(error_of(LITERAL("{\"exp\\u0000\":1}")), "a NUL in a member name");
+    assert_string_equal(error_of(LITERAL("{\"\\u0000\":1}")), "a NUL in a member name");
+}
+
+static const struct {
+    const char *name;
+    struct slice text;
+    double number;
+    const char *printed;
+} numbers[] = {
+    { "zero", TEXT("[0]"), 0, "[0]" },
+    { "minus zero", TEXT("[-0]"), 0, "[0]" },
+    { "a time", TEXT("[1764000000]"), 1764000000, "[1764000000]" },
+    { "beyond 32 bits", TEXT("[-4294967297]"), -4294967297, "[-4294967297]" },
+    { "2^53", TEXT("[9007199254740992]"), 9007199254740992.0, "[9007199254740992]" },
+    { "one more than 2^53 is not rounded onto it", TEXT("[9007199254740993]"), 9007199254740994.0,
+      "[9007199254740993]" },
+    { "nor one less than -2^53", TEXT("[-9007199254740993]"), -9007199254740994.0, "[-9007199254740993]" },
+    { "nor with a fraction of nothing", TEXT("[9007199254740993.0]"), 9007199254740994.0, "[9007199254740993.0]" },
+    { "nor with an exponent", TEXT("[-900719925474099.3e1]"), -9007199254740994.0, "[-900719925474099.3e1]" },
+    { "2^53 with a fraction of nothing", TEXT("[9007199254740992.0]"), 9007199254740992.0, "[9007199254740992.0]" },
+    { "the largest of 64 bits", TEXT("[9223372036854775807]"), 0x1p63, "[9223372036854775807]" },
+    { "the smallest of 64 bits", TEXT("[-9223372036854775808]"), -0x1p63, "[-9223372036854775808]" },
+    { "one more than the largest", TEXT("[9223372036854775808]"), 0x1p63, "[9223372036854775808]" },
+    { "one less than the smallest", TEXT("[-9223372036854775809]"), -0x1p63, "[-9223372036854775809]" },
+    { "beyond 63 bits", TEXT("[9223372036854777856]"), 9223372036854777856.0, "[9223372036854777856]" },
+    { "beyond 64 bits it does not stay at the largest", TEXT("[18446744073709555712]"), 18446744073709555712.0,
+      "[18446744073709555712]" },
+    { "far beyond 64 bits", TEXT("[-100000000000000000000000000]"), -1e26, "[-100000000000000000000000000]" },
+    { "a fraction", TEXT("[1764000000.5]"), 1764000000.5, "[1764000000.5]" },
+    { "a fraction of nothing", TEXT("[-0.0]"), 0, "[-0.0]" },
+    { "an exponent", TEXT("[1e3]"), 1000, "[1e3]" },
+    { "a capital exponent with a sign", TEXT("[25E-1]"), 2.5, "[25E-1]" },
+    { "an exponent with plus and zeros", TEXT("[1.5e+03]"), 1500, "[1.5e+03]" },
+    { "the largest double", TEXT("[1.7976931348623157e308]"), 1.7976931348623157e308, "[1.7976931348623157e308]" },
+    { "beyond it, infinity", TEXT("[1e400]"), INFINITY, "[1e400]" },
+    { "below it, infinity", TEXT("[-1e400]"), -INFINITY, "[-1e400]" },
+    { "too small, zero", TEXT("[1e-400]"), 0, "[1e-400]" },
+    { "an exponent beyond any", TEXT("[1e99999999999999999999]"), INFINITY, "[1e99999999999999999999]" },
+    { "zero with an exponent beyond any", TEXT("[0e99999999999999999999]"), 0, "[0e99999999999999999999]" },
+};
+
+static const struct refused not_numbers[] = {
+    { "a leading zero", TEXT("[01]"), "a comma or a closing bracket is missing" },
+    { "a leading zero behind a sign", TEXT("[-01]"), "a comma or a closing bracket is missing" },
+    { "two zeros", TEXT("[00]"), "a comma or a closing bracket is missing" },
+    { "hexadecimal", TEXT("[0x10]"), "a comma or a closing bracket is missing" },
+    { "a plus sign", TEXT("[+1]"), "no JSON value" },
+    { "a sign alone", TEXT("[-]"), "a malformed number" },
+    { "two signs", TEXT("[--1]"), "a malformed number" },
+    { "a point without a fraction", TEXT("[1.]"), "a malformed number" },
+    { "a point without a fraction before an exponent", TEXT("[1.e5]"), "a malformed number" },
+    { "a point first", TEXT("[.5]"), "no JSON value" },
+    { "a point behind the sign", TEXT("[-.5]"), "a malformed number" },
+    { "two points", TEXT("[1.2.3]"), "a comma or a closing bracket is missing" },
+    { "a decimal comma makes two numbers with an open string", TEXT("[1,5\"]"),
+      "a comma or a closing bracket is missing" },
+    { "an exponent without digits", TEXT("[1e]"), "a malformed number" },
+    { "an exponent with only a sign", TEXT("[1e+]"), "a malformed number" },
+    { "an exponent with a fraction", TEXT("[1e1.5]"), "a comma or a closing bracket is missing" },
+    { "a number cut by the end", TEXT("[1."), "a malformed number" },
+    { "a digit of another script", TEXT("[\xd9\xa1]"), "no JSON value" },
+    { "a separator of thousands", TEXT("[1_000]"), "a comma or a closing bracket is missing" },
+};
+
+static void assert_numbers(void)
+{
+    struct json *json;
+    double number;
+    size_t i;
+
+    for (i = 0; i < COUNT(numbers); i++) {
+        ROW(numbers[i].name);
+        json = parse_good(numbers[i].text);
+        assert_int_equal(json_type_of(json_at(json, 0)), JSON_NUMBER);
+        assert_true(json_number(json_at(json, 0), &number));
+        assert_true(number == numbers[i].number);
+        assert_string_equal(json_print(json, false), numbers[i].printed);
+        json_free(&json);
+    }
+}
+
+static void rule_15_numbers_neither_saturate_nor_lose_their_size(void **state)
+{
+    (void)state;
+    assert_numbers();
+    assert_refused(not_numbers, COUNT(not_numbers));
+}
+
+static void rule_28_the_locale_of_the_host_neither_matters_nor_changes(void **state)
+{
+    static const char *const with_comma[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE" };
+    const char *found = NULL;
+    locale_t of_thread = uselocale((locale_t)0);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(with_comma) && found == NULL; i++)
+        found = setlocale(LC_ALL, with_comma[i]);
+    ROW(found != NULL ? "with a decimal comma" : "no locale with a decimal comma is installed: in the locale C");
+    assert_numbers();
+    assert_true(uselocale((locale_t)0) == of_thread);
+    assert_string_equal(setlocale(LC_ALL, NULL), found != NULL ? found : "C");
+    setlocale(LC_ALL, "C");
+}
+
+static void a_text_is_at_most_1_mib(void **state)
+{
+    const size_t limit = 1048576;
+    char *text = malloc(limit + 1);
+    struct json *json;
+    struct slice string;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'a', limit + 1);
+    text[0] = '[';
+    text[1] = '"';
+    ROW("exactly 1 MiB, one string");
+    text[limit - 2] = '"';
+    text[limit - 1] = ']';
+    json = parse_good((struct slice){ text, limit });
+    assert_true(json_string(json_at(json, 0), &string));
+    assert_int_equal(string.len, limit - 4);
+    json_free(&json);
+    ROW("one space more");
+    text[limit] = ' ';
+    assert_string_equal(error_of((struct slice){ text, limit + 1 }), "larger than 1 MiB");
+    free(text);
+}
+
+static void a_text_has_at_most_20000_values(void **state)
+{
+    /* The array around them is one more. */
+    static const struct {
+        const char *item;
+        size_t fit; /* times */
+    } rows[] = {
+        { "{}", 19999 }, { "[]", 19999 }, { "0", 19999 }, { "null", 19999 }, { "\"\"", 19999 }, { "{\"\":[1]}", 6666 },
+    };
+    char *text = malloc(20000 * 10);
+    size_t i, count, len;
+    struct json *json;
+
+    (void)state;
+    assert_non_null(text);
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].item);
+        len = 0;
+        for (count = 0; count < rows[i].fit; count++)
+            len += (size_t)sprintf(text + len, "%c%s", count == 0 ? '[' : ',', rows[i].item);
+        text[len] = ']';
+        json = parse_good((struct slice){ text, len + 1 });
+        assert_int_equal(json_length(json), rows[i].fit);
+        json_free(&json);
+        len += (size_t)sprintf(text + len, ",%s]", rows[i].item);
+        assert_string_equal(error_of((struct slice){ text, len }), "too many values");
+    }
+    free(text);
+}
+
+static void only_the_literal_true_is_true(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_true;
+    } rows[] = { { "[true]", true },      { "[false]", false },  { "[1]", false },
+                 { "[\"true\"]", false }, { "[[true]]", false }, { "[null]", false } };
+    struct json *array;
+    const char *error;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].text);
+        assert_true(json_parse(slice_of(rows[i].text), &array, &error));
+        assert_int_equal(json_is_true(json_at(array, 0)), rows[i].is_true);
+        json_free(&array);
+    }
+}
+
+static void values_are_read_by_their_type(void **state)
+{
+    struct json *json =
+        parse_good(LITERAL("{\"s\":\"1\",\"n\":1,\"d\":1.5,\"t\":true,\"z\":null,\"a\":[1,null],\"o\":{}}"));
+    static const struct {
+        const char *name;
+        enum json_type type;
+        bool is_string, is_number;
+        size_t length;
+    } rows[] = {
+        { "s", JSON_STRING, true, false, 0 },  { "n", JSON_NUMBER, false, true, 0 },
+        { "d", JSON_NUMBER, false, true, 0 },  { "t", JSON_BOOLEAN, false, false, 0 },
+        { "z", JSON_NULL, false, false, 0 },   { "a", JSON_ARRAY, false, false, 2 },
+        { "o", JSON_OBJECT, false, false, 0 },
+    };
+    const struct json *value;
+    struct slice string;
+    double number;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].name);
+        value = json_member(json, rows[i].name);
+        assert_non_null(value);
+        assert_int_equal(json_type_of(value), rows[i].type);
+        assert_int_equal(json_string(value, &string), rows[i].is_string);
+        assert_int_equal(json_number(value, &number), rows[i].is_number);
+        assert_int_equal(json_length(value), rows[i].length);
+        assert_null(json_member(value, "s"));
+    }
+    ROW("a null in an array is there");
+    assert_non_null(json_at(json_member(json, "a"), 1));
+    assert_int_equal(json_type_of(json_at(json_member(json, "a"), 1)), JSON_NULL);
+    ROW("an absent member is not");
+    assert_null(json_member(json, "x"));
+    assert_null(json_member(json, "S"));
+    ROW("NULL is nothing of all that");
+    assert_null(json_member(NULL, "a"));
+    assert_int_equal(json_type_of(NULL), JSON_NULL);
+    assert_false(json_string(NULL, &string));
+    assert_false(json_number(NULL, &number));
+    assert_int_equal(json_length(NULL), 0);
+    json_free(&json);
+}
+
+static void trees_are_built_and_printed(void **state)
+{
+    struct json *object = json_new_object(), *array = json_new_array(), *again;
+    const char *error;
+    struct slice text;
+
+    (void)state;
+    assert_true(json_append(array, json_new_integer(INT64_MIN)));
+    assert_true(json_append(array, json_new_integer(INT64_MAX)));
+    assert_true(json_append(array, json_new_null()));
+    assert_true(json_append(array, json_new_text((struct slice){ NULL, 0 })));
+    assert_true(json_append(array, json_new_text(LITERAL("text"))));
+    assert_true(json_append(array, json_new_boolean(false)));
+    assert_true(json_append(array, json_new_boolean(true)));
+    assert_true(json_add(object, "s", json_new_string(LITERAL("a/\"\\\n\0\xc3\xa4"))));
+    assert_true(json_add(object, "empty", json_new_string((struct slice){ NULL, 0 })));
+    assert_true(json_add(object, "null", json_new_null()));
+    assert_true(json_add(object, "array", array));
+    ROW("on one line");
+    assert_string_equal(json_print(object, false),
+                        "{\"s\":\"a/\\\"\\\\\\n\\u0000\xc3\xa4\",\"empty\":\"\",\"null\":null,"
+                        "\"array\":[-9223372036854775808,9223372036854775807,null,null,\"text\",false,true]}");
+    ROW("a member that is added again replaces the first");
+    assert_true(json_add(object, "s", json_new_integer(1)));
+    array = json_new_array();
+    assert_true(json_append(array, json_new_integer(1)));
+    assert_true(json_add(object, "array", array));
+    assert_string_equal(json_print(object, false), "{\"s\":1,\"empty\":\"\",\"null\":null,\"array\":[1]}");
+    ROW("indented");
+    assert_string_equal(json_print(object, true),
+                        "{\n"
+                        "  \"s\": 1,\n"
+                        "  \"empty\": \"\",\n"
+                        "  \"null\": null,\n"
+                        "  \"array\": [\n"
+                        "    1\n"
+                        "  ]\n"
+                        "}");
+    json_free(&object);
+    ROW("what no terminal should see, in a value and in a name");
+    object = json_new_object();
+    assert_true(
+        json_add(object, "a\xc2\x9b", json_new_string(LITERAL("\x7f\xc2\x9f\xc2\xa0\xe2\x80\xae\xef\xbf\xbd"))));
+    assert_true(json_add(object, "tag", json_new_string(LITERAL("\xf3\xa0\x80\x81\xf0\x9f\x98\x80\xef\xbf\xbe"))));
+    assert_string_equal(json_print_printable(object, false),
+                        "{\"a\\u009b\":\"\\u007f\\u009f\xc2\xa0\\u202e\xef\xbf\xbd\","
+                        "\"tag\":\"\\udb40\\udc01\xf0\x9f\x98\x80\\ufffe\"}");
+    assert_string_equal(json_print_printable(object, true),
+                        "{\n  \"a\\u009b\": \"\\u007f\\u009f\xc2\xa0\\u202e\xef\xbf\xbd\",\n"
+                        "  \"tag\": \"\\udb40\\udc01\xf0\x9f\x98\x80\\ufffe\"\n}");
+    ROW("and reads as it was");
+    assert_true(json_parse(slice_of(json_print_printable(object, false)), &again, &error));
+    assert_true(json_string(json_member(again, "tag"), &text));
+    assert_true(slice_equal(text, LITERAL("\xf3\xa0\x80\x81\xf0\x9f\x98\x80\xef\xbf\xbe")));
+    json_free(&again);
+    json_free(&object);
+    ROW("a text alone");
+    object = json_new_string(LITERAL("\xc2\x9d"));
+    assert_string_equal(json_print_printable(object, false), "\"\\u009d\"");
+    json_free(&object);
+    ROW("null alone");
+    object = json_new_null();
+    assert_string_equal(json_print(object, false), "null");
+    json_free(&object);
+    assert_null(object);
+    ROW("nothing");
+    assert_null(json_print(NULL, false));
+    assert_null(json_print_printable(NULL, false));
+    json_free(&object);
+    json_free(NULL);
+}
+
+static void values_that_cannot_be_added_are_freed(void **state)
+{
+    struct json *object = json_new_object(), *array = json_new_array();
+
+    (void)state;
+    ROW("NULL, from a constructor that failed");
+    assert_false(json_add(object, "a", NULL));
+    assert_false(json_append(array, NULL));
+    ROW("to NULL");
+    assert_false(json_add(NULL, "a", json_new_integer(1)));
+    assert_false(json_append(NULL, json_new_integer(1)));
+    ROW("to a value of another type");
+    assert_false(json_add(array, "a", json_new_integer(1)));
+    assert_false(json_append(object, json_new_null()));
+    ROW("nothing came of it");
+    assert_string_equal(json_print(object, false), "{}");
+    assert_string_equal(json_print(array, false), "[]");
+    json_free(&object);
+    json_free(&array);
+}
+
+static void rule_32_a_text_is_refused_when_memory_is_short(void **state)
+{
+    const struct slice text = LITERAL("{\"a\":[1,\"s\",[{}],true,1.5],\"b\":{\"c\":null},\"d\":\"e\"}");
+    struct json *json = NULL;
+    const char *error = NULL;
+    int allocation, refusals = 0;
+
+    (void)state;
+    for (allocation = 0; json == NULL; allocation++) {
+        allocations_left = allocation;
+        json = parse(text, &error);
+        if (json == NULL) {
+            assert_string_equal(error, "memory is short");
+            refusals++;
+        }
+    }
+    allocations_left = -1;
+    ROW("at each of its 9 values that are not null, 4 members and 6 elements");
+    assert_int_equal(refusals, 9 + 1 + 4 + 6);
+    json_free(&json);
+}
+
+static void rule_32_a_tree_is_not_built_when_memory_is_short(void **state)
+{
+    struct json *object = json_new_object(), *array = json_new_array();
+
+    (void)state;
+    ROW("constructors");
+    allocations_left = 0;
+    assert_null(json_new_object());
+    allocations_left = 0;
+    assert_null(json_new_array());
+    allocations_left = 0;
+    assert_null(json_new_string(LITERAL("a")));
+    allocations_left = 0;
+    assert_null(json_new_integer(1));
+    allocations_left = 0;
+    assert_null(json_new_boolean(true));
+    ROW("what cannot be added is freed");
+    allocations_left = 1;
+    assert_false(json_add(object, "a", json_new_integer(1)));
+    allocations_left = 1;
+    assert_false(json_append(array, json_new_integer(1)));
+    allocations_left = -1;
+    json_free(&object);
+    json_free(&array);
+}
+
+static void rule_32_a_text_that_lost_something_is_not_printed(void **state)
+{
+    struct json *json = parse_good(LITERAL("{\"userId\":\"alice\"}"));
+
+    (void)state;
+    ROW("json-c left a member out and did not say so");
+    printing_loses_something = true;
+    assert_null(json_print(json, false));
+    printing_loses_something = false;
+    assert_non_null(json_print(json, false));
+    json_free(&json);
+    ROW("what is not UTF-8 could not be read back");
+    json = json_new_array();
+    assert_true(json_append(json, json_new_string(LITERAL("\xff"))));
+    assert_null(json_print(json, false));
+    json_free(&json);
+}
+
+static void *parse_often(void *mistakes)
+{
+    struct json *json;
+    const char *error;
+    int i;
+
+    for (i = 0; i < 2000; i++) {
+        if (!json_parse(LITERAL("{\"a\":[1.5,\"\\u00e4\"],\"b\":{\"c\":2}}"), &json, &error)) {
+            ++*(int *)mistakes;
+            continue;
+        }
+        if (json_member(json_member(json, "b"), "c") == NULL)
+            ++*(int *)mistakes;
+        json_free(&json);
+    }
+    return NULL;
+}
+
+static void rule_31_many_threads_may_parse_at_once(void **state)
+{
+    pthread_t threads[4];
+    int mistakes[COUNT(threads)] = { 0 };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, parse_often, &mistakes[i]), 0);
+    for (i = 0; i < COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(mistakes[i], 0);
+    }
+}
+
+static void watch(const struct json *json)
+{
+    struct slice string;
+
+    assert_true(watched.count < COUNT(watched.strings));
+    assert_true(json_string(json, &string));
+    assert_false(is_wiped(string));
+    watched.strings[watched.count++] = string;
+}
+
+static void rule_33_the_strings_of_a_tree_are_wiped_before_they_are_freed(void **state)
+{
+    struct json *json = NULL, *string;
+    const char *error;
+
+    (void)state;
+    ROW("those of a text, at every depth, long and short, behind a NUL and with escapes");
+    assert_true(json_parse(LITERAL("{\"token\":\"header.payload.signature-of-some-length-or-other\",\"short\":\"key\","
+                                   "\"deep\":[1,{\"x\":[\"in\\u0000side\",null,true]},\"\\u00e4\\\"\"]}"),
+                           &json, &error));
+    watch(json_member(json, "token"));
+    watch(json_member(json, "short"));
+    watch(json_at(json_member(json_at(json_member(json, "deep"), 1), "x"), 0));
+    watch(json_at(json_member(json, "deep"), 2));
+    watched.wiped = 0;
+    json_free(&json);
+    assert_null(json);
+    assert_int_equal(watched.wiped, 4);
+    ROW("one that was made here");
+    json = json_new_array();
+    string = json_new_string(slice_of("a key"));
+    watch(string);
+    assert_true(json_append(json, string));
+    watched.wiped = 0;
+    json_free(&json);
+    assert_int_equal(watched.wiped, 1);
+    ROW("one that found no place");
+    string = json_new_string(slice_of("a key"));
+    watch(string);
+    watched.wiped = 0;
+    assert_false(json_append(NULL, string));
+    assert_int_equal(watched.wiped, 1);
+    ROW("those of a member that stands twice");
+    secrets_wiped = 0;
+    assert_false(json_parse(LITERAL("{\"apiKey\":\"SECRET-ONE\",\"apiKey\":\"SECRET-TWO\"}"), &json, &error));
+    assert_string_equal(error, "a member name stands twice");
+    assert_int_equal(secrets_wiped, 2);
+    ROW("nothing, twice");
+    json_free(&json);
+    json_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_03_the_grammar_is_that_of_rfc_8259),
+        cmocka_unit_test(rule_03_nothing_after_the_closing_brace),
+        cmocka_unit_test(rule_03_depth_is_at_most_16),
+        cmocka_unit_test(rule_03_no_duplicate_member_names_at_any_level),
+        cmocka_unit_test(rule_03_a_duplicate_among_many_is_found),
+        cmocka_unit_test(rule_03_valid_utf8_only),
+        cmocka_unit_test(rule_03_strings_are_strict),
+        cmocka_unit_test(rule_04_strings_carry_their_length),
+        cmocka_unit_test(rule_15_numbers_neither_saturate_nor_lose_their_size),
+        cmocka_unit_test(rule_28_the_locale_of_the_host_neither_matters_nor_changes),
+        cmocka_unit_test(a_text_is_at_most_1_mib),
+        cmocka_unit_test(a_text_has_at_most_20000_values),
+        cmocka_unit_test(only_the_literal_true_is_true),
+        cmocka_unit_test(values_are_read_by_their_type),
+        cmocka_unit_test(trees_are_built_and_printed),
+        cmocka_unit_test(values_that_cannot_be_added_are_freed),
+        cmocka_unit_test(rule_32_a_text_is_refused_when_memory_is_short),
+        cmocka_unit_test(rule_32_a_tree_is_not_built_when_memory_is_short),
+        cmocka_unit_test(rule_32_a_text_that_lost_something_is_not_printed),
+        cmocka_unit_test(rule_31_many_threads_may_parse_at_once),
+        cmocka_unit_test(rule_33_the_strings_of_a_tree_are_wiped_before_they_are_freed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,729 @@
+#include "tests/support/broker_double.h"
+#include "tests/support/fixture.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "config/snapshot.h"
+#include "ipc/client.h"
+
+#define OTHER 12345 /* a uid of nobody */
+
+/* In place of the C library's: who the kernel says is listening. */
+static struct {
+    bool is_set;
+    uid_t uid;
+    int failure; /* errno of SO_PEERCRED; 0: none */
+} listener;
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    int result = (int)syscall(SYS_getsockopt, fd, level, name, value, len);
+
+    if (level != SOL_SOCKET || name != SO_PEERCRED || !listener.is_set)
+        return result;
+    ((struct ucred *)value)->uid = listener.uid;
+    errno = listener.failure;
+    return listener.failure != 0 ? -1 : result;
+}
+
+/* In place of the C library's: a call of the asking thread that fails before it does its work, as often as the test
+ * says. The thread of the double calls them, too. */
+static struct {
+    const char *call; /* NULL: none */
+    int error;
+    unsigned times, done;
+    pthread_t thread;
+} failing;
+
+static bool fails(const char *call)
+{
+    if (failing.call == NULL || strcmp(failing.call, call) != 0 || !pthread_equal(failing.thread, pthread_self())
+        || failing.done == failing.times)
+        return false;
+    failing.done++;
+    errno = failing.error;
+    return true;
+}
+
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    const struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+
+    return fails("poll") ? -1 : (int)syscall(SYS_ppoll, fds, count, timeout_ms < 0 ? NULL : &timeout, NULL, 0);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return fails("connect") ? -1 : (int)syscall(SYS_connect, fd, address, len);
+}
+
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+    return fails("send") ? -1 : syscall(SYS_sendto, fd, bytes, len, flags, NULL, 0);
+}
+
+ssize_t recv(int fd, void *bytes, size_t len, int flags)
+{
+    return fails("recv") ? -1 : syscall(SYS_recvfrom, fd, bytes, len, flags, NULL, NULL);
+}
+
+static const struct broker_question exchange = { .ask = BROKER_EXCHANGE,
+                                                 .tenant = { "t", 1 },
+                                                 .subject = { "sub-1", 5 },
+                                                 .secret = { "key-0123456789abcdef", 20 } },
+                                    refresh = { .ask = BROKER_REFRESH, .tenant = { "t", 1 } };
+#define TOKEN "{\"answer\":\"ok\",\"token\":\"a.b.c\"}"
+
+#define TENANT "tenant \"t\" { url = \"https://auth.example.com\" }\n"
+
+static struct verdict verdict;
+static int64_t took_ms;
+
+static unsigned open_descriptors(void)
+{
+    DIR *descriptors = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(descriptors);
+    while (readdir(descriptors) != NULL)
+        count++;
+    closedir(descriptors);
+    return count;
+}
+
+/* REASON_OK with the token a.b.c, or the reason of the refusal. */
+static enum reason ask(const char *broker_block, const struct broker_question *question)
+{
+    CLEANUP(config_release) const struct config *config = NULL;
+    struct broker_reply reply = { .json = NULL };
+    int64_t begun = clock_ms();
+    char *text;
+    bool ok;
+
+    assert_true(asprintf(&text, TENANT "%s\n", broker_block) > 0);
+    config = config_of(text);
+    free(text);
+    verdict = VERDICT_INIT;
+    ok = broker_ask(&verdict, config, question, &reply);
+    took_ms = clock_ms() - begun;
+    assert_int_equal(ok, verdict.reason == REASON_UNDECIDED);
+    if (!ok) {
+        assert_true(reply.json == NULL || reply.answer.reason == verdict.reason);
+        broker_reply_clear(&reply);
+        return verdict.reason;
+    }
+    assert_int_equal(reply.answer.reason, REASON_OK);
+    if (question->ask == BROKER_EXCHANGE)
+        assert_true(slice_equal_string(reply.answer.token, "a.b.c"));
+    broker_reply_clear(&reply);
+    assert_null(reply.json);
+    assert_null(reply.text.bytes);
+    broker_reply_clear(&reply); /* an empty one */
+    return REASON_OK;
+}
+
+#define ONE_SOCKET "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }"
+#define PATIENT    "broker { socket = {\"~/broker\"} program = \"\" timeout = 20 }"
+
+/* Of a double that gives this answer; and nothing is left open. */
+static enum reason ask_double(const struct broker_question *question, const char *answer, size_t answer_len)
+{
+    unsigned before = open_descriptors();
+    struct broker_double broker;
+    enum reason reason;
+
+    broker_double_start(&broker, path_in_directory("broker"));
+    broker.answer = answer;
+    broker.answer_len = answer_len;
+    reason = ask(ONE_SOCKET, question);
+    broker_double_stop(&broker);
+    assert_int_equal(broker.questions, 1);
+    assert_int_equal(open_descriptors(), before);
+    unlink(path_in_directory("broker"));
+    return reason;
+}
+
+static void a_question_and_its_answer(void **state)
+{
+    struct broker_double broker;
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    broker.answer = TOKEN;
+    ROW("an exchange");
+    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_OK);
+    assert_string_equal(broker.question,
+                        "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"sub-1\","
+                        "\"api_key\":\"key-0123456789abcdef\"}");
+    ROW("a refresh");
+    broker.answer = "{\"answer\":\"ok\"}";
+    assert_int_equal(ask(ONE_SOCKET, &refresh), REASON_OK);
+    assert_string_equal(broker.question, "{\"ask\":\"refresh\",\"tenant\":\"t\"}");
+    broker_double_stop(&broker);
+    unlink(path_in_directory("broker"));
+}
+
+/* A host has signal handlers, and a signal is no answer; what is passing is tried again, and what is not is told. */
+static void rule_32_a_call_that_was_interrupted_is_made_again(void **state)
+{
+    static const struct {
+        const char *name, *call;
+        int error;
+        unsigned times;
+        enum reason want;
+        const char *evidence;
+    } cases[] = {
+        { "a signal while it connects", "connect", EINTR, 3, REASON_OK, "" },
+        { "a signal while it sends", "send", EINTR, 3, REASON_OK, "" },
+        { "a signal while it waits", "poll", EINTR, 3, REASON_OK, "" },
+        { "a signal while it receives", "recv", EINTR, 3, REASON_OK, "" },
+        { "no room to connect", "connect", EAGAIN, 3, REASON_OK, "" },
+        { "no room to send", "send", EAGAIN, 3, REASON_OK, "" },
+        { "nothing to receive after all", "recv", EAGAIN, 3, REASON_OK, "" },
+        { "hung up before the question was read, and with an answer", "recv", ECONNRESET, 1, REASON_OK, "" },
+        { "it may not connect", "connect", EACCES, 1, REASON_BROKER_UNAVAILABLE, "/broker: Permission denied" },
+        { "it cannot send", "send", EMSGSIZE, 1, REASON_BROKER_UNAVAILABLE, "send: Message too long" },
+        { "without memory to send", "send", ENOBUFS, 1, REASON_OUT_OF_MEMORY, "send: " },
+        { "it cannot wait", "poll", EINVAL, 1, REASON_BROKER_UNAVAILABLE, "poll: Invalid argument" },
+        { "without memory to wait", "poll", ENOMEM, 1, REASON_OUT_OF_MEMORY, "poll: " },
+        { "it cannot receive", "recv", EIO, 1, REASON_BROKER_UNAVAILABLE, "recv: Input/output error" },
+        { "signals until the time is over", "connect", EINTR, UINT_MAX, REASON_BROKER_UNAVAILABLE, "/broker: " },
+    };
+    struct broker_double broker;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const unsigned before = open_descriptors();
+
+        ROW(cases[i].name);
+        broker_double_start(&broker, path_in_directory("broker"));
+        broker.answer = TOKEN;
+        failing.call = cases[i].call;
+        failing.error = cases[i].error;
+        failing.times = cases[i].times;
+        failing.done = 0;
+        failing.thread = pthread_self();
+        assert_int_equal(ask(ONE_SOCKET, &exchange), cases[i].want);
+        failing.call = NULL;
+        assert_in_range(failing.done, 1, cases[i].times);
+        if (cases[i].want != REASON_OK)
+            assert_non_null(strstr(verdict.evidence, cases[i].evidence));
+        else
+            assert_int_equal(failing.done, cases[i].times);
+        broker_double_stop(&broker);
+        assert_int_equal(open_descriptors(), before);
+        unlink(path_in_directory("broker"));
+    }
+}
+
+static void every_refusal_is_handed_on(void **state)
+{
+    char text[256];
+    int reason;
+
+    (void)state;
+    for (reason = REASON_OK + 1; reason < REASON_COUNT; reason++) {
+        ROW(reason_name((enum reason)reason));
+        snprintf(text, sizeof text, "{\"answer\":\"%s\",\"detail\":\"why %d\\n\"}", reason_name((enum reason)reason),
+                 reason);
+        assert_int_equal(ask_double(&exchange, text, 0), reason);
+        snprintf(text, sizeof text, "why %d?", reason);
+        assert_string_equal(verdict.evidence, text);
+    }
+}
+
+static void an_answer_to_a_question_that_was_not_read_counts(void **state)
+{
+    struct broker_double broker;
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    broker.answer = "{\"answer\":\"broker_unavailable\",\"detail\":\"latchkeyd does not serve uid 7\"}";
+    broker.sends_away = true;
+    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_BROKER_UNAVAILABLE);
+    assert_string_equal(verdict.evidence, "latchkeyd does not serve uid 7");
+    broker.answer = NULL;
+    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_BROKER_UNAVAILABLE);
+    assert_string_equal(verdict.evidence, "latchkeyd hung up without an answer");
+    broker_double_stop(&broker);
+    unlink(path_in_directory("broker"));
+}
+
+static const struct {
+    const char *name, *answer, *evidence;
+} broken[] = {
+    { "it hangs up", NULL, "latchkeyd hung up without an answer" },
+    { "no JSON", "ok", "the answer of latchkeyd: neither an object nor an array" },
+    { "half an answer", "{\"answer\":\"ok\"", "the answer of latchkeyd: the text ends too early" },
+    { "an unknown answer", "{\"answer\":\"maybe\"}", "the answer of latchkeyd: no known answer" },
+    { "a success without a token", "{\"answer\":\"ok\"}", "the answer of latchkeyd: no token in the answer" },
+    { "a success with a broken token", "{\"answer\":\"ok\",\"token\":\"a b\"}",
+      "the answer of latchkeyd: no token in the answer" },
+    { "nobody's decision", "{\"answer\":\"undecided\"}", "the answer of latchkeyd: no known answer" },
+};
+
+static void rule_32_a_broken_answer_is_none(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(broken); i++) {
+        ROW(broken[i].name);
+        assert_int_equal(ask_double(&exchange, broken[i].answer, 0), REASON_BROKER_UNAVAILABLE);
+        assert_string_equal(verdict.evidence, broken[i].evidence);
+    }
+}
+
+static void an_answer_has_a_limit(void **state)
+{
+    char *text = malloc(BROKER_MESSAGE_MAX + 2);
+    size_t len;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, ' ', BROKER_MESSAGE_MAX + 2); /* which JSON does not mind */
+    memcpy(text, TOKEN, strlen(TOKEN));
+    for (len = BROKER_MESSAGE_MAX; len <= BROKER_MESSAGE_MAX + 2; len++) {
+        bool fits = len == BROKER_MESSAGE_MAX;
+
+        ROW(fits ? "64 KiB" : "more, though what fits would be an answer");
+        assert_int_equal(ask_double(&exchange, text, len), fits ? REASON_OK : REASON_BROKER_UNAVAILABLE);
+        if (!fits)
+            assert_string_equal(verdict.evidence, "the answer of latchkeyd: longer than any message");
+    }
+    free(text);
+}
+
+/* A socket file that nobody listens on any more. */
+static void leave_stale(const char *path, int type)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    unlink(path);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+}
+
+static void the_first_socket_that_answers_is_asked(void **state)
+{
+    static const struct {
+        const char *name, *sockets;
+    } cases[] = {
+        { "the only one", "\"~/broker\"" },
+        { "behind one that is not there", "\"~/absent\", \"~/broker\"" },
+        { "behind one that nobody listens on any more", "\"~/stale\", \"~/broker\"" },
+        { "behind one below a file", "\"~/file/socket\", \"~/broker\"" },
+        { "behind one in a directory that is not there", "\"~/none/socket\", \"~/broker\"" },
+        { "behind a regular file", "\"~/file\", \"~/broker\"" },
+        { "behind several", "\"~/absent\", \"~/stale\", \"~/absent\", \"~/broker\"" },
+        { "before another", "\"~/broker\", \"~/second\"" },
+    };
+    struct broker_double broker, second;
+    unsigned before = open_descriptors();
+    char block[256];
+    size_t i;
+
+    (void)state;
+    leave_stale(path_in_directory("stale"), SOCK_SEQPACKET);
+    write_file("file", "x");
+    broker_double_start(&broker, path_in_directory("broker"));
+    broker_double_start(&second, path_in_directory("second"));
+    broker.answer = second.answer = TOKEN;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        snprintf(block, sizeof block, "broker { socket = {%s} program = \"\" timeout = 1 }", cases[i].sockets);
+        assert_int_equal(ask(block, &exchange), REASON_OK);
+        assert_int_equal(broker.questions, i + 1);
+    }
+    ROW("what the first refuses, or does not answer, is not taken to the next: it may have been done");
+    broker.answer = "{\"answer\":\"credential_refused\"}";
+    assert_int_equal(ask(block, &exchange), REASON_CREDENTIAL_REFUSED);
+    broker.answer = NULL;
+    assert_int_equal(ask(block, &exchange), REASON_BROKER_UNAVAILABLE);
+    assert_int_equal(second.questions, 0);
+    broker_double_stop(&broker);
+    broker_double_stop(&second);
+    assert_int_equal(open_descriptors(), before);
+    unlink(path_in_directory("broker"));
+    unlink(path_in_directory("second"));
+}
+
+static void where_nobody_listens(void **state)
+{
+    static const struct {
+        const char *name, *block, *evidence;
+        const struct broker_question *question;
+    } cases[] = {
+        { "an exchange, and no program", "broker { socket = {\"~/absent\"} program = \"\" }",
+          "nobody listens on ~/absent", &exchange },
+        { "two sockets: the first is named", "broker { socket = {\"~/absent\", \"~/stale\"} program = \"\" }",
+          "nobody listens on ~/absent", &exchange },
+        { "a program is started for no refresh", "broker { socket = {\"~/absent\"} program = \"~/program\" }",
+          "nobody listens on ~/absent", &refresh },
+        { "no socket at all, and no program", "broker { socket = {} program = \"\" }", "nobody listens on any socket",
+          &exchange },
+        { "no socket at all, for a refresh", "broker { socket = {} program = \"~/program\" }",
+          "nobody listens on any socket", &refresh },
+        { "a program that is not there", "broker { socket = {\"~/absent\"} program = \"~/absent\" }",
+          "~/absent: No such file or directory", &exchange },
+        { "no socket at all, and a program that is not there", "broker { socket = {} program = \"~/absent\" }",
+          "~/absent: No such file or directory", &exchange },
+    };
+    unsigned before = open_descriptors();
+    char text[512];
+    size_t i;
+
+    (void)state;
+    leave_stale(path_in_directory("stale"), SOCK_SEQPACKET);
+    assert_int_equal(chmod(write_file("program", "#!/bin/sh\n: >\"$0.ran\"\n"), 0755),
+                     0); /* which would show that it ran */
+    for (i = 0; i < COUNT(cases); i++) {
+        const char *tilde = strchr(cases[i].evidence, '~');
+
+        ROW(cases[i].name);
+        assert_int_equal(ask(cases[i].block, cases[i].question), REASON_BROKER_UNAVAILABLE);
+        snprintf(text, sizeof text, "%.*s%s%s",
+                 (int)(tilde != NULL ? tilde - cases[i].evidence : (ptrdiff_t)strlen(cases[i].evidence)),
+                 cases[i].evidence, tilde != NULL ? directory : "", tilde != NULL ? tilde + 1 : "");
+        assert_string_equal(verdict.evidence, text);
+        assert_int_equal(access(path_in_directory("program.ran"), F_OK), -1);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    }
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* Something is there, and it is not what it should be: to go on to a program would hide it. */
+static void a_socket_of_another_kind_is_refused(void **state)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path_in_directory("stream"));
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(ask("broker { socket = {\"~/stream\", \"~/absent\"} program = \"\" }", &exchange),
+                     REASON_BROKER_UNAVAILABLE);
+    assert_non_null(strstr(verdict.evidence, "/stream: Protocol wrong type for socket"));
+    close(fd);
+}
+
+static void rule_26_only_root_and_ourselves_and_the_users_of_latchkeyd_are_told_the_key(void **state)
+{
+    const struct passwd *daemon = getpwnam("daemon");
+    const struct {
+        const char *name;
+        uid_t uid;
+        int failure;
+        bool ok;
+    } cases[] = {
+        { "root", 0, 0, true },
+        { "ourselves", geteuid(), 0, true },
+        { "the configured user", daemon != NULL ? daemon->pw_uid : 0, 0, true },
+        { "somebody", OTHER, 0, false },
+        { "who has no uid here", (uid_t)-1, 0, false },
+        { "who the kernel does not tell", 0, EINVAL, false },
+    };
+    size_t i;
+
+    (void)state;
+    assert_non_null(daemon);
+    for (i = 0; i < COUNT(cases); i++) {
+        struct broker_double broker;
+
+        ROW(cases[i].name);
+        broker_double_start(&broker, path_in_directory("broker"));
+        broker.answer = TOKEN;
+        listener.is_set = true;
+        listener.uid = cases[i].uid;
+        listener.failure = cases[i].failure;
+        assert_int_equal(
+            ask("broker { socket = {\"~/broker\"} program = \"\" timeout = 1 user = \"daemon\" }", &exchange),
+            cases[i].ok ? REASON_OK : REASON_BROKER_UNAVAILABLE);
+        listener.is_set = false;
+        broker_double_stop(&broker);
+        assert_int_equal(broker.questions, cases[i].ok ? 1 : 0);
+        unlink(path_in_directory("broker"));
+    }
+    ROW("somebody, and the configured user does not exist");
+    listener.is_set = true;
+    listener.uid = OTHER;
+    listener.failure = 0;
+    {
+        struct broker_double broker;
+
+        broker_double_start(&broker, path_in_directory("broker"));
+        assert_int_equal(
+            ask("broker { socket = {\"~/broker\"} program = \"\" timeout = 1 user = \"no-such-user\" }", &exchange),
+            REASON_BROKER_UNAVAILABLE);
+        broker_double_stop(&broker);
+        assert_string_equal(verdict.evidence, "uid 12345 listens on the socket, and is neither root nor no-such-user");
+        assert_int_equal(broker.questions, 0);
+        unlink(path_in_directory("broker"));
+    }
+    listener.is_set = false;
+}
+
+/* In a process of its own: listens as somebody else, and ends with what it was told: 0, nothing. */
+static int listen_as(uid_t uid, const char *path, int ready)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct timeval patience = { .tv_sec = 10 };
+    char question[BROKER_MESSAGE_MAX];
+    int fd, client;
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    if (setresuid(uid, uid, uid) != 0 || (fd = socket(AF_UNIX, SOCK_SEQPACKET, 0)) < 0
+        || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1) != 0
+        || chmod(path, 0666) != 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0
+        || write(ready, "", 1) != 1)
+        return 100;
+    client = accept(fd, NULL, NULL);
+    if (client < 0)
+        return 101;
+    return recv(client, question, sizeof question, 0) > 0 ? 1 : 0;
+}
+
+static void rule_26_a_listener_of_a_foreign_uid_is_not_told_the_key(void **state)
+{
+    const struct passwd *daemon = getpwnam("daemon");
+    uid_t uids[2] = { OTHER, 0 };
+    char ready;
+    size_t i;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* the kernel's word is played above */
+    assert_non_null(daemon);
+    uids[1] = daemon->pw_uid;
+    assert_int_equal(chmod(directory, 0777), 0);
+    for (i = 0; i < COUNT(uids); i++) {
+        int told = uids[i] != OTHER, pipes[2], status;
+        pid_t child;
+
+        ROW(told ? "the configured user" : "somebody");
+        assert_int_equal(pipe(pipes), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(listen_as(uids[i], path_in_directory("foreign"), pipes[1]));
+        assert_int_equal(read(pipes[0], &ready, 1), 1);
+        assert_int_equal(
+            ask("broker { socket = {\"~/foreign\"} program = \"\" timeout = 1 user = \"daemon\" }", &exchange),
+            REASON_BROKER_UNAVAILABLE);
+        assert_string_equal(verdict.evidence,
+                            told ? "latchkeyd hung up without an answer"
+                                 : "uid 12345 listens on the socket, and is neither root nor daemon");
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), told);
+        close(pipes[0]);
+        close(pipes[1]);
+        unlink(path_in_directory("foreign"));
+    }
+    assert_int_equal(chmod(directory, 0700), 0);
+}
+
+static void be_late(void)
+{
+    nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 300000000 }, NULL);
+}
+
+static void be_slow(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 400000000 }, NULL);
+}
+
+static void rule_27_an_answer_is_waited_for_until_the_deadline_and_no_longer(void **state)
+{
+    static const struct {
+        const char *name, *answer;
+        void (*before)(void);
+        const char *block;
+        enum reason want;
+        int64_t min_ms, max_ms;
+    } cases[] = {
+        { "never", "", NULL, ONE_SOCKET, REASON_BROKER_UNAVAILABLE, 1000, 1900 },
+        { "after it", TOKEN, be_late, ONE_SOCKET, REASON_BROKER_UNAVAILABLE, 1000, 1900 },
+        { "slow, but before it", TOKEN, be_slow, PATIENT, REASON_OK, 400, 19999 },
+    };
+    unsigned descriptors = open_descriptors();
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        struct broker_double broker;
+
+        ROW(cases[i].name);
+        broker_double_start(&broker, path_in_directory("broker"));
+        broker.answer = cases[i].answer;
+        broker.before = cases[i].before;
+        assert_int_equal(ask(cases[i].block, &exchange), cases[i].want);
+        broker_double_stop(&broker);
+        if (cases[i].want != REASON_OK)
+            assert_string_equal(verdict.evidence, "latchkeyd did not answer in time");
+        assert_true(took_ms >= cases[i].min_ms && took_ms <= cases[i].max_ms);
+        unlink(path_in_directory("broker"));
+    }
+    assert_int_equal(open_descriptors(), descriptors);
+}
+
+#define BACKLOG 2
+
+static struct {
+    int fd, clients[16];
+    size_t client_count;
+} full;
+
+/* A listener whose backlog has no room for one more. */
+static void fill_backlog(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    full.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(full.fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(full.fd, BACKLOG), 0);
+    for (full.client_count = 0; full.client_count < COUNT(full.clients); full.client_count++) {
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        full.clients[full.client_count] = fd;
+        if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+            assert_int_equal(errno, EAGAIN);
+            close(fd);
+            break;
+        }
+    }
+    assert_true(full.client_count < COUNT(full.clients));
+}
+
+/* After a while it takes those who wait, and answers whoever asks. */
+static void *make_room(void *unused)
+{
+    int client;
+
+    (void)unused;
+    be_slow();
+    while ((client = accept(full.fd, NULL, NULL)) >= 0) {
+        char question[BROKER_MESSAGE_MAX];
+
+        if (recv(client, question, sizeof question, 0) > 0)
+            send(client, TOKEN, strlen(TOKEN), MSG_NOSIGNAL);
+        close(client);
+    }
+    return NULL;
+}
+
+static void rule_27_a_full_backlog_is_waited_for_until_the_deadline(void **state)
+{
+    unsigned descriptors = open_descriptors();
+    pthread_t thread;
+
+    (void)state;
+    fill_backlog(path_in_directory("full"));
+    ROW("no room comes");
+    assert_int_equal(ask("broker { socket = {\"~/full\"} program = \"\" timeout = 1 }", &exchange),
+                     REASON_BROKER_UNAVAILABLE);
+    assert_non_null(strstr(verdict.evidence, "/full: Resource temporarily unavailable"));
+    assert_true(took_ms >= 1000 && took_ms <= 1900);
+    ROW("room comes before the deadline");
+    while (full.client_count > 0)
+        close(full.clients[--full.client_count]); /* which the listener has yet to take */
+    assert_int_equal(pthread_create(&thread, NULL, make_room, NULL), 0);
+    assert_int_equal(ask("broker { socket = {\"~/full\"} program = \"\" timeout = 1 }", &exchange), REASON_OK);
+    assert_true(took_ms >= 400 && took_ms < 1000);
+    shutdown(full.fd, SHUT_RDWR);
+    pthread_join(thread, NULL);
+    close(full.fd);
+    assert_int_equal(open_descriptors(), descriptors);
+}
+
+static void rule_32_a_process_without_a_free_descriptor(void **state)
+{
+    CLEANUP(config_release) const struct config *config = config_of(TENANT ONE_SOCKET);
+    struct broker_reply reply = { .json = NULL };
+    struct rlimit limit;
+
+    (void)state;
+    verdict = VERDICT_INIT;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, limit.rlim_max }), 0);
+    assert_false(broker_ask(&verdict, config, &exchange, &reply));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ROW("is a fault of the process, and no absence of latchkeyd that a stack may pass over");
+    assert_int_equal(verdict.reason, REASON_SYSTEM_ERROR);
+}
+
+/* slapd asks from many threads. */
+static void *ask_often(void *config)
+{
+    uintptr_t good = 0;
+    int i;
+
+    for (i = 0; i < 50; i++) {
+        struct broker_reply reply = { .json = NULL };
+        struct verdict own = VERDICT_INIT;
+
+        good += broker_ask(&own, config, &exchange, &reply);
+        broker_reply_clear(&reply);
+    }
+    return (void *)good;
+}
+
+static void rule_31_many_threads_may_ask_at_once(void **state)
+{
+    CLEANUP(config_release)
+    const struct config *config = config_of(TENANT "broker { socket = {\"~/broker\"} program = \"\" timeout = 10 }");
+    unsigned descriptors = open_descriptors();
+    struct broker_double broker;
+    pthread_t threads[8];
+    void *good;
+    size_t i;
+
+    (void)state;
+    broker_double_start(&broker, path_in_directory("broker"));
+    broker.answer = TOKEN;
+    for (i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_often, (void *)config), 0);
+    for (i = 0; i < COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], &good), 0);
+        assert_int_equal((uintptr_t)good, 50);
+    }
+    broker_double_stop(&broker);
+    assert_int_equal(open_descriptors(), descriptors);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_question_and_its_answer),
+        cmocka_unit_test(rule_32_a_call_that_was_interrupted_is_made_again),
+        cmocka_unit_test(every_refusal_is_handed_on),
+        cmocka_unit_test(an_answer_to_a_question_that_was_not_read_counts),
+        cmocka_unit_test(rule_32_a_broken_answer_is_none),
+        cmocka_unit_test(an_answer_has_a_limit),
+        cmocka_unit_test(the_first_socket_that_answers_is_asked),
+        cmocka_unit_test(where_nobody_listens),
+        cmocka_unit_test(a_socket_of_another_kind_is_refused),
+        cmocka_unit_test(rule_26_only_root_and_ourselves_and_the_users_of_latchkeyd_are_told_the_key),
+        cmocka_unit_test(rule_26_a_listener_of_a_foreign_uid_is_not_told_the_key),
+        cmocka_unit_test(rule_27_an_answer_is_waited_for_until_the_deadline_and_no_longer),
+        cmocka_unit_test(rule_27_a_full_backlog_is_waited_for_until_the_deadline),
+        cmocka_unit_test(rule_32_a_process_without_a_free_descriptor),
+        cmocka_unit_test(rule_31_many_threads_may_ask_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, directory_set_up, directory_tear_down);
+}
