@@ -128,7 +128,7 @@ static bool begins_with_title(struct slice rest, const char *title)
 
 static bool is_block(struct slice word)
 {
-    static const char *const blocks[] = { "tenant", "user", "map", "group", "service", "broker" };
+    static const char *const blocks[] = { "tenant", "user", "map", "group", "service", "latchkeyd" };
     size_t i;
 
     for (i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
@@ -281,12 +281,12 @@ static void check_tenant(const struct lint *lint, const struct tenant *tenant)
 
     check_waived(lint, tenant);
     check_authorities(lint, tenant);
-    check_directories_above(lint->findings, file, lint->config->broker.user); /* it refreshes the key set */
-    if (tenant->keys_max_age != 0 && tenant->keys_max_age < 2 * lint->config->broker.refresh)
+    check_directories_above(lint->findings, file, lint->config->latchkeyd.user); /* it refreshes the key set */
+    if (tenant->keys_max_age != 0 && tenant->keys_max_age < 2 * lint->config->latchkeyd.refresh)
         FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "keys_max_age",
               "tenant \"%s\": keys_max_age %" PRId64 " is less than two looks of latchkeyd (refresh %" PRId64
               "): one that fails refuses every token",
-              tenant->id, tenant->keys_max_age, lint->config->broker.refresh);
+              tenant->id, tenant->keys_max_age, lint->config->latchkeyd.refresh);
     if (!config_check_keys(&verdict, tenant, time(NULL)))
         FOUND(lint, SEVERITY_ERROR, "tenant", tenant->id, tenant->secret_path != NULL ? "hmac_secret_file" : "keys",
               "tenant \"%s\": %s: %s", tenant->id, reason_sentence(verdict.reason), verdict.evidence);
@@ -552,8 +552,8 @@ static void check_services(const struct lint *lint)
 }
 
 static void (*const config_checks[])(const struct lint *lint) = {
-    check_tenants,  check_revocation_list, check_users,    check_maps,   check_revoked_and_mapped,
-    check_accounts, check_groups,          check_services, check_broker,
+    check_tenants,  check_revocation_list, check_users,    check_maps,      check_revoked_and_mapped,
+    check_accounts, check_groups,          check_services, check_latchkeyd,
 };
 
 /* "FILE:LINE: what is wrong", as config.h promises it, in its parts. */

@@ -177,7 +177,7 @@ bool remote_begin(struct remote *remote, const struct remote_options *options)
 
 int remote_timeout_ms(const struct remote *remote)
 {
-    return (int)remote->config->broker.timeout * 1000;
+    return (int)remote->config->latchkeyd.timeout * 1000;
 }
 
 bool remote_perform(const struct remote *remote, const struct tenant_request *request, struct http_reply *ret_reply)

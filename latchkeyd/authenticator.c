@@ -47,7 +47,7 @@ static struct slice token_of(const struct judgement *judgement)
 }
 
 /* The key set is as new as can be had: whatever comes out now is the verdict. */
-static void verify_again(void *context, const struct broker_answer *answer)
+static void verify_again(void *context, const struct latchkeyd_answer *answer)
 {
     struct judgement *judgement = context;
     const struct authenticator *authenticator = judgement->authenticator;
@@ -80,7 +80,7 @@ static void verify(struct judgement *judgement)
         finish(judgement);
 }
 
-static void exchanged(void *context, const struct broker_answer *answer)
+static void exchanged(void *context, const struct latchkeyd_answer *answer)
 {
     struct judgement *judgement = context;
     struct secret token = { NULL, 0 };
@@ -104,8 +104,8 @@ static void exchange(struct judgement *judgement)
     const struct verify_request *verify = &judgement->plan.verify;
     struct secret api_key =
         judgement->token; /* exchange_ask() needs it no longer than it runs; the answer replaces it */
-    const struct broker_question question = {
-        .ask = BROKER_EXCHANGE,
+    const struct latchkeyd_question question = {
+        .ask = LATCHKEYD_EXCHANGE,
         .tenant = slice_of(verify->exchange_tenant->id),
         .subject = slice_of(verify->exchange_subject),
         .secret = { api_key.bytes, api_key.len },

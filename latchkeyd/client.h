@@ -25,7 +25,7 @@ struct client {
     int64_t deadline_ms;
     /* Of its question, for the log. */
     int64_t asked_ms;
-    enum broker_ask ask;
+    enum latchkeyd_ask ask;
     char tenant[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
     /* What a client of saslauthd's protocol has sent so far, and for the log who wants in where. */
@@ -42,7 +42,7 @@ struct door {
     bool asks_the_list; /* whether `allow` says who may come; else the socket's mode does */
 };
 
-extern const struct door questions_door; /* broker_protocol.h, on SOCK_SEQPACKET */
+extern const struct door questions_door; /* latchkeyd_protocol.h, on SOCK_SEQPACKET */
 extern const struct door passwords_door; /* saslauthd.h, on SOCK_STREAM */
 
 #endif

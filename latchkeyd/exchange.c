@@ -50,7 +50,7 @@ struct job {
 
 int exchange_timeout_ms(const struct config *config)
 {
-    return (int)config->broker.timeout * 1000 - WAY_MS;
+    return (int)config->latchkeyd.timeout * 1000 - WAY_MS;
 }
 
 struct exchange *exchange_new(struct http *http, exchange_may_ask *may_ask, void *may_ask_context)
@@ -136,14 +136,14 @@ static void begin_anew(struct exchange *exchange, struct tenant_state *state, co
 
 static void answer_refusal(exchange_done *done, void *context, const struct verdict *verdict)
 {
-    const struct broker_answer answer = broker_answer_of(verdict->reason, verdict->evidence);
+    const struct latchkeyd_answer answer = latchkeyd_answer_of(verdict->reason, verdict->evidence);
 
     done(context, &answer);
 }
 
 static void answer_token(exchange_done *done, void *context, struct slice token)
 {
-    const struct broker_answer answer = { .reason = REASON_OK, .token = token };
+    const struct latchkeyd_answer answer = { .reason = REASON_OK, .token = token };
 
     done(context, &answer);
 }
@@ -173,7 +173,7 @@ static double shortest_max_age(const struct config *config, double lifetime)
 /* Clear the cache when tokens are to be kept for a shorter time than before, or when the tenant has another service. */
 static void follow_config(struct exchange *exchange, const struct config *config, const struct tenant *tenant)
 {
-    const double kept_s = shortest_max_age(config, (double)config->broker.api_key_cache);
+    const double kept_s = shortest_max_age(config, (double)config->latchkeyd.api_key_cache);
     struct tenant_state *state = state_of(exchange, tenant->id);
 
     if (kept_s < exchange->kept_s)
@@ -191,8 +191,8 @@ static void keep(struct job *job, struct slice token)
     if (!job->is_cacheable || !is_good(job, token, &expires))
         return;
     lifetime = expires - (double)time(NULL); /* the leeway is for clocks that differ, not for us */
-    if (lifetime > (double)job->config->broker.api_key_cache)
-        lifetime = (double)job->config->broker.api_key_cache;
+    if (lifetime > (double)job->config->latchkeyd.api_key_cache)
+        lifetime = (double)job->config->latchkeyd.api_key_cache;
     lifetime = shortest_max_age(job->config, lifetime);
     if (lifetime > 0)
         cache_put(job->exchange->cache, &job->key, token, clock_ms() + (int64_t)(lifetime * 1000));
@@ -268,7 +268,7 @@ static void arrived(void *context, struct http_reply *reply)
 }
 
 static struct job *job_new(struct exchange *exchange, const struct config *config, const struct tenant *tenant,
-                           uid_t uid, const struct broker_question *question, exchange_done *done, void *context)
+                           uid_t uid, const struct latchkeyd_question *question, exchange_done *done, void *context)
 {
     struct job *job = calloc(1, sizeof *job);
 
@@ -286,7 +286,7 @@ static struct job *job_new(struct exchange *exchange, const struct config *confi
 
 /* Whatever the peer says, only what could be a key of the tenant goes to its service. */
 static const struct tenant *find_tenant(struct verdict *verdict, const struct config *config,
-                                        const struct broker_question *question)
+                                        const struct latchkeyd_question *question)
 {
     const struct tenant *tenant = config_tenant(config, question->tenant);
 
@@ -355,10 +355,10 @@ static bool has_place(struct verdict *verdict, const struct job *job)
 static bool is_within_rate(struct verdict *verdict, const struct exchange *exchange, uid_t uid)
 {
     return exchange->may_ask == NULL || exchange->may_ask(exchange->may_ask_context, uid)
-        || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "too many questions a second");
+        || verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "too many questions a second");
 }
 
-static bool start(struct verdict *verdict, struct job *job, const struct broker_question *question, int timeout_ms)
+static bool start(struct verdict *verdict, struct job *job, const struct latchkeyd_question *question, int timeout_ms)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     struct breaker *breaker = &state_of(job->exchange, job->tenant->id)->breaker;
@@ -382,7 +382,7 @@ static bool start(struct verdict *verdict, struct job *job, const struct broker_
 }
 
 void exchange_ask(struct exchange *exchange, const struct config *config, uid_t uid,
-                  const struct broker_question *question, int timeout_ms, exchange_done *done, void *context)
+                  const struct latchkeyd_question *question, int timeout_ms, exchange_done *done, void *context)
 {
     struct verdict verdict = VERDICT_INIT;
     const struct tenant *tenant = find_tenant(&verdict, config, question);
@@ -393,7 +393,7 @@ void exchange_ask(struct exchange *exchange, const struct config *config, uid_t 
         verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "a question to the tenant service");
     if (job != NULL)
         follow_config(exchange, config, tenant);
-    if (job != NULL && config->broker.api_key_cache > 0)
+    if (job != NULL && config->latchkeyd.api_key_cache > 0)
         job->is_cacheable =
             cache_key_of(exchange->cache, question->tenant, question->subject, question->secret, &job->key);
     if (job != NULL && job->is_cacheable && cache_find(exchange->cache, &job->key, clock_ms(), &token)) {

@@ -23,7 +23,7 @@
 int exchange_timeout_ms(const struct config *config);
 
 /* Told once. What the answer lends is gone after it. */
-typedef void exchange_done(void *context, const struct broker_answer *answer);
+typedef void exchange_done(void *context, const struct latchkeyd_answer *answer);
 
 struct exchange;
 
@@ -35,14 +35,13 @@ struct exchange *exchange_new(struct http *http, exchange_may_ask *may_ask, void
 void exchange_free(struct exchange **exchange);
 
 /*
- * Answer a question of kind BROKER_EXCHANGE of a process of this uid, at once or from within http_run(). The question
- * and the configuration are not needed any more when it returns.
- * Answers: OK with a token, of which only a cached one is verified; CREDENTIAL_REFUSED; TENANT_UNAVAILABLE, also when
- * too many wait, or the account has no guess left; BROKER_UNAVAILABLE when the uid asks too often; TENANT_UNKNOWN;
- * CONFIG_INVALID; OUT_OF_MEMORY.
+ * Answer a question of kind LATCHKEYD_EXCHANGE of a process of this uid, at once or from within http_run(). The
+ * question and the configuration are not needed any more when it returns. Answers: OK with a token, of which only a
+ * cached one is verified; CREDENTIAL_REFUSED; TENANT_UNAVAILABLE, also when too many wait, or the account has no guess
+ * left; LATCHKEYD_UNAVAILABLE when the uid asks too often; TENANT_UNKNOWN; CONFIG_INVALID; OUT_OF_MEMORY.
  */
 void exchange_ask(struct exchange *exchange, const struct config *config, uid_t uid,
-                  const struct broker_question *question, int timeout_ms, exchange_done *done, void *context);
+                  const struct latchkeyd_question *question, int timeout_ms, exchange_done *done, void *context);
 
 /* Wipe what the cache should not hold any longer; now and then. */
 void exchange_sweep(struct exchange *exchange);

@@ -179,7 +179,7 @@ static void follow_config(struct keyset *set, const struct config *config, int64
     bool is_missing;
     char *way;
 
-    set_interval(set, config->broker.refresh * 1000, now_ms);
+    set_interval(set, config->latchkeyd.refresh * 1000, now_ms);
     if (!config_publishes_keys(tenant))
         return;
     is_missing = tenant->jwks == NULL;
@@ -204,7 +204,7 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
 
 static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)
 {
-    const struct broker_answer reply = broker_answer_of(reason, detail);
+    const struct latchkeyd_answer reply = latchkeyd_answer_of(reason, detail);
 
     done(context, &reply);
 }

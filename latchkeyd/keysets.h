@@ -40,11 +40,11 @@ bool keysets_needs_config(const struct keysets *keysets, int64_t now_ms);
 int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms);
 
 /*
- * Answer a question of kind BROKER_REFRESH, at once or from within http_run() or keysets_run(), by `until_ms` at the
+ * Answer a question of kind LATCHKEYD_REFRESH, at once or from within http_run() or keysets_run(), by `until_ms` at the
  * latest. OK: somebody has just looked, or did so in vain, and the file is as new as can be had. Else the reason why
  * not: TENANT_UNKNOWN, any of key_refresh.h, or TENANT_UNAVAILABLE when the look takes too long.
  */
-typedef void keysets_done(void *context, const struct broker_answer *answer);
+typedef void keysets_done(void *context, const struct latchkeyd_answer *answer);
 void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
                  int64_t until_ms, keysets_done *done, void *context);
 

@@ -50,9 +50,9 @@ static int serve(const char *path)
     config_read_secrets(false);
     if (!config_acquire(&verdict, path, &at_start))
         return fail(verdict.evidence);
-    if (!listeners_open(&at_start->broker, &listeners, error))
+    if (!listeners_open(&at_start->latchkeyd, &listeners, error))
         return fail(error);
-    if (!privileges_drop(at_start->broker.user, NULL, error)) {
+    if (!privileges_drop(at_start->latchkeyd.user, NULL, error)) {
         listeners_close(&listeners);
         return fail(error);
     }

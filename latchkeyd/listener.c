@@ -206,25 +206,27 @@ static bool find_group(const char *name, gid_t *ret_gid, char error[LISTENER_ERR
     }
 }
 
-static bool open_all(const struct broker *broker, struct listeners *listeners, char error[LISTENER_ERROR_MAX])
+static bool open_all(const struct latchkeyd_options *latchkeyd, struct listeners *listeners,
+                     char error[LISTENER_ERROR_MAX])
 {
     const struct making ours = { SOCK_SEQPACKET, 0666, (gid_t)-1 };
-    struct making saslauthd = { SOCK_STREAM, broker->saslauthd_mode, (gid_t)-1 };
+    struct making saslauthd = { SOCK_STREAM, latchkeyd->saslauthd_mode, (gid_t)-1 };
 
-    if (broker->sockets.count + broker->saslauthd_sockets.count == 0)
+    if (latchkeyd->sockets.count + latchkeyd->saslauthd_sockets.count == 0)
         return fail(error, "the configuration names no socket to serve on");
-    if (broker->saslauthd_group != NULL && !find_group(broker->saslauthd_group, &saslauthd.group, error))
+    if (latchkeyd->saslauthd_group != NULL && !find_group(latchkeyd->saslauthd_group, &saslauthd.group, error))
         return false;
-    return open_list(&broker->sockets, &ours, listeners, error)
-        && open_list(&broker->saslauthd_sockets, &saslauthd, listeners, error);
+    return open_list(&latchkeyd->sockets, &ours, listeners, error)
+        && open_list(&latchkeyd->saslauthd_sockets, &saslauthd, listeners, error);
 }
 
-bool listeners_open(const struct broker *broker, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX])
+bool listeners_open(const struct latchkeyd_options *latchkeyd, struct listeners *ret_listeners,
+                    char error[LISTENER_ERROR_MAX])
 {
     long handed_over = count_handed_over();
     struct listeners listeners = { .are_handed_over = handed_over != 0 };
-    bool ok = handed_over != 0 ? take_over(handed_over, broker->saslauthd_mode, &listeners, error)
-                               : open_all(broker, &listeners, error);
+    bool ok = handed_over != 0 ? take_over(handed_over, latchkeyd->saslauthd_mode, &listeners, error)
+                               : open_all(latchkeyd, &listeners, error);
 
     if (ok)
         *ret_listeners = listeners;

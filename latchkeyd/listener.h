@@ -27,7 +27,8 @@ struct listeners {
  * Ask before privileges are given up, and before there are threads.
  * False with a sentence; nothing is open then.
  */
-bool listeners_open(const struct broker *broker, struct listeners *ret_listeners, char error[LISTENER_ERROR_MAX]);
+bool listeners_open(const struct latchkeyd_options *latchkeyd, struct listeners *ret_listeners,
+                    char error[LISTENER_ERROR_MAX]);
 void listeners_close(struct listeners *listeners);
 
 #endif

@@ -16,19 +16,20 @@
 
 #define FALLBACK_USER "nobody" /* where nobody made latchkeyd a user of its own */
 
-static void send_answer(void *context, const struct broker_answer *answer)
+static void send_answer(void *context, const struct latchkeyd_answer *answer)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     bool *is_answered = context;
 
     *is_answered = true;
-    if (!broker_answer_write(answer, NULL, NULL, &text) || send(STDIN_FILENO, text.bytes, text.len, MSG_NOSIGNAL) < 0)
+    if (!latchkeyd_answer_write(answer, NULL, NULL, &text)
+        || send(STDIN_FILENO, text.bytes, text.len, MSG_NOSIGNAL) < 0)
         log_event(LOG_OF_ERROR, "the answer could not be sent");
 }
 
 static void refuse(enum reason reason, const char *detail)
 {
-    const struct broker_answer answer = broker_answer_of(reason, detail);
+    const struct latchkeyd_answer answer = latchkeyd_answer_of(reason, detail);
     bool is_answered;
 
     send_answer(&is_answered, &answer);
@@ -37,7 +38,7 @@ static void refuse(enum reason reason, const char *detail)
 /* The one question, or the end of whoever wanted to ask it. */
 static bool receive_question(struct secret *ret_text)
 {
-    struct secret text = { malloc(BROKER_MESSAGE_MAX), BROKER_MESSAGE_MAX };
+    struct secret text = { malloc(LATCHKEYD_MESSAGE_MAX), LATCHKEYD_MESSAGE_MAX };
     struct pollfd asking = { .fd = STDIN_FILENO, .events = POLLIN };
     ssize_t got;
 
@@ -46,7 +47,7 @@ static bool receive_question(struct secret *ret_text)
     while (poll(&asking, 1, -1) != 1 && errno == EINTR)
         ;
     got = recv(STDIN_FILENO, text.bytes, text.len, MSG_TRUNC);
-    if (got > BROKER_MESSAGE_MAX) /* cut: what is left might still read as a question */
+    if (got > LATCHKEYD_MESSAGE_MAX) /* cut: what is left might still read as a question */
         got = -1;
     else
         text.len = got > 0 ? (size_t)got : 0;
@@ -70,16 +71,16 @@ static void answer_question(const struct config *config, struct slice text)
     CLEANUP(exchange_free) struct exchange *exchange = NULL; /* ends after http, which tells it what was abandoned */
     CLEANUP(http_free) struct http *http = NULL;
     CLEANUP(json_free) struct json *json = NULL;
-    struct broker_question question;
+    struct latchkeyd_question question;
     const char *error;
     bool is_answered = false;
 
-    if (!broker_question_read(text, &json, &question, &error)) {
-        refuse(REASON_BROKER_UNAVAILABLE, error);
+    if (!latchkeyd_question_read(text, &json, &question, &error)) {
+        refuse(REASON_LATCHKEYD_UNAVAILABLE, error);
         return;
     }
-    if (question.ask != BROKER_EXCHANGE) {
-        refuse(REASON_BROKER_UNAVAILABLE, "only a latchkeyd that stays does that");
+    if (question.ask != LATCHKEYD_EXCHANGE) {
+        refuse(REASON_LATCHKEYD_UNAVAILABLE, "only a latchkeyd that stays does that");
         return;
     }
     http = http_new(1);
@@ -107,9 +108,9 @@ int once_run(const char *config_path)
         return EXIT_FAILURE;
     }
     /* Whatever a library does: nobody waits for us any longer than this. */
-    alarm((unsigned)config->broker.timeout + 1);
-    if (!privileges_drop(config->broker.user, FALLBACK_USER, error)) {
-        refuse(REASON_BROKER_UNAVAILABLE, error);
+    alarm((unsigned)config->latchkeyd.timeout + 1);
+    if (!privileges_drop(config->latchkeyd.user, FALLBACK_USER, error)) {
+        refuse(REASON_LATCHKEYD_UNAVAILABLE, error);
         return EXIT_FAILURE;
     }
     if (!receive_question(&text))

@@ -1,5 +1,5 @@
 /*
- * latchkeyd for one question, started by the core where no latchkeyd listens (broker_spawn.h).
+ * latchkeyd for one question, started by the core where no latchkeyd listens (latchkeyd_spawn.h).
  */
 #ifndef LATCHKEY_ONCE_H
 #define LATCHKEY_ONCE_H

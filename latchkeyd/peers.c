@@ -108,13 +108,13 @@ static bool look_up_pending(struct peers *peers)
 }
 
 /* latchkeyd's user, then the list. NULL when memory is exhausted. */
-static struct name *copy_names(const struct broker *broker, size_t count)
+static struct name *copy_names(const struct latchkeyd_options *latchkeyd, size_t count)
 {
     struct name *names = calloc(count, sizeof *names);
     size_t i;
 
     for (i = 0; i < count && names != NULL; i++) {
-        names[i].text = strdup(i == 0 ? broker->user : broker->allow.items[i - 1]);
+        names[i].text = strdup(i == 0 ? latchkeyd->user : latchkeyd->allow.items[i - 1]);
         if (names[i].text == NULL) {
             free_names(names, i);
             names = NULL;
@@ -136,11 +136,11 @@ static void keep_answer(const struct peers *peers, struct name *name)
         }
 }
 
-bool peers_configure(struct peers *peers, const struct broker *broker, peers_not_found *not_found)
+bool peers_configure(struct peers *peers, const struct latchkeyd_options *latchkeyd, peers_not_found *not_found)
 {
-    const size_t count = broker->allow.count + 1;
+    const size_t count = latchkeyd->allow.count + 1;
     const int64_t begun_ms = clock_ms();
-    struct name *names = copy_names(broker, count);
+    struct name *names = copy_names(latchkeyd, count);
     size_t i;
 
     if (names == NULL)
@@ -158,8 +158,8 @@ bool peers_configure(struct peers *peers, const struct broker *broker, peers_not
     peers->names = names;
     peers->name_count = count;
     schedule(peers, begun_ms);
-    peers->peer_rate = broker->peer_rate;
-    peers->rate = broker->rate;
+    peers->peer_rate = latchkeyd->peer_rate;
+    peers->rate = latchkeyd->rate;
     return true;
 }
 

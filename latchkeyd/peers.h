@@ -23,7 +23,7 @@ void peers_free(struct peers **peers);
  * answer about the name stays in force until NSS can tell. False when memory is exhausted: all stays as it was.
  */
 typedef void peers_not_found(const char *name, enum account_answer answer);
-bool peers_configure(struct peers *peers, const struct broker *broker, peers_not_found *not_found);
+bool peers_configure(struct peers *peers, const struct latchkeyd_options *latchkeyd, peers_not_found *not_found);
 
 /*
  * Whether the process at the other end may ask: root, our own uid and latchkeyd's user always, else who is listed, by

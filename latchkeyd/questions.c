@@ -12,12 +12,12 @@
 #include "latchkeyd/status.h"
 
 /* Send what there is to say, and have done with the client. */
-static void send_away(struct client *client, const struct broker_answer *answer, const char *name, struct json *more)
+static void send_away(struct client *client, const struct latchkeyd_answer *answer, const char *name, struct json *more)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
 
     client->is_done = true;
-    if (!broker_answer_write(answer, name, more, &text))
+    if (!latchkeyd_answer_write(answer, name, more, &text))
         log_event(LOG_OF_ERROR, "out of memory: a question goes without an answer");
     else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE
              && errno != ECONNRESET)
@@ -26,27 +26,27 @@ static void send_away(struct client *client, const struct broker_answer *answer,
 
 static void refuse(struct client *client, enum reason reason, const char *detail)
 {
-    const struct broker_answer answer = broker_answer_of(reason, detail);
+    const struct latchkeyd_answer answer = latchkeyd_answer_of(reason, detail);
 
     send_away(client, &answer, NULL, NULL);
 }
 
-static void log_of_client(const struct client *client, const struct broker_answer *answer)
+static void log_of_client(const struct client *client, const struct latchkeyd_answer *answer)
 {
     struct verdict verdict = VERDICT_INIT;
 
-    if (client->ask == BROKER_EXCHANGE || client->ask == BROKER_SIGNATURE)
-        verdict.credential = client->ask == BROKER_EXCHANGE ? "api_key" : "jwt";
+    if (client->ask == LATCHKEYD_EXCHANGE || client->ask == LATCHKEYD_SIGNATURE)
+        verdict.credential = client->ask == LATCHKEYD_EXCHANGE ? "api_key" : "jwt";
     memcpy(verdict.tenant, client->tenant, sizeof verdict.tenant);
     memcpy(verdict.subject, client->subject, sizeof verdict.subject);
     if (answer->reason == REASON_OK)
         verdict_accept(&verdict);
     else
         verdict_reject(&verdict, answer->reason, "%s", answer->detail);
-    log_answer(broker_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, &verdict);
+    log_answer(latchkeyd_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, &verdict);
 }
 
-static void answered(void *context, const struct broker_answer *answer)
+static void answered(void *context, const struct latchkeyd_answer *answer)
 {
     struct client *client = context;
 
@@ -54,7 +54,7 @@ static void answered(void *context, const struct broker_answer *answer)
     send_away(client, answer, NULL, NULL);
 }
 
-static void ask_exchange(struct client *client, const struct broker_question *question)
+static void ask_exchange(struct client *client, const struct latchkeyd_question *question)
 {
     struct service *service = client->service;
 
@@ -62,7 +62,7 @@ static void ask_exchange(struct client *client, const struct broker_question *qu
                  answered, client);
 }
 
-static void ask_refresh(struct client *client, const struct broker_question *question)
+static void ask_refresh(struct client *client, const struct latchkeyd_question *question)
 {
     const struct config *config = client->service->config;
     const int64_t now_ms = clock_ms();
@@ -72,7 +72,7 @@ static void ask_refresh(struct client *client, const struct broker_question *que
 }
 
 static bool check_signature(struct verdict *verdict, const struct config *config,
-                            const struct broker_question *question)
+                            const struct latchkeyd_question *question)
 {
     const struct tenant *tenant = NULL;
 
@@ -83,19 +83,19 @@ static bool check_signature(struct verdict *verdict, const struct config *config
 }
 
 /* A secret that the caller may not read. It learns whether the signature holds, and checks all else by itself. */
-static void ask_signature(struct client *client, const struct broker_question *question)
+static void ask_signature(struct client *client, const struct latchkeyd_question *question)
 {
-    struct broker_answer answer = { .reason = REASON_OK };
+    struct latchkeyd_answer answer = { .reason = REASON_OK };
     struct verdict verdict = VERDICT_INIT;
 
     if (!check_signature(&verdict, client->service->config, question))
-        answer = broker_answer_of(verdict.reason, verdict.evidence);
+        answer = latchkeyd_answer_of(verdict.reason, verdict.evidence);
     answered(client, &answer);
 }
 
-static void ask_status(struct client *client, const struct broker_question *question)
+static void ask_status(struct client *client, const struct latchkeyd_question *question)
 {
-    const struct broker_answer ok = { .reason = REASON_OK };
+    const struct latchkeyd_answer ok = { .reason = REASON_OK };
     const struct service *service = client->service;
     const struct status_facts facts = {
         .config = service->config,
@@ -124,14 +124,14 @@ static void answer_login(void *context, const struct verdict *verdict, const str
 {
     struct client *client = context;
     CLEANUP(json_free) struct json *facts = delegate_login(verdict, login);
-    const struct broker_answer answer =
-        broker_answer_of(facts != NULL ? verdict->reason : REASON_OUT_OF_MEMORY, verdict->evidence);
+    const struct latchkeyd_answer answer =
+        latchkeyd_answer_of(facts != NULL ? verdict->reason : REASON_OUT_OF_MEMORY, verdict->evidence);
 
-    log_answer(broker_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, verdict);
+    log_answer(latchkeyd_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, verdict);
     send_away(client, &answer, "login", facts);
 }
 
-static void ask_authenticate(struct client *client, const struct broker_question *question)
+static void ask_authenticate(struct client *client, const struct latchkeyd_question *question)
 {
     const struct auth_request request = {
         .service = question->service.bytes, /* json.c ends strings with a NUL, and these hold no other */
@@ -139,7 +139,7 @@ static void ask_authenticate(struct client *client, const struct broker_question
         .authzid = question->authzid.bytes,
         .now = time(NULL),
     };
-    const struct broker_answer other = {
+    const struct latchkeyd_answer other = {
         .reason = REASON_CONFIG_INVALID,
         .detail = "latchkeyd has another configuration than the one by which it is to judge",
     };
@@ -152,14 +152,14 @@ static void ask_authenticate(struct client *client, const struct broker_question
 }
 
 static const struct {
-    void (*answer)(struct client *client, const struct broker_question *question);
+    void (*answer)(struct client *client, const struct latchkeyd_question *question);
     bool is_of_login; /* somebody is let in by the answer */
 } asks[] = {
-    [BROKER_EXCHANGE] = { ask_exchange, true },
-    [BROKER_REFRESH] = { ask_refresh, false }, /* starts a look once in KEYSETS_PAUSE_MS */
-    [BROKER_SIGNATURE] = { ask_signature, true },
-    [BROKER_AUTHENTICATE] = { ask_authenticate, true },
-    [BROKER_STATUS] = { ask_status, false },
+    [LATCHKEYD_EXCHANGE] = { ask_exchange, true },
+    [LATCHKEYD_REFRESH] = { ask_refresh, false }, /* starts a look once in KEYSETS_PAUSE_MS */
+    [LATCHKEYD_SIGNATURE] = { ask_signature, true },
+    [LATCHKEYD_AUTHENTICATE] = { ask_authenticate, true },
+    [LATCHKEYD_STATUS] = { ask_status, false },
 };
 
 static void refuse_broken(struct client *client, const char *error)
@@ -167,19 +167,19 @@ static void refuse_broken(struct client *client, const char *error)
     client->service->refused_broken++;
     if (service_may_log(&client->service->broken_logged_ms))
         log_event(LOG_OF_NOTICE, "a broken question of uid %ju: %s", (uintmax_t)client->uid, error);
-    refuse(client, REASON_BROKER_UNAVAILABLE, error);
+    refuse(client, REASON_LATCHKEYD_UNAVAILABLE, error);
 }
 
 /* Whether the question is to be answered; else it has been. */
 static bool may_answer(struct client *client)
 {
     struct service *service = client->service;
-    struct broker_answer refusal;
+    struct latchkeyd_answer refusal;
     struct verdict verdict = VERDICT_INIT;
 
     if (!asks[client->ask].is_of_login || service_may_decide(service, &verdict))
         return true;
-    refusal = broker_answer_of(verdict.reason, verdict.evidence);
+    refusal = latchkeyd_answer_of(verdict.reason, verdict.evidence);
     answered(client, &refusal);
     return false;
 }
@@ -188,10 +188,10 @@ static void take_question(struct client *client, struct slice text)
 {
     struct service *service = client->service;
     CLEANUP(json_free) struct json *json = NULL;
-    struct broker_question question;
+    struct latchkeyd_question question;
     const char *error;
 
-    if (!broker_question_read(text, &json, &question, &error)) {
+    if (!latchkeyd_question_read(text, &json, &question, &error)) {
         refuse_broken(client, error);
         return;
     }
@@ -208,7 +208,7 @@ static void take_question(struct client *client, struct slice text)
 
 static void read_client(struct client *client)
 {
-    char text[BROKER_MESSAGE_MAX];
+    char text[LATCHKEYD_MESSAGE_MAX];
     ssize_t got = recv(client->fd, text, sizeof text, MSG_DONTWAIT | MSG_TRUNC);
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))

@@ -33,7 +33,7 @@ static const char *not_found_text(enum account_answer answer)
 
 static void say_unknown_name(const char *name, enum account_answer answer)
 {
-    say("broker: allow: %s %s", name, not_found_text(answer));
+    say("latchkeyd: allow: %s %s", name, not_found_text(answer));
 }
 
 /* Whether this user may put a new file there; by the mode bits, which is what an administrator set. */
@@ -81,20 +81,20 @@ static void check_tenant(const struct tenant *tenant, const struct account_entry
 
 static void check_group(const struct config *config)
 {
-    const char *name = config->broker.saslauthd_group;
+    const char *name = config->latchkeyd.saslauthd_group;
     struct account_entry group;
     const enum account_answer answer = name != NULL ? account_lookup_group(name, &group, NULL) : ACCOUNT_FOUND;
 
     if (answer != ACCOUNT_FOUND)
-        say("broker: saslauthd_group: %s %s", name, not_found_text(answer));
+        say("latchkeyd: saslauthd_group: %s %s", name, not_found_text(answer));
 }
 
 static void check_user(const struct config *config, const struct account_entry *user, enum account_answer answer)
 {
     if (answer != ACCOUNT_FOUND)
-        say("broker: user: %s %s", config->broker.user, not_found_text(answer));
+        say("latchkeyd: user: %s %s", config->latchkeyd.user, not_found_text(answer));
     else if (user->uid == 0)
-        say("broker: user: %s is root, and latchkeyd must not be", config->broker.user);
+        say("latchkeyd: user: %s is root, and latchkeyd must not be", config->latchkeyd.user);
 }
 
 int self_check(const char *config_path)
@@ -110,12 +110,12 @@ int self_check(const char *config_path)
         say("%s", verdict.evidence);
         return 2;
     }
-    answer = account_lookup_user(config->broker.user, &user, NULL);
+    answer = account_lookup_user(config->latchkeyd.user, &user, NULL);
     check_user(config, &user, answer);
     check_group(config);
     for (i = 0; i < config->tenant_count; i++)
         check_tenant(&config->tenants[i], answer == ACCOUNT_FOUND ? &user : NULL);
-    if (peers == NULL || !peers_configure(peers, &config->broker, say_unknown_name))
+    if (peers == NULL || !peers_configure(peers, &config->latchkeyd, say_unknown_name))
         say("out of memory");
     if (faults == 0)
         printf("latchkeyd finds nothing wrong with %s\n", config->path);

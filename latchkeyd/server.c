@@ -137,14 +137,14 @@ static bool admit(struct server *server, struct client *client)
             log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
         snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju, which the option allow does not name",
                  (uintmax_t)client->uid);
-        client->door->refuse(client, REASON_BROKER_UNAVAILABLE, detail);
+        client->door->refuse(client, REASON_LATCHKEYD_UNAVAILABLE, detail);
         return false;
     }
     if (has_too_many(server, client->uid)) {
         server->service.refused_rate++;
         if (service_may_log(&server->service.full_logged_ms))
             log_event(LOG_OF_NOTICE, "uid %ju has too many questions at once", (uintmax_t)client->uid);
-        client->door->refuse(client, REASON_BROKER_UNAVAILABLE, "too many questions at once");
+        client->door->refuse(client, REASON_LATCHKEYD_UNAVAILABLE, "too many questions at once");
         return false;
     }
     return true;
@@ -216,7 +216,7 @@ static void read_signals(struct server *server)
         if (signal.ssi_signo == SIGHUP) {
             exchange_reset(server->service.exchange);
             service_look_at_config(&server->service);
-            peers_configure(server->service.peers, &server->service.config->broker, log_unknown_name);
+            peers_configure(server->service.peers, &server->service.config->latchkeyd, log_unknown_name);
             log_event(LOG_OF_NOTICE, "SIGHUP: %s",
                       server->service.config_failure.reason != REASON_UNDECIDED ? "the configuration cannot be used"
                                                                                 : "the configuration was read");
@@ -272,8 +272,8 @@ static bool serve_round(struct server *server)
             waiting[count++] = (struct pollfd){ .fd = client->fd, .events = POLLIN };
             wake_ms = earlier(wake_ms, client->deadline_ms);
         }
-    wake_ms =
-        earlier(wake_ms, server->swept_ms + (server->service.config->broker.api_key_cache > 0 ? SWEEP_MS : INT32_MAX));
+    wake_ms = earlier(wake_ms,
+                      server->swept_ms + (server->service.config->latchkeyd.api_key_cache > 0 ? SWEEP_MS : INT32_MAX));
     if (server->is_ending)
         wake_ms = earlier(wake_ms, server->end_ms);
     if (server->accept_from_ms > now)
@@ -360,7 +360,7 @@ static bool server_open(struct server *server)
     server->service.keysets = keysets_new(server->http, log_refresh);
     server->service.peers = peers_new();
     if (server->service.exchange == NULL || server->service.keysets == NULL || server->service.peers == NULL
-        || !peers_configure(server->service.peers, &server->service.config->broker, log_unknown_name))
+        || !peers_configure(server->service.peers, &server->service.config->latchkeyd, log_unknown_name))
         return false;
     keysets_configure(server->service.keysets, server->service.config, clock_ms());
     service_look_at_config(&server->service); /* which may have changed since the sockets were made */

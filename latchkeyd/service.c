@@ -30,14 +30,14 @@ static const struct {
     size_t at;
     bool is_of_sockets;
 } fixed[] = {
-    { "user", IS_TEXT, offsetof(struct broker, user), false },
-    { "socket", IS_LIST, offsetof(struct broker, sockets), true },
-    { "saslauthd_socket", IS_LIST, offsetof(struct broker, saslauthd_sockets), true },
-    { "saslauthd_mode", IS_MODE, offsetof(struct broker, saslauthd_mode), true },
-    { "saslauthd_group", IS_TEXT, offsetof(struct broker, saslauthd_group), true },
+    { "user", IS_TEXT, offsetof(struct latchkeyd_options, user), false },
+    { "socket", IS_LIST, offsetof(struct latchkeyd_options, sockets), true },
+    { "saslauthd_socket", IS_LIST, offsetof(struct latchkeyd_options, saslauthd_sockets), true },
+    { "saslauthd_mode", IS_MODE, offsetof(struct latchkeyd_options, saslauthd_mode), true },
+    { "saslauthd_group", IS_TEXT, offsetof(struct latchkeyd_options, saslauthd_group), true },
 };
 
-static bool is_same_option(size_t option, const struct broker *a, const struct broker *b)
+static bool is_same_option(size_t option, const struct latchkeyd_options *a, const struct latchkeyd_options *b)
 {
     const void *in_a = (const char *)a + fixed[option].at, *in_b = (const char *)b + fixed[option].at;
 
@@ -52,9 +52,10 @@ static bool is_same_option(size_t option, const struct broker *a, const struct b
 }
 
 /* Each option once for each change, unless it is again as it was at the start. */
-static void tell_restart(const struct service *service, const struct broker *before, const struct broker *now)
+static void tell_restart(const struct service *service, const struct latchkeyd_options *before,
+                         const struct latchkeyd_options *now)
 {
-    const struct broker *at_start = &service->config_at_start->broker;
+    const struct latchkeyd_options *at_start = &service->config_at_start->latchkeyd;
     size_t i;
 
     for (i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
@@ -82,11 +83,11 @@ void service_look_at_config(struct service *service)
         config_release(&newest);
         return;
     }
-    tell_restart(service, &service->config->broker, &newest->broker);
+    tell_restart(service, &service->config->latchkeyd, &newest->latchkeyd);
     config_release(&service->config);
     service->config = newest;
     keysets_configure(service->keysets, newest, clock_ms());
-    if (!peers_configure(service->peers, &newest->broker, NULL))
+    if (!peers_configure(service->peers, &newest->latchkeyd, NULL))
         log_event(LOG_OF_ERROR, "out of memory: the option allow stays as it was");
 }
 

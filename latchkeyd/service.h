@@ -27,7 +27,7 @@ struct service {
     struct authenticator authenticator;
     size_t client_count;
     int64_t started_ms;
-    uint64_t asked[BROKER_ASK_COUNT]; /* by enum broker_ask */
+    uint64_t asked[LATCHKEYD_ASK_COUNT]; /* by enum latchkeyd_ask */
     uint64_t passwords;
     uint64_t refused_peers, refused_rate, refused_broken;
     int64_t peer_logged_ms, full_logged_ms, broken_logged_ms; /* when service_may_log() last said yes; 0: never */

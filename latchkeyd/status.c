@@ -10,8 +10,8 @@ static struct json *asked_json(const struct status_facts *facts)
     struct json *asked = json_new_object();
     size_t i;
 
-    for (i = 0; i < BROKER_ASK_COUNT && asked != NULL; i++)
-        if (!json_add(asked, broker_ask_name((enum broker_ask)i), json_new_integer((int64_t)facts->asked[i])))
+    for (i = 0; i < LATCHKEYD_ASK_COUNT && asked != NULL; i++)
+        if (!json_add(asked, latchkeyd_ask_name((enum latchkeyd_ask)i), json_new_integer((int64_t)facts->asked[i])))
             json_free(&asked);
     return asked;
 }
@@ -34,7 +34,7 @@ static struct json *cache_json(const struct status_facts *facts)
     struct cache_counts counts = exchange_cache_counts(facts->exchange);
     struct json *cache = json_new_object();
 
-    if (!json_add(cache, "seconds", json_new_integer(facts->config->broker.api_key_cache))
+    if (!json_add(cache, "seconds", json_new_integer(facts->config->latchkeyd.api_key_cache))
         || !json_add(cache, "entries", json_new_integer((int64_t)counts.entries))
         || !json_add(cache, "hits", json_new_integer((int64_t)counts.hits))
         || !json_add(cache, "misses", json_new_integer((int64_t)counts.misses)))

@@ -1,11 +1,11 @@
 /* clang-format off */
 /*
- * What a running latchkeyd says of itself, in the answer to BROKER_STATUS:
+ * What a running latchkeyd says of itself, in the answer to LATCHKEYD_STATUS:
  *
  *     {"version": "0.1.0", "pid": 12, "uid": 998,
  *      "uptime": 3600,                                        s
  *      "clients": 1,                                          connections that are open
- *      "asked": {"exchange": 7, "refresh": 0, …},             questions since the start, by broker_ask_name()
+ *      "asked": {"exchange": 7, "refresh": 0, …},             questions since the start, by latchkeyd_ask_name()
  *      "passwords": 0,                                        requests of saslauthd's protocol
  *      "refused": {"peer": 0, "rate": 0, "broken": 0,         connections of others; too many; not understood
  *                  "crowded": 0, "guesses": 0},               API keys: too many waited; too many were refused
@@ -37,7 +37,7 @@ struct status_facts {
     const struct keysets *keysets;
     int64_t uptime_s;
     size_t clients;
-    const uint64_t *asked; /* by enum broker_ask */
+    const uint64_t *asked; /* by enum latchkeyd_ask */
     uint64_t passwords;
     uint64_t refused_peers, refused_rate, refused_broken;
 };

@@ -77,7 +77,7 @@ static enum key_refresh_result store(struct key_refresh *refresh, struct slice t
     const char *path = refresh->tenant->keys_path;
     char error[TRUSTED_FILE_ERROR_MAX];
 
-    if (has_text(path, refresh->config->broker.user, text) && confirm(refresh->tenant))
+    if (has_text(path, refresh->config->latchkeyd.user, text) && confirm(refresh->tenant))
         return KEY_REFRESH_UNCHANGED;
     if (trusted_file_replace(path, TRUSTED_PUBLIC, text, error))
         return KEY_REFRESH_REPLACED;

@@ -201,7 +201,7 @@ static bool read_secret(struct verdict *verdict, const struct http_reply *reply,
 
 bool tenant_exchange_read(struct verdict *verdict, const struct http_reply *reply, struct secret *ret_token)
 {
-    /* No JWT holds them, and the answer to who asked would have to escape them (broker_protocol.h). */
+    /* No JWT holds them, and the answer to who asked would have to escape them (latchkeyd_protocol.h). */
     return read_secret(verdict, reply, "token", JWT_MAX_LEN, "\"\\", ret_token);
 }
 

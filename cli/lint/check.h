@@ -33,10 +33,10 @@ bool check_configuration(struct findings *findings, const char *path);
 
 /* API keys: who may use them, and whether there is anybody who exchanges them; and how latchkeyd is, when it answers.
  */
-void check_broker(const struct lint *lint);
+void check_latchkeyd(const struct lint *lint);
 
 /* The first of the block's sockets that lies on the disk, whether or not a daemon listens there; NULL: none does. */
-const char *check_find_socket(const struct broker *broker);
+const char *check_find_socket(const struct latchkeyd_options *latchkeyd);
 
 /* Local accounts that are opened, and have expired or have a locked password. */
 void check_accounts(const struct lint *lint);

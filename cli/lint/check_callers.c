@@ -49,7 +49,7 @@ void check_caller(const struct audit *audit, const struct service *service)
 
     if (line == NULL || !pam_options_parse(line->argc, (const char *const *)line->argv, &options, error)
         || !config_acquire(&verdict, config_of(line, audit->config), &config)
-        || pam_caller_may_ask(caller, &config->broker))
+        || pam_caller_may_ask(caller, &config->latchkeyd))
         return;
     for (i = 0; i < config->tenant_count; i++)
         if (config->tenants[i].secret_path != NULL && !may_read_secret(&config->tenants[i], caller))
@@ -57,7 +57,7 @@ void check_caller(const struct audit *audit, const struct service *service)
                          "service %s: tokens of tenant \"%s\" are refused: the user %s may not read hmac_secret_file, "
                          "and latchkeyd does not answer that user (allow)",
                          service->name, config->tenants[i].id, caller->user);
-    if (check_find_socket(&config->broker) == NULL)
+    if (check_find_socket(&config->latchkeyd) == NULL)
         return;
     if ((config_service(config, options.service != NULL ? options.service : service->name)->credentials
          & CREDENTIALS_API_KEY)

@@ -110,7 +110,7 @@ static bool has_plugin(const struct audit *audit)
 
 static bool serves_sasl(const struct audit *audit, const struct config *config)
 {
-    return has_plugin(audit) || (config != NULL && config->broker.saslauthd_sockets.count > 0);
+    return has_plugin(audit) || (config != NULL && config->latchkeyd.saslauthd_sockets.count > 0);
 }
 
 static void check_any_names_latchkey(const struct audit *audit, const struct config *config)
@@ -221,7 +221,7 @@ static void check_block(const struct audit *audit, const struct config *config, 
             "service \"%s\": no stack asks for it; it holds for a server with Cyrus SASL that has this name, by "
             "liblatchkey.so (%s) or by a socket of saslauthd_socket (%s)",
             name, has_plugin(audit) ? "which is installed" : "which is not in " LATCHKEY_SASLDIR,
-            config->broker.saslauthd_sockets.count > 0 ? "which is set" : "which is not set");
+            config->latchkeyd.saslauthd_sockets.count > 0 ? "which is set" : "which is not set");
     else
         findings_add(audit->findings, SEVERITY_WARNING, config->path, 0,
                      "service \"%s\": no stack in %s asks for it, and no line says service=%s: the block never holds",

@@ -48,15 +48,15 @@ bool pam_caller_reads_shadow(const struct pam_caller *caller)
     return user_is_in_group(caller->user, "shadow");
 }
 
-bool pam_caller_may_ask(const struct pam_caller *caller, const struct broker *broker)
+bool pam_caller_may_ask(const struct pam_caller *caller, const struct latchkeyd_options *latchkeyd)
 {
     size_t i;
 
-    for (i = 0; i < broker->allow.count; i++) {
-        const char *name = broker->allow.items[i];
+    for (i = 0; i < latchkeyd->allow.count; i++) {
+        const char *name = latchkeyd->allow.items[i];
 
         if (name[0] == '@' ? user_is_in_group(caller->user, name + 1) : strcmp(name, caller->user) == 0)
             return true;
     }
-    return strcmp(broker->user, caller->user) == 0;
+    return strcmp(latchkeyd->user, caller->user) == 0;
 }

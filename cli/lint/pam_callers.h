@@ -23,6 +23,6 @@ const struct pam_caller *pam_caller_find(const char *service);
 bool pam_caller_reads_shadow(const struct pam_caller *caller);
 
 /* latchkeyd answers the user: it is the daemon's own, or `allow` names it or a group of it. */
-bool pam_caller_may_ask(const struct pam_caller *caller, const struct broker *broker);
+bool pam_caller_may_ask(const struct pam_caller *caller, const struct latchkeyd_options *latchkeyd);
 
 #endif

@@ -21,9 +21,9 @@
 #define CONFIG_REVOCATION_DEFAULT LATCHKEY_SYSCONFDIR "/latchkey/revoked"
 #define CONFIG_KEYS_DIRECTORY     LATCHKEY_LOCALSTATEDIR "/lib/latchkey"
 #define CONFIG_TENANTS_MAX        64
-#define CONFIG_SOCKET_DEFAULT     "/run/latchkey/broker.sock"
-#define CONFIG_BROKER_DEFAULT     LATCHKEY_SBINDIR "/latchkeyd"
-#define CONFIG_BROKER_USER        "latchkey"
+#define CONFIG_SOCKET_DEFAULT     "/run/latchkey/latchkeyd.sock"
+#define CONFIG_LATCHKEYD_PROGRAM  LATCHKEY_SBINDIR "/latchkeyd"
+#define CONFIG_LATCHKEYD_USER     "latchkey"
 #define CONFIG_SOCKETS_MAX        16
 #define CONFIG_API_KEY_MAX        1024 /* bytes */
 
@@ -62,7 +62,7 @@ struct service_rules {
 };
 
 /* latchkeyd(8): where it is, whom it serves, and how patient it is. */
-struct broker {
+struct latchkeyd_options {
     struct string_list sockets; /* at most CONFIG_SOCKETS_MAX absolute paths: latchkeyd listens on all, who asks takes
                                    the first where somebody listens */
     struct string_list saslauthd_sockets; /* where latchkeyd speaks saslauthd's protocol; empty: nowhere */
@@ -80,7 +80,7 @@ struct broker {
 
 struct config {
     char *path;
-    struct broker broker;
+    struct latchkeyd_options latchkeyd;
     struct tenant *tenants;
     size_t tenant_count;
     struct identity_rules identity;

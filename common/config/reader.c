@@ -24,7 +24,7 @@
 #define API_KEY_MIN        16  /* bytes */
 #define API_KEY_MAX        512 /* bytes */
 
-static const struct broker broker_defaults = {
+static const struct latchkeyd_options latchkeyd_defaults = {
     .saslauthd_mode = 0660,
     .timeout = 5,
     .peer_rate = 200,
@@ -77,19 +77,19 @@ enum option_type { TYPE_STRING, TYPE_LIST };
     X("service", "max_age",          TYPE_STRING) \
     X("service", "realm",            TYPE_LIST) \
     X("service", "allow_authzid",    TYPE_LIST) \
-    X("broker",  "socket",           TYPE_LIST) \
-    X("broker",  "saslauthd_socket", TYPE_LIST) \
-    X("broker",  "saslauthd_mode",   TYPE_STRING) \
-    X("broker",  "saslauthd_group",  TYPE_STRING) \
-    X("broker",  "program",          TYPE_STRING) \
-    X("broker",  "user",             TYPE_STRING) \
-    X("broker",  "allow",            TYPE_LIST) \
-    X("broker",  "timeout",          TYPE_STRING) \
-    X("broker",  "api_key_cache",    TYPE_STRING) \
-    X("broker",  "peer_rate",        TYPE_STRING) \
-    X("broker",  "rate",             TYPE_STRING) \
-    X("broker",  "refresh",          TYPE_STRING)
-#define BLOCKS(X) X("tenant") X("user") X("map") X("group") X("service") X("broker")
+    X("latchkeyd",  "socket",           TYPE_LIST) \
+    X("latchkeyd",  "saslauthd_socket", TYPE_LIST) \
+    X("latchkeyd",  "saslauthd_mode",   TYPE_STRING) \
+    X("latchkeyd",  "saslauthd_group",  TYPE_STRING) \
+    X("latchkeyd",  "program",          TYPE_STRING) \
+    X("latchkeyd",  "user",             TYPE_STRING) \
+    X("latchkeyd",  "allow",            TYPE_LIST) \
+    X("latchkeyd",  "timeout",          TYPE_STRING) \
+    X("latchkeyd",  "api_key_cache",    TYPE_STRING) \
+    X("latchkeyd",  "peer_rate",        TYPE_STRING) \
+    X("latchkeyd",  "rate",             TYPE_STRING) \
+    X("latchkeyd",  "refresh",          TYPE_STRING)
+#define BLOCKS(X) X("tenant") X("user") X("map") X("group") X("service") X("latchkeyd")
 
 #define TOP(name, type)          { "", name, type },
 #define IN_BLOCK(block, name, type) { block, name, type },
@@ -348,6 +348,8 @@ static bool begin_block(struct scan *scan)
     for (i = 0; i < BLOCK_COUNT; i++)
         if (slice_equal_string(scan->block, block_names[i]))
             scan->ordinal = scan->seen[i]++;
+    if (slice_equal_string(scan->block, "broker"))
+        return fail_at(scan->parse, scan->name_line, "the block \"broker\" is now named \"latchkeyd\"");
     scan->name = (struct slice){ NULL, 0 };
     if (++scan->parse->block_count > BLOCKS_MAX)
         return fail_at(scan->parse, scan->line, "more than %d blocks", BLOCKS_MAX);
@@ -500,7 +502,7 @@ static bool run_confuse(struct parse *parse)
     top = next;
     next += make_options("", next);
     for (i = 0; i < BLOCK_COUNT; i++) {
-        bool has_title = strcmp(block_names[i], "map") != 0 && strcmp(block_names[i], "broker") != 0;
+        bool has_title = strcmp(block_names[i], "map") != 0 && strcmp(block_names[i], "latchkeyd") != 0;
         cfg_flag_t title = has_title ? CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NONE;
 
         *next++ = (cfg_opt_t)CFG_SEC(block_names[i], tables[i], CFGF_MULTI | title);
@@ -1215,43 +1217,45 @@ static bool read_saslauthd_mode(const struct block *block, unsigned *ret)
     return true;
 }
 
-static bool read_broker_block(const struct block *block, struct broker *broker)
+static bool read_latchkeyd_block(const struct block *block, struct latchkeyd_options *latchkeyd)
 {
-    return get_list(block, "socket", &broker->sockets) && check_sockets(block, "socket", &broker->sockets)
-        && get_list(block, "saslauthd_socket", &broker->saslauthd_sockets)
-        && check_sockets(block, "saslauthd_socket", &broker->saslauthd_sockets)
-        && read_saslauthd_mode(block, &broker->saslauthd_mode)
-        && get_name(block, "saslauthd_group", &broker->saslauthd_group, NULL)
-        && get_string(block, "program", &broker->program)
-        && (broker->program == NULL || broker->program[0] == '\0' || check_path(block, "program", broker->program))
-        && get_name(block, "user", &broker->user, NULL) && get_list(block, "allow", &broker->allow)
-        && check_allowed(block, &broker->allow) && get_integer(block, "timeout", 1, 60, &broker->timeout)
-        && get_integer(block, "api_key_cache", 0, 3600, &broker->api_key_cache)
-        && get_integer(block, "peer_rate", 1, 100000, &broker->peer_rate)
-        && get_integer(block, "rate", 1, 100000, &broker->rate)
-        && get_integer(block, "refresh", 60, 7 * 86400L, &broker->refresh);
+    return get_list(block, "socket", &latchkeyd->sockets) && check_sockets(block, "socket", &latchkeyd->sockets)
+        && get_list(block, "saslauthd_socket", &latchkeyd->saslauthd_sockets)
+        && check_sockets(block, "saslauthd_socket", &latchkeyd->saslauthd_sockets)
+        && read_saslauthd_mode(block, &latchkeyd->saslauthd_mode)
+        && get_name(block, "saslauthd_group", &latchkeyd->saslauthd_group, NULL)
+        && get_string(block, "program", &latchkeyd->program)
+        && (latchkeyd->program == NULL || latchkeyd->program[0] == '\0'
+            || check_path(block, "program", latchkeyd->program))
+        && get_name(block, "user", &latchkeyd->user, NULL) && get_list(block, "allow", &latchkeyd->allow)
+        && check_allowed(block, &latchkeyd->allow) && get_integer(block, "timeout", 1, 60, &latchkeyd->timeout)
+        && get_integer(block, "api_key_cache", 0, 3600, &latchkeyd->api_key_cache)
+        && get_integer(block, "peer_rate", 1, 100000, &latchkeyd->peer_rate)
+        && get_integer(block, "rate", 1, 100000, &latchkeyd->rate)
+        && get_integer(block, "refresh", 60, 7 * 86400L, &latchkeyd->refresh);
 }
 
-static bool read_broker(struct parse *parse)
+static bool read_latchkeyd(struct parse *parse)
 {
-    struct broker *broker = &parse->config->broker;
-    unsigned count = cfg_size(parse->cfg, "broker");
-    struct block block = { parse, "broker", 0, NULL };
+    struct latchkeyd_options *latchkeyd = &parse->config->latchkeyd;
+    unsigned count = cfg_size(parse->cfg, "latchkeyd");
+    struct block block = { parse, "latchkeyd", 0, NULL };
 
-    *broker = broker_defaults;
+    *latchkeyd = latchkeyd_defaults;
     if (count > 1)
-        return fail_at(parse, line_of(parse, "broker", 1, ""), "a second broker block");
+        return fail_at(parse, line_of(parse, "latchkeyd", 1, ""), "a second latchkeyd block");
     if (count == 1) {
-        block = block_at(parse, "broker", 0);
-        if (!read_broker_block(&block, broker))
+        block = block_at(parse, "latchkeyd", 0);
+        if (!read_latchkeyd_block(&block, latchkeyd))
             return false;
     }
-    if ((count == 0 || !is_set(&block, "socket")) && !set_default_list(&block, &broker->sockets, CONFIG_SOCKET_DEFAULT))
+    if ((count == 0 || !is_set(&block, "socket"))
+        && !set_default_list(&block, &latchkeyd->sockets, CONFIG_SOCKET_DEFAULT))
         return false;
-    if (!set_default(&block, &broker->program, "%s", CONFIG_BROKER_DEFAULT)
-        || !set_default(&block, &broker->user, "%s", CONFIG_BROKER_USER))
+    if (!set_default(&block, &latchkeyd->program, "%s", CONFIG_LATCHKEYD_PROGRAM)
+        || !set_default(&block, &latchkeyd->user, "%s", CONFIG_LATCHKEYD_USER))
         return false;
-    empty_is_null(&broker->program);
+    empty_is_null(&latchkeyd->program);
     return true;
 }
 
@@ -1284,7 +1288,7 @@ static bool read_all(struct parse *parse)
     lock_confuse();
     parsed = run_confuse(parse);
     unlock_confuse();
-    return parsed && read_broker(parse) && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse)
+    return parsed && read_latchkeyd(parse) && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse)
         && read_services(parse);
 }
 
@@ -1387,12 +1391,12 @@ void config_file_clear(struct config *config)
         service_clear(&config->services[i]);
     service_clear(&config->default_service);
     identity_clear(&config->identity);
-    list_clear(&config->broker.sockets);
-    list_clear(&config->broker.saslauthd_sockets);
-    free(config->broker.saslauthd_group);
-    list_clear(&config->broker.allow);
-    free(config->broker.program);
-    free(config->broker.user);
+    list_clear(&config->latchkeyd.sockets);
+    list_clear(&config->latchkeyd.saslauthd_sockets);
+    free(config->latchkeyd.saslauthd_group);
+    list_clear(&config->latchkeyd.allow);
+    free(config->latchkeyd.program);
+    free(config->latchkeyd.user);
     revocation_free(&config->revocation);
     free(config->tenants);
     free(config->services);

@@ -141,7 +141,7 @@ static bool read_key_set(struct snapshot *snapshot, struct tenant *tenant, struc
     struct verdict complaint = VERDICT_INIT;
 
     if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->keys_path, TRUSTED_PUBLIC,
-                      snapshot->config.broker.user, JWKS_MAX_LEN, &text))
+                      snapshot->config.latchkeyd.user, JWKS_MAX_LEN, &text))
         return false;
     tenant->keys_confirmed = snapshot->files[snapshot->file_count - 1].stamp.modified.tv_sec;
     if (jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &tenant->jwks))
@@ -192,7 +192,7 @@ static bool read_secret(struct snapshot *snapshot, struct tenant *tenant, struct
     CLEANUP(secret_clear) struct secret secret = { NULL, 0 };
 
     return read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->secret_path, TRUSTED_SECRET,
-                        snapshot->config.broker.user, SECRET_FILE_MAX, &text)
+                        snapshot->config.latchkeyd.user, SECRET_FILE_MAX, &text)
         && decode_secret(failure, tenant->secret_path, (struct slice){ text.bytes, text.len }, &secret)
         && check_secret_len(failure, tenant, secret.len)
         && jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &tenant->jwks);

@@ -20,7 +20,7 @@
 
 static bool refuse_errno(struct verdict *verdict, const char *what)
 {
-    enum reason reason = errno == ENOMEM || errno == ENOBUFS ? REASON_OUT_OF_MEMORY : REASON_BROKER_UNAVAILABLE;
+    enum reason reason = errno == ENOMEM || errno == ENOBUFS ? REASON_OUT_OF_MEMORY : REASON_LATCHKEYD_UNAVAILABLE;
 
     if (errno == EMFILE || errno == ENFILE)
         reason = REASON_SYSTEM_ERROR;
@@ -41,7 +41,7 @@ static bool wait_for(struct verdict *verdict, int socket, short events, int64_t 
     } while (ready < 0 && errno == EINTR);
     if (ready < 0)
         return refuse_errno(verdict, "poll");
-    return ready > 0 || verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd did not answer in time");
+    return ready > 0 || verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "latchkeyd did not answer in time");
 }
 
 /*
@@ -61,18 +61,18 @@ static bool check_listener(struct verdict *verdict, const struct config *config,
     if (peer.uid == 0)
         return true;
     if (config_is_out_of_sight())
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
                               "uid %ju listens on the socket, which in a chroot must be root", (uintmax_t)peer.uid);
     if (peer.uid == geteuid())
         return true;
-    answer = account_lookup_user(config->broker.user, &user, &errno);
+    answer = account_lookup_user(config->latchkeyd.user, &user, &errno);
     if (answer == ACCOUNT_FOUND && user.uid == peer.uid)
         return true;
     if (answer == ACCOUNT_CANNOT_TELL)
         return refuse_errno(verdict, "NSS cannot tell now who latchkeyd runs as");
-    return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+    return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
                           "uid %ju listens on the socket, and is neither root nor %s", (uintmax_t)peer.uid,
-                          config->broker.user);
+                          config->latchkeyd.user);
 }
 
 /* A socket, -1 when nobody listens there, or -2 with the refusal. */
@@ -115,7 +115,7 @@ static bool send_question(struct verdict *verdict, int socket, struct slice text
 
 static bool receive_answer(struct verdict *verdict, int socket, struct secret *ret_text, int64_t deadline_ms)
 {
-    struct secret text = { malloc(BROKER_MESSAGE_MAX), BROKER_MESSAGE_MAX };
+    struct secret text = { malloc(LATCHKEYD_MESSAGE_MAX), LATCHKEYD_MESSAGE_MAX };
     ssize_t got = -1;
 
     if (text.bytes == NULL)
@@ -126,74 +126,75 @@ static bool receive_answer(struct verdict *verdict, int socket, struct secret *r
         if (got >= 0 || (errno != EAGAIN && errno != EINTR && errno != ECONNRESET))
             break;
     }
-    if (got > 0 && got <= BROKER_MESSAGE_MAX) {
+    if (got > 0 && got <= LATCHKEYD_MESSAGE_MAX) {
         text.len = (size_t)got;
         *ret_text = text;
         return true;
     }
-    text.len = got > 0 ? BROKER_MESSAGE_MAX : 0;
+    text.len = got > 0 ? LATCHKEYD_MESSAGE_MAX : 0;
     secret_clear(&text);
     if (got > 0)
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the answer of latchkeyd: longer than any message");
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
+                              "the answer of latchkeyd: longer than any message");
     if (got == 0)
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "latchkeyd hung up without an answer");
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "latchkeyd hung up without an answer");
     return verdict->reason != REASON_UNDECIDED ? false : refuse_errno(verdict, "recv");
 }
 
-void broker_reply_clear(struct broker_reply *reply)
+void latchkeyd_reply_clear(struct latchkeyd_reply *reply)
 {
     json_free(&reply->json);
     secret_clear(&reply->text);
-    reply->answer = (struct broker_answer){ .reason = REASON_UNDECIDED };
+    reply->answer = (struct latchkeyd_answer){ .reason = REASON_UNDECIDED };
 }
 
 /* One question and one answer on a connected socket. */
-static bool converse(struct verdict *verdict, int socket, const struct broker_question *question, struct slice text,
-                     int64_t deadline_ms, struct broker_reply *ret_reply)
+static bool converse(struct verdict *verdict, int socket, const struct latchkeyd_question *question, struct slice text,
+                     int64_t deadline_ms, struct latchkeyd_reply *ret_reply)
 {
-    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
     const char *error;
 
     if (!send_question(verdict, socket, text, deadline_ms)
         || !receive_answer(verdict, socket, &reply.text, deadline_ms))
         return false;
-    if (!broker_answer_read(question->ask, (struct slice){ reply.text.bytes, reply.text.len }, &reply.json,
-                            &reply.answer, &error))
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "the answer of latchkeyd: %s", error);
+    if (!latchkeyd_answer_read(question->ask, (struct slice){ reply.text.bytes, reply.text.len }, &reply.json,
+                               &reply.answer, &error))
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "the answer of latchkeyd: %s", error);
     *ret_reply = reply;
-    reply = (struct broker_reply){ .json = NULL };
+    reply = (struct latchkeyd_reply){ .json = NULL };
     return ret_reply->answer.reason == REASON_OK
         || verdict_reject(verdict, ret_reply->answer.reason, "%s", ret_reply->answer.detail);
 }
 
-static bool ask_child(struct verdict *verdict, const struct config *config, const struct broker_question *question,
-                      struct slice text, int64_t deadline_ms, struct broker_reply *ret_reply)
+static bool ask_child(struct verdict *verdict, const struct config *config, const struct latchkeyd_question *question,
+                      struct slice text, int64_t deadline_ms, struct latchkeyd_reply *ret_reply)
 {
-    struct broker_child child;
+    struct latchkeyd_child child;
     bool ok;
 
-    if (question->ask != BROKER_EXCHANGE || config->broker.program == NULL)
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "nobody listens on %s",
-                              config->broker.sockets.count > 0 ? config->broker.sockets.items[0] : "any socket");
-    if (!broker_spawn(verdict, config->broker.program, config->path, &child))
+    if (question->ask != LATCHKEYD_EXCHANGE || config->latchkeyd.program == NULL)
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "nobody listens on %s",
+                              config->latchkeyd.sockets.count > 0 ? config->latchkeyd.sockets.items[0] : "any socket");
+    if (!latchkeyd_spawn(verdict, config->latchkeyd.program, config->path, &child))
         return false;
     ok = converse(verdict, child.socket, question, text, deadline_ms, ret_reply);
-    broker_spawn_end(&child);
+    latchkeyd_spawn_end(&child);
     return ok;
 }
 
-bool broker_ask(struct verdict *verdict, const struct config *config, const struct broker_question *question,
-                struct broker_reply *ret_reply)
+bool latchkeyd_ask(struct verdict *verdict, const struct config *config, const struct latchkeyd_question *question,
+                   struct latchkeyd_reply *ret_reply)
 {
-    const int64_t deadline_ms = clock_ms() + config->broker.timeout * 1000;
+    const int64_t deadline_ms = clock_ms() + config->latchkeyd.timeout * 1000;
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     size_t i;
     bool ok;
 
-    if (!broker_question_write(question, &text))
+    if (!latchkeyd_question_write(question, &text))
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the question to latchkeyd");
-    for (i = 0; i < config->broker.sockets.count; i++) {
-        int fd = connect_to(verdict, config, config->broker.sockets.items[i], deadline_ms);
+    for (i = 0; i < config->latchkeyd.sockets.count; i++) {
+        int fd = connect_to(verdict, config, config->latchkeyd.sockets.items[i], deadline_ms);
 
         if (fd == -2)
             return false;

@@ -1,8 +1,8 @@
 /*
  * One question to latchkeyd, and its answer.
  */
-#ifndef LATCHKEY_BROKER_CLIENT_H
-#define LATCHKEY_BROKER_CLIENT_H
+#ifndef LATCHKEY_LATCHKEYD_CLIENT_H
+#define LATCHKEY_LATCHKEYD_CLIENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,23 +13,23 @@
 #include "ipc/protocol.h"
 
 /* An answer with what it lends. */
-struct broker_reply {
+struct latchkeyd_reply {
     struct secret text;
     struct json *json;
-    struct broker_answer answer;
+    struct latchkeyd_answer answer;
 };
 
-void broker_reply_clear(struct broker_reply *reply); /* wipes; accepts a zero-initialised one */
+void latchkeyd_reply_clear(struct latchkeyd_reply *reply); /* wipes; accepts a zero-initialised one */
 
 /*
  * Ask at the first socket of the configuration where somebody listens; no other is tried after that. Where none exists,
  * an exchange is asked of a latchkeyd that is started for it; nothing else is, since a JWT needs no latchkeyd. The
  * answer is waited for no longer than the configuration's timeout, from the call on. Only who listens as root, as us,
  * or as the configuration's user of latchkeyd is told a key. *ret_reply is set when an answer came, a refusal too; the
- * caller initialises it, and clears it in any case. False with the reason of the answer, or BROKER_UNAVAILABLE,
+ * caller initialises it, and clears it in any case. False with the reason of the answer, or LATCHKEYD_UNAVAILABLE,
  * OUT_OF_MEMORY, SYSTEM_ERROR.
  */
-bool broker_ask(struct verdict *verdict, const struct config *config, const struct broker_question *question,
-                struct broker_reply *ret_reply);
+bool latchkeyd_ask(struct verdict *verdict, const struct config *config, const struct latchkeyd_question *question,
+                   struct latchkeyd_reply *ret_reply);
 
 #endif

@@ -14,17 +14,18 @@ enum { TENANT = 1, SUBJECT = 2, SERVICE = 4, USER = 8, AUTHZID = 16, URL = 32, C
 static const struct text_row {
     unsigned bit;
     const char *name;
-    size_t offset; /* of a struct slice in struct broker_question */
+    size_t offset; /* of a struct slice in struct latchkeyd_question */
     size_t max;    /* bytes */
     const char *fault;
 } texts[] = {
-    { TENANT, "tenant", offsetof(struct broker_question, tenant), FACT_MAX - 1, "no tenant, or none that could be" },
-    { SUBJECT, "subject", offsetof(struct broker_question, subject), SUBJECT_MAX, "no subject, or none that could be" },
-    { URL, "url", offsetof(struct broker_question, url), URL_MAX, "no url that could be one" },
-    { CONFIG, "config", offsetof(struct broker_question, config), PATH_MAX - 1, "no config that could be a path" },
-    { SERVICE, "service", offsetof(struct broker_question, service), SUBJECT_MAX, "no service that could be one" },
-    { USER, "user", offsetof(struct broker_question, user), SUBJECT_MAX, "no user that could be one" },
-    { AUTHZID, "authzid", offsetof(struct broker_question, authzid), SUBJECT_MAX, "no authzid that could be one" },
+    { TENANT, "tenant", offsetof(struct latchkeyd_question, tenant), FACT_MAX - 1, "no tenant, or none that could be" },
+    { SUBJECT, "subject", offsetof(struct latchkeyd_question, subject), SUBJECT_MAX,
+      "no subject, or none that could be" },
+    { URL, "url", offsetof(struct latchkeyd_question, url), URL_MAX, "no url that could be one" },
+    { CONFIG, "config", offsetof(struct latchkeyd_question, config), PATH_MAX - 1, "no config that could be a path" },
+    { SERVICE, "service", offsetof(struct latchkeyd_question, service), SUBJECT_MAX, "no service that could be one" },
+    { USER, "user", offsetof(struct latchkeyd_question, user), SUBJECT_MAX, "no user that could be one" },
+    { AUTHZID, "authzid", offsetof(struct latchkeyd_question, authzid), SUBJECT_MAX, "no authzid that could be one" },
 };
 #define TEXT_COUNT (sizeof texts / sizeof texts[0])
 
@@ -35,20 +36,20 @@ static const struct ask_row {
     unsigned may;
     const char *secret; /* the member that holds it; NULL: none */
 } asks[] = {
-    [BROKER_EXCHANGE] = { "exchange", TENANT | SUBJECT, URL, "api_key" },
-    [BROKER_REFRESH] = { "refresh", TENANT, 0, NULL },
-    [BROKER_SIGNATURE] = { "signature", TENANT, 0, "token" },
-    [BROKER_AUTHENTICATE] = { "authenticate", 0, CONFIG | SERVICE | USER | AUTHZID, "credential" },
-    [BROKER_STATUS] = { "status", 0, 0, NULL },
+    [LATCHKEYD_EXCHANGE] = { "exchange", TENANT | SUBJECT, URL, "api_key" },
+    [LATCHKEYD_REFRESH] = { "refresh", TENANT, 0, NULL },
+    [LATCHKEYD_SIGNATURE] = { "signature", TENANT, 0, "token" },
+    [LATCHKEYD_AUTHENTICATE] = { "authenticate", 0, CONFIG | SERVICE | USER | AUTHZID, "credential" },
+    [LATCHKEYD_STATUS] = { "status", 0, 0, NULL },
 };
 #define ASK_COUNT (sizeof asks / sizeof asks[0])
 
-const char *broker_ask_name(enum broker_ask ask)
+const char *latchkeyd_ask_name(enum latchkeyd_ask ask)
 {
     return asks[ask].name;
 }
 
-static struct slice *text_of(const struct broker_question *question, const struct text_row *row)
+static struct slice *text_of(const struct latchkeyd_question *question, const struct text_row *row)
 {
     return (struct slice *)((char *)question + row->offset);
 }
@@ -60,7 +61,7 @@ static bool is_text(struct slice value, size_t max)
 }
 
 /* What stands in a JSON string, and in a header, as it is. */
-bool broker_is_plain(struct slice value)
+bool latchkeyd_is_plain(struct slice value)
 {
     size_t i;
 
@@ -71,7 +72,7 @@ bool broker_is_plain(struct slice value)
 }
 
 /* NULL, or what is wrong with the question. */
-static const char *find_fault(const struct broker_question *question)
+static const char *find_fault(const struct latchkeyd_question *question)
 {
     const struct ask_row *row = &asks[question->ask];
     size_t i;
@@ -83,7 +84,7 @@ static const char *find_fault(const struct broker_question *question)
         if (is_needed && !is_text(text, texts[i].max))
             return texts[i].fault;
     }
-    if (row->secret != NULL && !broker_is_plain(question->secret))
+    if (row->secret != NULL && !latchkeyd_is_plain(question->secret))
         return "no credential, or none that could be";
     return NULL;
 }
@@ -106,9 +107,9 @@ static bool splice(struct json *object, const char *name, const char *quote, str
     if (text.len == 0)
         return false;
     if (name == NULL)
-        return text.len <= BROKER_MESSAGE_MAX && secret_copy(text, ret_text);
+        return text.len <= LATCHKEYD_MESSAGE_MAX && secret_copy(text, ret_text);
     room.len = text.len + strlen(",\"\":") + strlen(name) + 2 * strlen(quote) + value.len;
-    if (room.len > BROKER_MESSAGE_MAX || (room.bytes = malloc(room.len)) == NULL)
+    if (room.len > LATCHKEYD_MESSAGE_MAX || (room.bytes = malloc(room.len)) == NULL)
         return false;
     at = room.bytes;
     put(&at, (struct slice){ text.bytes, text.len - 1 });
@@ -123,7 +124,7 @@ static bool splice(struct json *object, const char *name, const char *quote, str
     return true;
 }
 
-static bool add_texts(const struct broker_question *question, struct json *object)
+static bool add_texts(const struct latchkeyd_question *question, struct json *object)
 {
     const struct ask_row *row = &asks[question->ask];
     size_t i;
@@ -138,7 +139,7 @@ static bool add_texts(const struct broker_question *question, struct json *objec
     return true;
 }
 
-bool broker_question_write(const struct broker_question *question, struct secret *ret_text)
+bool latchkeyd_question_write(const struct latchkeyd_question *question, struct secret *ret_text)
 {
     const struct ask_row *row = &asks[question->ask];
     CLEANUP(json_free) struct json *object = json_new_object();
@@ -148,13 +149,13 @@ bool broker_question_write(const struct broker_question *question, struct secret
         && splice(object, row->secret, "\"", question->secret, ret_text);
 }
 
-static bool find_ask(struct slice name, enum broker_ask *ret)
+static bool find_ask(struct slice name, enum latchkeyd_ask *ret)
 {
     size_t i;
 
     for (i = 0; i < ASK_COUNT; i++)
         if (slice_equal_string(name, asks[i].name)) {
-            *ret = (enum broker_ask)i;
+            *ret = (enum latchkeyd_ask)i;
             return true;
         }
     return false;
@@ -172,7 +173,7 @@ static struct slice text_member(const struct json *object, const char *name)
 /* An object, and nothing else. */
 static bool parse_object(struct slice text, struct json **ret_json, const char **ret_error)
 {
-    if (text.len > BROKER_MESSAGE_MAX) {
+    if (text.len > LATCHKEYD_MESSAGE_MAX) {
         *ret_error = "longer than any message";
         return false;
     }
@@ -198,11 +199,11 @@ static const char *find_odd_text(const struct ask_row *row, const struct json *j
     return NULL;
 }
 
-bool broker_question_read(struct slice text, struct json **ret_json, struct broker_question *ret_question,
-                          const char **ret_error)
+bool latchkeyd_question_read(struct slice text, struct json **ret_json, struct latchkeyd_question *ret_question,
+                             const char **ret_error)
 {
     CLEANUP(json_free) struct json *json = NULL;
-    struct broker_question question = { .ask = BROKER_STATUS };
+    struct latchkeyd_question question = { .ask = LATCHKEYD_STATUS };
     const struct ask_row *row;
     size_t i;
 
@@ -229,16 +230,16 @@ bool broker_question_read(struct slice text, struct json **ret_json, struct brok
     return true;
 }
 
-struct broker_answer broker_answer_of(enum reason reason, const char *detail)
+struct latchkeyd_answer latchkeyd_answer_of(enum reason reason, const char *detail)
 {
-    struct broker_answer answer = { .reason = reason };
+    struct latchkeyd_answer answer = { .reason = reason };
 
     verdict_fact(answer.detail, sizeof answer.detail, slice_of(detail));
     return answer;
 }
 
-bool broker_answer_write(const struct broker_answer *answer, const char *name, struct json *more,
-                         struct secret *ret_text)
+bool latchkeyd_answer_write(const struct latchkeyd_answer *answer, const char *name, struct json *more,
+                            struct secret *ret_text)
 {
     CLEANUP(json_free) struct json *object = json_new_object();
     struct slice text;
@@ -252,27 +253,27 @@ bool broker_answer_write(const struct broker_answer *answer, const char *name, s
         return text.len > 0 && splice(object, name, "", text, ret_text);
     }
     if (answer->reason == REASON_OK && answer->token.len > 0)
-        return broker_is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
+        return latchkeyd_is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
     return splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
 }
 
 /* NULL, or what a success lacks. */
-static const char *find_lack(enum broker_ask ask, const struct broker_answer *answer)
+static const char *find_lack(enum latchkeyd_ask ask, const struct latchkeyd_answer *answer)
 {
-    if (ask == BROKER_EXCHANGE && !broker_is_plain(answer->token))
+    if (ask == LATCHKEYD_EXCHANGE && !latchkeyd_is_plain(answer->token))
         return "no token in the answer";
-    if (ask == BROKER_STATUS && json_type_of(answer->status) != JSON_OBJECT)
+    if (ask == LATCHKEYD_STATUS && json_type_of(answer->status) != JSON_OBJECT)
         return "no status in the answer";
-    if (ask == BROKER_AUTHENTICATE && json_type_of(answer->login) != JSON_OBJECT)
+    if (ask == LATCHKEYD_AUTHENTICATE && json_type_of(answer->login) != JSON_OBJECT)
         return "no login in the answer";
     return NULL;
 }
 
-bool broker_answer_read(enum broker_ask ask, struct slice text, struct json **ret_json,
-                        struct broker_answer *ret_answer, const char **ret_error)
+bool latchkeyd_answer_read(enum latchkeyd_ask ask, struct slice text, struct json **ret_json,
+                           struct latchkeyd_answer *ret_answer, const char **ret_error)
 {
     CLEANUP(json_free) struct json *json = NULL;
-    struct broker_answer answer = { .reason = REASON_UNDECIDED };
+    struct latchkeyd_answer answer = { .reason = REASON_UNDECIDED };
     struct slice name;
 
     if (!parse_object(text, &json, ret_error))
@@ -285,12 +286,12 @@ bool broker_answer_read(enum broker_ask ask, struct slice text, struct json **re
         *ret_error = "no known answer";
         return false;
     }
-    if (ask == BROKER_AUTHENTICATE)
+    if (ask == LATCHKEYD_AUTHENTICATE)
         answer.login = json_member(json, "login");
     if (answer.reason == REASON_OK) {
-        if (ask == BROKER_EXCHANGE)
+        if (ask == LATCHKEYD_EXCHANGE)
             answer.token = text_member(json, "token");
-        if (ask == BROKER_STATUS)
+        if (ask == LATCHKEYD_STATUS)
             answer.status = json_member(json, "status");
         *ret_error = find_lack(ask, &answer);
         if (*ret_error != NULL)

@@ -23,7 +23,7 @@ static bool refuse_errno(struct verdict *verdict, int error, const char *what)
 
     /* Not to be started is no fault of the system: the program may not be installed, or may not be run by this user. */
     if (error == ENOENT || error == EACCES || error == ENOTDIR || error == ENOEXEC)
-        reason = REASON_BROKER_UNAVAILABLE;
+        reason = REASON_LATCHKEYD_UNAVAILABLE;
     return verdict_reject(verdict, reason, "%s: %s", what,
                           strerrordesc_np(error) != NULL ? strerrordesc_np(error) : "unknown error");
 }
@@ -82,7 +82,8 @@ static int spawn(const char *program, const char *config_path, int socket, pid_t
     return error;
 }
 
-bool broker_spawn(struct verdict *verdict, const char *program, const char *config_path, struct broker_child *ret_child)
+bool latchkeyd_spawn(struct verdict *verdict, const char *program, const char *config_path,
+                     struct latchkeyd_child *ret_child)
 {
     char complaint[TRUSTED_FILE_ERROR_MAX];
     int pair[2], error;
@@ -90,7 +91,7 @@ bool broker_spawn(struct verdict *verdict, const char *program, const char *conf
 
     if (!trusted_program_check(program, complaint))
         return errno != 0 ? refuse_errno(verdict, errno, program)
-                          : verdict_reject(verdict, REASON_BROKER_UNAVAILABLE, "%s: %s", program, complaint);
+                          : verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "%s: %s", program, complaint);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return refuse_errno(verdict, errno, "socketpair");
     error = spawn(program, config_path, pair[1], &pid);
@@ -99,7 +100,7 @@ bool broker_spawn(struct verdict *verdict, const char *program, const char *conf
         close(pair[0]);
         return refuse_errno(verdict, error, program);
     }
-    *ret_child = (struct broker_child){ .pid = pid, .socket = pair[0] };
+    *ret_child = (struct latchkeyd_child){ .pid = pid, .socket = pair[0] };
     return true;
 }
 
@@ -119,7 +120,7 @@ static void kill_child(pid_t pid)
     close(fd);
 }
 
-void broker_spawn_end(struct broker_child *child)
+void latchkeyd_spawn_end(struct latchkeyd_child *child)
 {
     struct timespec pause = { .tv_nsec = REAP_PAUSE_NS };
     pid_t reaped;

@@ -6,27 +6,27 @@
  * of its own. Nothing depends on SIGCHLD or on the exit status, which a host may ignore or take: what counts is the
  * answer on the socket. The child ends by itself when the other end is closed, and at its own deadline.
  */
-#ifndef LATCHKEY_BROKER_SPAWN_H
-#define LATCHKEY_BROKER_SPAWN_H
+#ifndef LATCHKEY_LATCHKEYD_SPAWN_H
+#define LATCHKEY_LATCHKEYD_SPAWN_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
 #include "verdict/verdict.h"
 
-struct broker_child {
+struct latchkeyd_child {
     pid_t pid;
     int socket; /* SOCK_SEQPACKET, close-on-exec, non-blocking */
 };
 
 /* Start `program --once --config config_path`, if it is one that trusted_program_check() lets through. False with
- * BROKER_UNAVAILABLE, OUT_OF_MEMORY or SYSTEM_ERROR. */
-bool broker_spawn(struct verdict *verdict, const char *program, const char *config_path,
-                  struct broker_child *ret_child);
+ * LATCHKEYD_UNAVAILABLE, OUT_OF_MEMORY or SYSTEM_ERROR. */
+bool latchkeyd_spawn(struct verdict *verdict, const char *program, const char *config_path,
+                     struct latchkeyd_child *ret_child);
 
 /* Close the socket, which ends the child, and take its exit status off the host's hands; waits for it a moment, and
  * then kills it.
  */
-void broker_spawn_end(struct broker_child *child);
+void latchkeyd_spawn_end(struct latchkeyd_child *child);
 
 #endif

@@ -141,21 +141,21 @@ static bool any_tenant_is_usable(const struct config *config, const char *servic
 /* Have latchkeyd look for a newer key set of a tenant. False when it has not looked; the refusal then tells why. */
 static bool look_for_keys(struct verdict *refusal, const struct config *config, const struct tenant *tenant)
 {
-    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
     struct verdict asked = VERDICT_INIT;
-    struct broker_question question;
+    struct latchkeyd_question question;
 
     if (!config_publishes_keys(tenant))
         return false;
-    question = (struct broker_question){ .ask = BROKER_REFRESH, .tenant = slice_of(tenant->id) };
-    if (broker_ask(&asked, config, &question, &reply))
+    question = (struct latchkeyd_question){ .ask = LATCHKEYD_REFRESH, .tenant = slice_of(tenant->id) };
+    if (latchkeyd_ask(&asked, config, &question, &reply))
         return true;
-    if (reply.answer.reason == REASON_BROKER_UNAVAILABLE) {
+    if (reply.answer.reason == REASON_LATCHKEYD_UNAVAILABLE) {
         /* One runs, and does not serve this process: the token may be a good one, and the administrator mends it. */
         const struct verdict cause = *refusal;
 
         refusal->reason = REASON_UNDECIDED;
-        verdict_reject(refusal, REASON_BROKER_UNAVAILABLE, "%s; %s: %s", asked.evidence, reason_name(cause.reason),
+        verdict_reject(refusal, REASON_LATCHKEYD_UNAVAILABLE, "%s; %s: %s", asked.evidence, reason_name(cause.reason),
                        cause.evidence);
     } else {
         verdict_add(refusal, "no newer key set: %s", asked.evidence);
@@ -167,7 +167,7 @@ static bool look_for_keys(struct verdict *refusal, const struct config *config, 
  * little more than the configuration's timeout. */
 static bool can_be_fetched(struct verdict *refusal, const struct config *config, const char *service)
 {
-    const int64_t until_ms = clock_ms() + config->broker.timeout * 1000;
+    const int64_t until_ms = clock_ms() + config->latchkeyd.timeout * 1000;
     size_t i;
 
     for (i = 0; i < config->tenant_count && clock_ms() < until_ms; i++) {
@@ -225,16 +225,16 @@ static bool check_kind(struct verdict *verdict, const struct service_rules *serv
 static bool ask_signature(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
                           struct slice token)
 {
-    const struct broker_question question = { .ask = BROKER_SIGNATURE,
-                                              .tenant = slice_of(tenant->id),
-                                              .secret = token };
-    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    const struct latchkeyd_question question = { .ask = LATCHKEYD_SIGNATURE,
+                                                 .tenant = slice_of(tenant->id),
+                                                 .secret = token };
+    CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
     struct verdict asked = VERDICT_INIT;
 
-    if (broker_ask(&asked, config, &question, &reply))
+    if (latchkeyd_ask(&asked, config, &question, &reply))
         return true;
     /* Without latchkeyd it is the file that is to be mended; with one that does not serve this process, its `allow`. */
-    if (asked.reason == REASON_BROKER_UNAVAILABLE && reply.answer.reason == REASON_UNDECIDED)
+    if (asked.reason == REASON_LATCHKEYD_UNAVAILABLE && reply.answer.reason == REASON_UNDECIDED)
         return verdict_reject(verdict, tenant->keys_failure.reason, "%s (%s)", tenant->keys_failure.evidence,
                               asked.evidence);
     return verdict_reject(verdict, asked.reason, "%s", asked.evidence);
@@ -406,10 +406,10 @@ bool authenticate_replan(struct verdict *verdict, const struct config *newer, co
 
 /* An API key becomes a JWT of the account's subject, which is then judged like any other. */
 static bool exchange(struct verdict *verdict, const struct config *config, const struct verify_request *request,
-                     struct slice api_key, struct broker_reply *ret_reply)
+                     struct slice api_key, struct latchkeyd_reply *ret_reply)
 {
-    const struct broker_question question = {
-        .ask = BROKER_EXCHANGE,
+    const struct latchkeyd_question question = {
+        .ask = LATCHKEYD_EXCHANGE,
         .tenant = slice_of(request->exchange_tenant->id),
         .subject = slice_of(request->exchange_subject),
         .url = slice_of(request->exchange_tenant->url),
@@ -419,7 +419,7 @@ static bool exchange(struct verdict *verdict, const struct config *config, const
     verdict_check(verdict, CHECK_EXCHANGE);
     verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(request->exchange_tenant->id));
     verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(request->exchange_subject));
-    if (!broker_ask(verdict, config, &question, ret_reply))
+    if (!latchkeyd_ask(verdict, config, &question, ret_reply))
         return false;
     verdict_detail(verdict, "a token of subject %s", request->exchange_subject);
     return true;
@@ -450,8 +450,8 @@ static bool judge_token(struct verdict *verdict, const struct config *config, co
 static bool delegate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                      struct slice credential, struct login *ret_login)
 {
-    const struct broker_question question = {
-        .ask = BROKER_AUTHENTICATE,
+    const struct latchkeyd_question question = {
+        .ask = LATCHKEYD_AUTHENTICATE,
         .config = slice_of(config->path),
         .service = slice_of(request->service),
         .user = slice_of(request->user),
@@ -469,7 +469,7 @@ static bool delegate(struct verdict *verdict, const struct config *config, const
         return verdict_reject(verdict, REASON_CREDENTIAL_ABSENT, "empty");
     if (credential.len > JWT_MAX_LEN)
         return verdict_reject(verdict, REASON_TOKEN_TOO_LONG, "%zu bytes", credential.len);
-    if (!broker_is_plain(credential))
+    if (!latchkeyd_is_plain(credential))
         return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "bytes that stand in no credential");
     return delegate_authenticate(verdict, config, &question, ret_login);
 }
@@ -486,7 +486,7 @@ static void add_form(struct verdict *verdict, struct slice credential)
 static bool judge(struct verdict *verdict, const struct config *config, const struct auth_request *request,
                   struct slice credential, struct login *ret_login)
 {
-    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
     struct auth_plan plan;
 
     if (config_is_out_of_sight())

@@ -90,7 +90,7 @@ static bool read_login(struct verdict *verdict, const struct json *object, struc
     if (!identity_is_valid_name(slice_of(verdict->user)) || !json_string(json_member(object, "authzid"), &authzid)
         || authzid.len == 0 || authzid.len > SUBJECT_MAX || slice_has_control(authzid)
         || !read_groups(json_member(object, "groups"), &login->identity))
-        return verdict_reject(verdict, REASON_BROKER_UNAVAILABLE,
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
                               "the answer of latchkeyd: no login that could be one");
     memcpy(login->authzid, authzid.bytes, authzid.len);
     login->authzid[authzid.len] = '\0';
@@ -104,11 +104,11 @@ static bool is_for(struct verdict *verdict, const struct login *login, struct sl
         || verdict_reject(verdict, REASON_USER_MISMATCH, "it opens %s", login->identity.user);
 }
 
-bool delegate_authenticate(struct verdict *verdict, const struct config *config, const struct broker_question *question,
-                           struct login *ret_login)
+bool delegate_authenticate(struct verdict *verdict, const struct config *config,
+                           const struct latchkeyd_question *question, struct login *ret_login)
 {
-    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
-    bool ok = broker_ask(verdict, config, question, &reply);
+    CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
+    bool ok = latchkeyd_ask(verdict, config, question, &reply);
 
     read_facts(reply.answer.login, verdict);
     return ok && read_login(verdict, reply.answer.login, ret_login) && is_for(verdict, ret_login, question->user)

@@ -16,10 +16,10 @@
 /*
  * Ask latchkeyd for the verdict on a credential. The facts of the verdict and *ret_login are as if it had been decided
  * here (but for jti, kid and iat, which nobody needs after it); *ret_login means something on success only.
- * True with REASON_OK in the verdict. False with any reason of reason.h, BROKER_UNAVAILABLE when nobody answers.
+ * True with REASON_OK in the verdict. False with any reason of reason.h, LATCHKEYD_UNAVAILABLE when nobody answers.
  */
-bool delegate_authenticate(struct verdict *verdict, const struct config *config, const struct broker_question *question,
-                           struct login *ret_login);
+bool delegate_authenticate(struct verdict *verdict, const struct config *config,
+                           const struct latchkeyd_question *question, struct login *ret_login);
 
 /* latchkeyd's side of it: what the answer says of a login, or of a refused one (login NULL) as far as it got. NULL when
  * memory is short. End it with json_free(). */

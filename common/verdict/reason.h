@@ -83,7 +83,7 @@
   X(REASON_JWKS_UNAVAILABLE,       "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "no key set or secret can be read") \
   X(REASON_JWKS_INVALID,           "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the key set or the secret is of no use") \
   X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable",  PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the revocation list cannot be used") \
-  X(REASON_BROKER_UNAVAILABLE,     "broker_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_UNAVAILABLE,   "no latchkeyd answers") \
+  X(REASON_LATCHKEYD_UNAVAILABLE,     "latchkeyd_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_UNAVAILABLE,   "no latchkeyd answers") \
   X(REASON_TENANT_UNAVAILABLE,     "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the tenant service gives no answer that could be used") \
   X(REASON_OUT_OF_MEMORY,          "out_of_memory",           PAM_BUF_ERR,           SASL_NOMEM,   NULL,                 3, TOLD_REFUSED,       "memory is short") \
   X(REASON_SYSTEM_ERROR,           "system_error",            PAM_SYSTEM_ERR,        SASL_FAIL,    NULL,                 3, TOLD_REFUSED,       "a system call or library call failed")

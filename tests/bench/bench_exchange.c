@@ -8,7 +8,7 @@
  *   bench_exchange memory CONFIG KEYFILE PID
  *       what it holds after 1,000 and after 100,000 of them
  *
- * The questions are asked as the core asks them (broker_client.h), without a login around them.
+ * The questions are asked as the core asks them (latchkeyd_client.h), without a login around them.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -133,18 +133,18 @@ static atomic_bool is_over;
 
 static void ask(void)
 {
-    const struct broker_question question = {
-        .ask = BROKER_EXCHANGE,
+    const struct latchkeyd_question question = {
+        .ask = LATCHKEYD_EXCHANGE,
         .tenant = slice_of(config->tenants[0].id),
         .subject = slice_of(config->identity.users[0].subjects.items[0]),
         .secret = slice_of(api_key),
     };
-    struct broker_reply reply = { .json = NULL };
+    struct latchkeyd_reply reply = { .json = NULL };
     struct verdict verdict = VERDICT_INIT;
 
-    if (!broker_ask(&verdict, config, &question, &reply))
+    if (!latchkeyd_ask(&verdict, config, &question, &reply))
         die(verdict.evidence);
-    broker_reply_clear(&reply);
+    latchkeyd_reply_clear(&reply);
     atomic_fetch_add(&asked, 1);
 }
 

@@ -509,53 +509,58 @@ static void what_is_wrong_is_refused_with_its_line(void **state)
           GOOD "tenant \"p\" { " PLAIN " }\n"
                "user \"a\" {\n tenant = {\"p\"} sub = {\"s\"} api_key = true }\n",
           ":4: user \"a\": api_key: it needs exactly one tenant" },
-        { "an unknown option of the broker", GOOD "broker {\n port = 1 }\n", ":3: no such option 'port'" },
-        { "a second broker block", GOOD "broker { }\nbroker { }\n", ":3: a second broker block" },
-        { "a title for the broker", GOOD "broker \"b\" { }\n", ":2: missing opening brace" },
-        { "a relative socket", GOOD "broker {\n socket = {\"broker.sock\"} }\n",
-          ":3: broker: socket: \"broker.sock\" is no absolute path" },
-        { "a relative socket behind a good one", GOOD "broker {\n socket = {\"/a\", \"b\"} }\n",
-          ":3: broker: socket: \"b\"" },
-        { "an empty socket", GOOD "broker {\n socket = {\"\"} }\n", ":3: broker: socket: an empty string" },
-        { "a relative program", GOOD "broker {\n program = \"latchkeyd\" }\n",
-          ":3: broker: program: \"latchkeyd\" is no absolute path" },
-        { "an empty user", GOOD "broker {\n user = \"\" }\n", ":3: broker: user: it is empty" },
-        { "an allowed user with a colon", GOOD "broker {\n allow = {\"a:b\"} }\n", ":3: broker: allow: \"a:b\"" },
-        { "an allowed group without a name", GOOD "broker {\n allow = {\"@\"} }\n", ":3: broker: allow: \"@\"" },
-        { "an allowed group behind two marks", GOOD "broker {\n allow = {\"@@wheel\"} }\n",
-          ":3: broker: allow: \"@@wheel\"" },
-        { "an allowed user who is a number", GOOD "broker {\n allow = {\"root\", \"1000\"} }\n",
-          ":3: broker: allow: \"1000\"" },
-        { "an allowed user without a name", GOOD "broker {\n allow = {\"\"} }\n",
-          ":3: broker: allow: an empty string" },
-        { "a timeout of 0", GOOD "broker {\n timeout = 0 }\n", ":3: broker: timeout: 0 is not from 1 to 60" },
-        { "a timeout of 61", GOOD "broker {\n timeout = 61 }\n", ":3: broker: timeout: 61 is not from 1 to 60" },
-        { "a timeout that is no number", GOOD "broker {\n timeout = 1m }\n",
-          ":3: broker: timeout: \"1m\" is no decimal number" },
-        { "a timeout twice", GOOD "broker {\n timeout = 60\n timeout = 60 }\n", ":4: timeout stands twice" },
-        { "a api_key_cache of 3601", GOOD "broker {\n api_key_cache = 3601 }\n",
-          ":3: broker: api_key_cache: 3601 is not from 0 to 3600" },
-        { "a api_key_cache that is no number", GOOD "broker {\n api_key_cache = 1m }\n",
-          ":3: broker: api_key_cache: \"1m\" is no decimal number" },
-        { "a api_key_cache twice", GOOD "broker {\n api_key_cache = 60\n api_key_cache = 60 }\n",
+        { "the former name of the block of latchkeyd", GOOD "broker { timeout = 1 }\n",
+          ":2: the block \"broker\" is now named \"latchkeyd\"" },
+        { "an unknown option of latchkeyd", GOOD "latchkeyd {\n port = 1 }\n", ":3: no such option 'port'" },
+        { "a second latchkeyd block", GOOD "latchkeyd { }\nlatchkeyd { }\n", ":3: a second latchkeyd block" },
+        { "a title for latchkeyd", GOOD "latchkeyd \"b\" { }\n", ":2: missing opening brace" },
+        { "a relative socket", GOOD "latchkeyd {\n socket = {\"latchkeyd.sock\"} }\n",
+          ":3: latchkeyd: socket: \"latchkeyd.sock\" is no absolute path" },
+        { "a relative socket behind a good one", GOOD "latchkeyd {\n socket = {\"/a\", \"b\"} }\n",
+          ":3: latchkeyd: socket: \"b\"" },
+        { "an empty socket", GOOD "latchkeyd {\n socket = {\"\"} }\n", ":3: latchkeyd: socket: an empty string" },
+        { "a relative program", GOOD "latchkeyd {\n program = \"latchkeyd\" }\n",
+          ":3: latchkeyd: program: \"latchkeyd\" is no absolute path" },
+        { "an empty user", GOOD "latchkeyd {\n user = \"\" }\n", ":3: latchkeyd: user: it is empty" },
+        { "an allowed user with a colon", GOOD "latchkeyd {\n allow = {\"a:b\"} }\n", ":3: latchkeyd: allow: \"a:b\"" },
+        { "an allowed group without a name", GOOD "latchkeyd {\n allow = {\"@\"} }\n", ":3: latchkeyd: allow: \"@\"" },
+        { "an allowed group behind two marks", GOOD "latchkeyd {\n allow = {\"@@wheel\"} }\n",
+          ":3: latchkeyd: allow: \"@@wheel\"" },
+        { "an allowed user who is a number", GOOD "latchkeyd {\n allow = {\"root\", \"1000\"} }\n",
+          ":3: latchkeyd: allow: \"1000\"" },
+        { "an allowed user without a name", GOOD "latchkeyd {\n allow = {\"\"} }\n",
+          ":3: latchkeyd: allow: an empty string" },
+        { "a timeout of 0", GOOD "latchkeyd {\n timeout = 0 }\n", ":3: latchkeyd: timeout: 0 is not from 1 to 60" },
+        { "a timeout of 61", GOOD "latchkeyd {\n timeout = 61 }\n", ":3: latchkeyd: timeout: 61 is not from 1 to 60" },
+        { "a timeout that is no number", GOOD "latchkeyd {\n timeout = 1m }\n",
+          ":3: latchkeyd: timeout: \"1m\" is no decimal number" },
+        { "a timeout twice", GOOD "latchkeyd {\n timeout = 60\n timeout = 60 }\n", ":4: timeout stands twice" },
+        { "a api_key_cache of 3601", GOOD "latchkeyd {\n api_key_cache = 3601 }\n",
+          ":3: latchkeyd: api_key_cache: 3601 is not from 0 to 3600" },
+        { "a api_key_cache that is no number", GOOD "latchkeyd {\n api_key_cache = 1m }\n",
+          ":3: latchkeyd: api_key_cache: \"1m\" is no decimal number" },
+        { "a api_key_cache twice", GOOD "latchkeyd {\n api_key_cache = 60\n api_key_cache = 60 }\n",
           ":4: api_key_cache stands twice" },
-        { "a peer_rate of 0", GOOD "broker {\n peer_rate = 0 }\n", ":3: broker: peer_rate: 0 is not from 1 to 100000" },
-        { "a peer_rate of 100001", GOOD "broker {\n peer_rate = 100001 }\n",
-          ":3: broker: peer_rate: 100001 is not from 1 to 100000" },
-        { "a peer_rate that is no number", GOOD "broker {\n peer_rate = 1m }\n",
-          ":3: broker: peer_rate: \"1m\" is no decimal number" },
-        { "a peer_rate twice", GOOD "broker {\n peer_rate = 60\n peer_rate = 60 }\n", ":4: peer_rate stands twice" },
-        { "a rate of 0", GOOD "broker {\n rate = 0 }\n", ":3: broker: rate: 0 is not from 1 to 100000" },
-        { "a rate of 100001", GOOD "broker {\n rate = 100001 }\n", ":3: broker: rate: 100001 is not from 1 to 100000" },
-        { "a rate that is no number", GOOD "broker {\n rate = 1m }\n",
-          ":3: broker: rate: \"1m\" is no decimal number" },
-        { "a rate twice", GOOD "broker {\n rate = 60\n rate = 60 }\n", ":4: rate stands twice" },
-        { "a refresh of 59", GOOD "broker {\n refresh = 59 }\n", ":3: broker: refresh: 59 is not from 60 to 604800" },
-        { "a refresh of 604801", GOOD "broker {\n refresh = 604801 }\n",
-          ":3: broker: refresh: 604801 is not from 60 to 604800" },
-        { "a refresh that is no number", GOOD "broker {\n refresh = 1m }\n",
-          ":3: broker: refresh: \"1m\" is no decimal number" },
-        { "a refresh twice", GOOD "broker {\n refresh = 60\n refresh = 60 }\n", ":4: refresh stands twice" },
+        { "a peer_rate of 0", GOOD "latchkeyd {\n peer_rate = 0 }\n",
+          ":3: latchkeyd: peer_rate: 0 is not from 1 to 100000" },
+        { "a peer_rate of 100001", GOOD "latchkeyd {\n peer_rate = 100001 }\n",
+          ":3: latchkeyd: peer_rate: 100001 is not from 1 to 100000" },
+        { "a peer_rate that is no number", GOOD "latchkeyd {\n peer_rate = 1m }\n",
+          ":3: latchkeyd: peer_rate: \"1m\" is no decimal number" },
+        { "a peer_rate twice", GOOD "latchkeyd {\n peer_rate = 60\n peer_rate = 60 }\n", ":4: peer_rate stands twice" },
+        { "a rate of 0", GOOD "latchkeyd {\n rate = 0 }\n", ":3: latchkeyd: rate: 0 is not from 1 to 100000" },
+        { "a rate of 100001", GOOD "latchkeyd {\n rate = 100001 }\n",
+          ":3: latchkeyd: rate: 100001 is not from 1 to 100000" },
+        { "a rate that is no number", GOOD "latchkeyd {\n rate = 1m }\n",
+          ":3: latchkeyd: rate: \"1m\" is no decimal number" },
+        { "a rate twice", GOOD "latchkeyd {\n rate = 60\n rate = 60 }\n", ":4: rate stands twice" },
+        { "a refresh of 59", GOOD "latchkeyd {\n refresh = 59 }\n",
+          ":3: latchkeyd: refresh: 59 is not from 60 to 604800" },
+        { "a refresh of 604801", GOOD "latchkeyd {\n refresh = 604801 }\n",
+          ":3: latchkeyd: refresh: 604801 is not from 60 to 604800" },
+        { "a refresh that is no number", GOOD "latchkeyd {\n refresh = 1m }\n",
+          ":3: latchkeyd: refresh: \"1m\" is no decimal number" },
+        { "a refresh twice", GOOD "latchkeyd {\n refresh = 60\n refresh = 60 }\n", ":4: refresh stands twice" },
     };
     size_t i;
 
@@ -1122,12 +1127,12 @@ static void what_stands_on_this_side_of_a_limit_is_accepted(void **state)
         { "two tenants with a url, and nobody has an API key",
           "tenant \"u\" { url = \"https://a\" }\n" TENANT
           "user a { tenant = {\"t\", \"u\"} sub = {\"s\"} api_key = false }" },
-        { "an empty broker block", TENANT "broker { }" },
-        { "the least of the broker",
-          TENANT "broker { timeout = 1 api_key_cache = 0 peer_rate = 1 rate = 1 refresh = 60 }" },
-        { "the most of the broker",
-          TENANT "broker { timeout = 60 api_key_cache = 3600 peer_rate = 100000 rate = 100000 refresh = 604800 }" },
-        { "the broker before the tenants", "broker { timeout = 1 }\n" TENANT },
+        { "an empty latchkeyd block", TENANT "latchkeyd { }" },
+        { "the least of latchkeyd",
+          TENANT "latchkeyd { timeout = 1 api_key_cache = 0 peer_rate = 1 rate = 1 refresh = 60 }" },
+        { "the most of latchkeyd",
+          TENANT "latchkeyd { timeout = 60 api_key_cache = 3600 peer_rate = 100000 rate = 100000 refresh = 604800 }" },
+        { "latchkeyd before the tenants", "latchkeyd { timeout = 1 }\n" TENANT },
     };
     size_t i;
 
@@ -1212,19 +1217,19 @@ static void the_option_names_are_these(void **state)
         "tenant.api_key_characters",
         "tenant.api_key_min",
         "tenant.api_key_max",
-        "broker",
-        "broker.socket",
-        "broker.saslauthd_socket",
-        "broker.saslauthd_mode",
-        "broker.saslauthd_group",
-        "broker.program",
-        "broker.user",
-        "broker.allow",
-        "broker.timeout",
-        "broker.api_key_cache",
-        "broker.peer_rate",
-        "broker.rate",
-        "broker.refresh",
+        "latchkeyd",
+        "latchkeyd.socket",
+        "latchkeyd.saslauthd_socket",
+        "latchkeyd.saslauthd_mode",
+        "latchkeyd.saslauthd_group",
+        "latchkeyd.program",
+        "latchkeyd.user",
+        "latchkeyd.allow",
+        "latchkeyd.timeout",
+        "latchkeyd.api_key_cache",
+        "latchkeyd.peer_rate",
+        "latchkeyd.rate",
+        "latchkeyd.refresh",
     };
     const char *const *names = config_option_names();
     size_t count = 0, i;
@@ -1431,9 +1436,9 @@ static void thousands_of_users_are_read(void **state)
     free(text);
 }
 
-static void the_broker_has_defaults(void **state)
+static void latchkeyd_has_defaults(void **state)
 {
-    static const char *const texts[] = { GOOD, GOOD "broker { }\n", GOOD "broker { allow = {} }\n" };
+    static const char *const texts[] = { GOOD, GOOD "latchkeyd { }\n", GOOD "latchkeyd { allow = {} }\n" };
     size_t i;
 
     (void)state;
@@ -1442,16 +1447,16 @@ static void the_broker_has_defaults(void **state)
 
         write_config(texts[i]);
         config = acquire();
-        assert_int_equal(config->broker.sockets.count, 1);
-        assert_string_equal(config->broker.sockets.items[0], "/run/latchkey/broker.sock");
-        assert_string_equal(config->broker.program, LATCHKEY_SBINDIR "/latchkeyd");
-        assert_string_equal(config->broker.user, "latchkey");
-        assert_int_equal(config->broker.allow.count, 0);
-        assert_int_equal(config->broker.timeout, 5);
-        assert_int_equal(config->broker.api_key_cache, 0);
-        assert_int_equal(config->broker.peer_rate, 200);
-        assert_int_equal(config->broker.rate, 400);
-        assert_int_equal(config->broker.refresh, 3600);
+        assert_int_equal(config->latchkeyd.sockets.count, 1);
+        assert_string_equal(config->latchkeyd.sockets.items[0], "/run/latchkey/latchkeyd.sock");
+        assert_string_equal(config->latchkeyd.program, LATCHKEY_SBINDIR "/latchkeyd");
+        assert_string_equal(config->latchkeyd.user, "latchkey");
+        assert_int_equal(config->latchkeyd.allow.count, 0);
+        assert_int_equal(config->latchkeyd.timeout, 5);
+        assert_int_equal(config->latchkeyd.api_key_cache, 0);
+        assert_int_equal(config->latchkeyd.peer_rate, 200);
+        assert_int_equal(config->latchkeyd.rate, 400);
+        assert_int_equal(config->latchkeyd.refresh, 3600);
         assert_null(config->tenants[0].ca_file);
         assert_int_equal(config->tenants[0].api_key_min, 16);
         assert_int_equal(config->tenants[0].api_key_max, 512);
@@ -1459,39 +1464,39 @@ static void the_broker_has_defaults(void **state)
     }
 }
 
-static void what_is_said_of_the_broker_is_kept(void **state)
+static void what_is_said_of_latchkeyd_is_kept(void **state)
 {
     const struct config *config;
 
     (void)state;
     write_config("tenant \"t1\" { url = \"https://a\" ca_file = \"/etc/ca.pem\"\n"
                  " api_key_characters = \"abc!\" api_key_min = 3 api_key_max = 5 }\n"
-                 "broker {\n socket = {\"/run/a\", '/run/b'}\n program = \"\"\n user = \"keys\"\n"
+                 "latchkeyd {\n socket = {\"/run/a\", '/run/b'}\n program = \"\"\n user = \"keys\"\n"
                  " allow = {\"alice\", \"@wheel\"}\n timeout = 7\n api_key_cache = 30\n peer_rate = 8\n rate = 9\n"
                  " refresh = 61\n}\n");
     config = acquire();
-    assert_int_equal(config->broker.sockets.count, 2);
-    assert_string_equal(config->broker.sockets.items[0], "/run/a");
-    assert_string_equal(config->broker.sockets.items[1], "/run/b");
-    assert_null(config->broker.program);
-    assert_string_equal(config->broker.user, "keys");
-    assert_int_equal(config->broker.allow.count, 2);
-    assert_string_equal(config->broker.allow.items[0], "alice");
-    assert_string_equal(config->broker.allow.items[1], "@wheel");
-    assert_int_equal(config->broker.timeout, 7);
-    assert_int_equal(config->broker.api_key_cache, 30);
-    assert_int_equal(config->broker.peer_rate, 8);
-    assert_int_equal(config->broker.rate, 9);
-    assert_int_equal(config->broker.refresh, 61);
+    assert_int_equal(config->latchkeyd.sockets.count, 2);
+    assert_string_equal(config->latchkeyd.sockets.items[0], "/run/a");
+    assert_string_equal(config->latchkeyd.sockets.items[1], "/run/b");
+    assert_null(config->latchkeyd.program);
+    assert_string_equal(config->latchkeyd.user, "keys");
+    assert_int_equal(config->latchkeyd.allow.count, 2);
+    assert_string_equal(config->latchkeyd.allow.items[0], "alice");
+    assert_string_equal(config->latchkeyd.allow.items[1], "@wheel");
+    assert_int_equal(config->latchkeyd.timeout, 7);
+    assert_int_equal(config->latchkeyd.api_key_cache, 30);
+    assert_int_equal(config->latchkeyd.peer_rate, 8);
+    assert_int_equal(config->latchkeyd.rate, 9);
+    assert_int_equal(config->latchkeyd.refresh, 61);
     assert_string_equal(config->tenants[0].ca_file, "/etc/ca.pem");
     assert_string_equal(config->tenants[0].api_key_characters, "abc!");
     assert_int_equal(config->tenants[0].api_key_min, 3);
     assert_int_equal(config->tenants[0].api_key_max, 5);
     config_release(&config);
     ROW("a list of no sockets is no default");
-    write_config(GOOD "broker { socket = {} }\n");
+    write_config(GOOD "latchkeyd { socket = {} }\n");
     config = acquire();
-    assert_int_equal(config->broker.sockets.count, 0);
+    assert_int_equal(config->latchkeyd.sockets.count, 0);
     config_release(&config);
 }
 
@@ -1501,11 +1506,11 @@ static void a_socket_fits_its_address(void **state)
     char *text;
 
     (void)state;
-    text = stretched(TENANT "broker {\n socket = {\"/", "s", max - 1, "\"} }");
+    text = stretched(TENANT "latchkeyd {\n socket = {\"/", "s", max - 1, "\"} }");
     assert_string_equal(refusal_of(slice_of(text)), "");
     free(text);
-    text = stretched(TENANT "broker {\n socket = {\"/", "s", max, "\"} }");
-    assert_refused("and one byte more", slice_of(text), "/c:3: broker: socket: \"/sss");
+    text = stretched(TENANT "latchkeyd {\n socket = {\"/", "s", max, "\"} }");
+    assert_refused("and one byte more", slice_of(text), "/c:3: latchkeyd: socket: \"/sss");
     free(text);
 }
 
@@ -1673,7 +1678,7 @@ static void rule_30_latchkeyd_may_own_what_it_keeps(void **state)
         snprintf(text, sizeof text,
                  "revocation_list = \"@/revoked\"\n" GOOD "tenant \"t2\" { issuer = \"https://i.example.com\" "
                  "audience = {\"a\"} hmac_secret_file = \"@/secret\" algorithms = {\"HS256\"} "
-                 "tenant_claim = \"\" }\nbroker { user = \"%s\" }\n",
+                 "tenant_claim = \"\" }\nlatchkeyd { user = \"%s\" }\n",
                  cases[i].user);
         write_config(text);
         assert_int_equal(chown(in_directory(cases[i].file), cases[i].owner, 0), 0);
@@ -1693,7 +1698,7 @@ static void rule_32_an_owner_whom_nss_cannot_tell_now_is_asked_for_again(void **
     strcpy(path, in_directory("latchkey.conf"));
     if (geteuid() != 0)
         skip();
-    write_config(GOOD "broker { user = \"daemon\" }\n");
+    write_config(GOOD "latchkeyd { user = \"daemon\" }\n");
     assert_int_equal(chown(in_directory("keys"), 1, 0), 0);
     fate.is_later = true; /* the files have settled: nothing is read again for their sake */
     for (i = 0; i < COUNT(failures); i++) {
@@ -1706,7 +1711,7 @@ static void rule_32_an_owner_whom_nss_cannot_tell_now_is_asked_for_again(void **
         assert_int_equal(failure_of("keys", path), REASON_UNDECIDED);
     }
     ROW("a user who is made later, with the uid that the key set has already");
-    write_config(GOOD "broker { user = \"latecomer\" }\n");
+    write_config(GOOD "latchkeyd { user = \"latecomer\" }\n");
     fate.is_later = true;
     assert_int_equal(failure_of("keys", path), REASON_JWKS_UNAVAILABLE);
     assert_int_equal(failure_of("keys", path), REASON_JWKS_UNAVAILABLE);
@@ -1942,8 +1947,8 @@ int main(void)
         cmocka_unit_test(rule_31_a_child_of_a_threaded_host_does_not_hang),
 #endif
         cmocka_unit_test(thousands_of_users_are_read),
-        cmocka_unit_test(the_broker_has_defaults),
-        cmocka_unit_test(what_is_said_of_the_broker_is_kept),
+        cmocka_unit_test(latchkeyd_has_defaults),
+        cmocka_unit_test(what_is_said_of_latchkeyd_is_kept),
         cmocka_unit_test(a_socket_fits_its_address),
         cmocka_unit_test(rule_25_a_key_is_exchanged_with_the_one_tenant_that_has_a_url),
         cmocka_unit_test(rule_25_what_could_be_an_api_key),

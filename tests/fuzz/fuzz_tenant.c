@@ -38,7 +38,7 @@ static void read_exchange(const struct http_reply *reply)
 {
     struct verdict verdict = VERDICT_INIT;
     struct secret token = { NULL, 0 }, text = { NULL, 0 };
-    struct broker_answer answer = { .reason = REASON_OK };
+    struct latchkeyd_answer answer = { .reason = REASON_OK };
     bool ok = tenant_exchange_read(&verdict, reply, &token);
 
     check_verdict(&verdict, ok);
@@ -47,7 +47,7 @@ static void read_exchange(const struct http_reply *reply)
         return;
     demand(token.len > 0 && token.len <= JWT_MAX_LEN);
     answer.token = (struct slice){ token.bytes, token.len };
-    demand(broker_answer_write(&answer, NULL, NULL, &text));
+    demand(latchkeyd_answer_write(&answer, NULL, NULL, &text));
     secret_clear(&text);
     secret_clear(&token);
 }

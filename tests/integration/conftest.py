@@ -1,7 +1,7 @@
 """Fixtures of the tests that run real programs."""
 import pytest
 
-from broker import Daemon, Site
+from daemon import Daemon, Site
 from host import PRIVATE, Host
 from servers import Broker, SaslSite
 from tenant import Tenant

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import tokens
-from broker import Daemon
+from daemon import Daemon
 from host import BUILD, PRIVATE, SOURCE, run, wait_until
 
 EXAMPLES = SOURCE / "examples" / "sasl"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tokens
-from broker import PAM_SUCCESS, PROGRAM, Daemon, Site, ask, exchange_question, log_in, timed
+from daemon import PAM_SUCCESS, PROGRAM, Daemon, Site, ask, exchange_question, log_in, timed
 from host import COMMAND, PASSWORDS, PRIVATE, Sshd, run, wait_until
 from tenant import Tenant
 
@@ -48,7 +48,7 @@ def test_rule_30_a_program_that_others_could_replace_is_not_started(site, tmp_pa
     conf = site.host.write("latchkey.conf", text.replace(f'program = "{PROGRAM}"', f'program = "{program}"'))
     accepted = log_in(site) == PAM_SUCCESS
     assert (accepted, trace.exists()) == (is_started, is_started)
-    assert site.host.reasons() == ["ok" if is_started else "broker_unavailable"]
+    assert site.host.reasons() == ["ok" if is_started else "latchkeyd_unavailable"]
     found = run(COMMAND, "check", "--config", conf, check=False).stdout
     assert ("is not started" in found) == (not is_started), found
     shutil.rmtree(folder)
@@ -388,7 +388,7 @@ def test_the_daemon_is_killed_restarted_and_absent(site):
 
 def test_without_latchkeyd_an_api_key_is_an_outage_and_a_token_is_not(site):
     site.host.write("latchkey.conf", site.configure().read_text().replace(str(PROGRAM), str(PRIVATE / "absent")))
-    assert site.host.verify(site.tenant.api_key, "--user", "svc-backup")["reason"] == "broker_unavailable"
+    assert site.host.verify(site.tenant.api_key, "--user", "svc-backup")["reason"] == "latchkeyd_unavailable"
     assert site.host.verify(site.tenant.token(tokens.ALICE), "--user", "alice")["reason"] == "ok"
 
 
@@ -551,7 +551,7 @@ def memory_of(pid):
 
 @pytest.mark.parametrize("cache", [0, 60])
 def test_rule_26_after_the_answer_the_key_is_not_in_the_daemons_memory(site, cache):
-    site.configure(broker_options=f"api_key_cache = {cache}")
+    site.configure(latchkeyd_options=f"api_key_cache = {cache}")
     site.give_keys_to_daemon()
     key = new_key(site, "secondary", site.tenant.api_key)
     with Daemon(site.host) as daemon:
@@ -589,7 +589,7 @@ def test_the_command_prints_nothing_of_a_key(site, way):
 
 
 def test_two_keys_of_one_account_are_told_apart_by_the_cache(site):
-    site.configure(broker_options="api_key_cache = 60")
+    site.configure(latchkeyd_options="api_key_cache = 60")
     site.give_keys_to_daemon()
     with Daemon(site.host):
         assert ask(exchange_question(site))["answer"] == "ok"

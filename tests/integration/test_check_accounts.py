@@ -255,7 +255,7 @@ def test_rule_32_what_nss_cannot_tell_now_is_neither_a_fault_nor_a_clean_result(
     directory.mkdir()
     site.keys = site.keys.rename(directory / "keys.json")
     site.tenant = site.tenant.replace(f"{site.root}/keys.json", f"{directory}/keys.json")
-    site.configure(blocks=BLOCK + 'broker { user = "latchkey" }\n')
+    site.configure(blocks=BLOCK + 'latchkeyd { user = "latchkey" }\n')
     shutil.chown(directory, "latchkey")
     shutil.chown(site.keys, "latchkey")
     no_passwd()

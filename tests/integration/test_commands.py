@@ -15,7 +15,7 @@ import jwt as pyjwt
 import pytest
 
 import tokens
-from broker import SOCKET, Daemon
+from daemon import SOCKET, Daemon
 from host import BUILD, COMMAND, PRIVATE, for_all_tenants, run, wait_until
 from tenant import Tenant
 from terminal import Terminal
@@ -26,7 +26,7 @@ TYPES = ("primary", "secondary")
 ALONE = ["setsid", "--wait"]
 
 CONFIG = """
-broker {{ socket = {{"{root}/broker.sock"}} program = "" timeout = {timeout} }}
+latchkeyd {{ socket = {{"{root}/latchkeyd.sock"}} program = "" timeout = {timeout} }}
 tenant "{tenant}" {{
     url        = "{url}"
     {ca}
@@ -230,7 +230,7 @@ def test_keys_fetch_writes_as_root_where_the_daemons_user_owns_the_directory(lat
     daemon = pwd.getpwnam("daemon")
     os.chown(latchkey.keys.parent, daemon.pw_uid, daemon.pw_gid)
     os.chown(latchkey.keys, daemon.pw_uid, daemon.pw_gid)
-    latchkey.conf.write_text(latchkey.conf.read_text().replace("broker {", 'broker { user = "daemon" '))
+    latchkey.conf.write_text(latchkey.conf.read_text().replace("latchkeyd {", 'latchkeyd { user = "daemon" '))
     latchkey.tenant.rotate()
     assert latchkey.run("keys", "fetch").stdout == f"{tokens.TENANT}: replaced\n"
     assert latchkey.run("keys", "list").returncode == 0

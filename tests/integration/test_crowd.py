@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import tokens
-from broker import SOCKET, Daemon, ask, exchange_question
+from daemon import SOCKET, Daemon, ask, exchange_question
 from host import PRIVATE, run, wait_until
 from tenant import Tenant
 
-PASSWORDS = PRIVATE / "broker" / "passwords"
+PASSWORDS = PRIVATE / "latchkeyd" / "passwords"
 AS_BOB = ["setpriv", "--reuid", "bob", "--regid", "bob", "--init-groups", "/usr/bin/python3", "-c"]
 
 # What one server sends: so many attempts a second for so many seconds, none of which waits for another. One line with
@@ -94,7 +94,7 @@ user "alice"      {{ sub = {{"{alice}"}}  tenant = {{"{second.tenant}"}} }}
 user "bob"        {{ sub = {{"{bob}"}}  tenant = {{"{second.tenant}"}}  api_key = true }}
 user "svc-backup" {{ sub = {{"{backup}"}}  tenant = {{"{first.tenant}"}}  api_key = true }}
 service "*"       {{ credentials = {{"jwt", "api_key"}} }}
-broker {{
+latchkeyd {{
     socket = {{"{socket}"}}  saslauthd_socket = {{"{passwords}"}}  saslauthd_mode = "0666"
     allow = {{"bob"}}  api_key_cache = {cache}
 }}
@@ -167,7 +167,7 @@ signal.pause()
 
 
 def test_rule_27_one_user_leaves_places_of_a_slow_tenant_for_root(site):
-    site.configure(broker_options='allow = {"bob"}  timeout = 20')
+    site.configure(latchkeyd_options='allow = {"bob"}  timeout = 20')
     site.give_keys_to_daemon()
     site.tenant.fault("exchange", "never", count=32)  # as many as may wait for one user other than root
     with Daemon(site.host) as daemon:

@@ -145,7 +145,7 @@ SMALL += [[100, 1], [100, 2], [100, 3], [119, 2, 3], [200, 200], [106, 107, 119]
 @pytest.mark.parametrize("credentials", ["jwt", "jwt, api_key", "api_key"])
 def test_rule_37_in_a_host_that_hides_users_the_lengths_alone_decide(host, received, credentials):
     quoted = ", ".join(f'"{c}"' for c in credentials.split(", "))
-    host.write_config('service "pamtester" { credentials = {%s} }\nbroker { socket = {} program = "" }' % quoted)
+    host.write_config('service "pamtester" { credentials = {%s} }\nlatchkeyd { socket = {} program = "" }' % quoted)
     with ThreadPoolExecutor(4) as pool:
         for lengths in SMALL if credentials == "jwt" else SMALL[1::3]:
             texts = contents(host, lengths) | {"carriage returns": ["\r" * length for length in lengths]}

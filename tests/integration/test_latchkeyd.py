@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tokens
-from broker import (PAM_SUCCESS, PROGRAM, SOCKET, USER, Daemon, Site, ask, connect, exchange_question, log_in, timed)
+from daemon import (PAM_SUCCESS, PROGRAM, SOCKET, USER, Daemon, Site, ask, connect, exchange_question, log_in, timed)
 from host import COMMAND, PRIVATE, run, wait_until
 from tenant import Tenant
 
@@ -49,7 +49,7 @@ def test_it_is_not_root_and_keeps_nothing_of_root(daemon):
 
 
 def test_only_those_who_are_allowed_are_served(site):
-    site.configure(broker_options='allow = {"bob", "@ops-group"}')
+    site.configure(latchkeyd_options='allow = {"bob", "@ops-group"}')
     with open("/etc/group", "a", encoding="utf-8") as group:
         group.write("ops-group:x:2999:alice\n")
     site.give_keys_to_daemon()
@@ -58,18 +58,18 @@ def test_only_those_who_are_allowed_are_served(site):
         assert as_user("bob", {"ask": "status"})["answer"] == "ok"
         assert as_user("alice", {"ask": "status"})["answer"] == "ok"  # by a supplementary group
         refused = as_user("svc-backup", exchange_question(site))
-        assert refused["answer"] == "broker_unavailable" and "uid 2003" in refused["detail"]
+        assert refused["answer"] == "latchkeyd_unavailable" and "uid 2003" in refused["detail"]
         assert Daemon.status()["refused"]["peer"] == 1
         assert site.tenant.requests("exchange") == before
 
 
 def test_a_peer_is_limited_and_others_are_not(site):
-    site.configure(broker_options='allow = {"bob"}  peer_rate = 2')
+    site.configure(latchkeyd_options='allow = {"bob"}  peer_rate = 2')
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: ask(exchange_question(site))["answer"], range(12)))
-        assert answers.count("broker_unavailable") >= 5
+        assert answers.count("latchkeyd_unavailable") >= 5
         assert daemon.status()["refused"]["rate"] >= 5
         assert as_user("bob", exchange_question(site))["answer"] == "ok"
 
@@ -78,7 +78,7 @@ def test_rule_27_junk_tokens_use_up_nobodys_rate(site):
     """Whoever sends them to a server from afar has it ask about each, and API keys come through the same server."""
     secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
     run("chown", USER, secret)
-    site.configure(broker_options="peer_rate = 1  rate = 2", more=f"""
+    site.configure(latchkeyd_options="peer_rate = 1  rate = 2", more=f"""
         tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
                          algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
     site.give_keys_to_daemon()
@@ -88,7 +88,7 @@ def test_rule_27_junk_tokens_use_up_nobodys_rate(site):
             assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
             assert ask({"ask": "signature", "tenant": "hmac", "token": token})["answer"] == "ok"
         assert ask(exchange_question(site))["answer"] == "ok"
-        assert any(ask(exchange_question(site))["answer"] == "broker_unavailable" for _ in range(20))
+        assert any(ask(exchange_question(site))["answer"] == "latchkeyd_unavailable" for _ in range(20))
 
 
 @pytest.mark.parametrize("question", [
@@ -100,7 +100,7 @@ def test_rule_27_junk_tokens_use_up_nobodys_rate(site):
 def test_a_broken_question_gets_a_refusal_and_harms_nobody(daemon, question):
     if question:
         answer = ask(question)
-        assert answer["answer"] in ("broker_unavailable", "tenant_unknown"), answer
+        assert answer["answer"] in ("latchkeyd_unavailable", "tenant_unknown"), answer
     else:
         with connect():
             pass
@@ -108,7 +108,7 @@ def test_a_broken_question_gets_a_refusal_and_harms_nobody(daemon, question):
 
 
 def test_a_question_longer_than_any_is_refused(daemon):
-    assert ask(b"x" * 65537)["answer"] == "broker_unavailable"
+    assert ask(b"x" * 65537)["answer"] == "latchkeyd_unavailable"
 
 
 def test_an_unknown_tenant_is_refused(site, daemon):
@@ -144,7 +144,7 @@ print(json.dumps({"seconds": time.monotonic() - begin, "refused": [answer.decode
 
 
 def test_a_crowd_of_one_user_takes_no_place_of_roots(site):
-    site.configure(broker_options='allow = {"bob"}')
+    site.configure(latchkeyd_options='allow = {"bob"}')
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         for _ in range(5):
@@ -245,7 +245,7 @@ def test_retry_after_is_heeded(site, daemon):
 
 
 def test_rule_26_what_is_cached_lives_no_longer_than_configured(site):
-    site.configure(broker_options="api_key_cache = 2")
+    site.configure(latchkeyd_options="api_key_cache = 2")
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         token = ask(exchange_question(site))["token"]
@@ -260,7 +260,7 @@ def test_rule_26_what_is_cached_lives_no_longer_than_configured(site):
 def test_rule_26_what_is_cached_lives_no_longer_than_the_token(host, tmp_path):
     with Tenant(tmp_path, "--tenant", tokens.TENANT, "--exchange-lifetime", 5) as tenant:
         site = Site(host, tenant)
-        site.configure(broker_options="api_key_cache = 600", tenant_options="leeway = 0")
+        site.configure(latchkeyd_options="api_key_cache = 600", tenant_options="leeway = 0")
         site.fetch_keys()
         site.give_keys_to_daemon()
         with Daemon(host) as daemon:
@@ -275,7 +275,7 @@ def test_rule_26_what_is_cached_lives_no_longer_than_the_token(host, tmp_path):
 
 
 def test_what_does_not_verify_is_not_cached(site):
-    site.configure(broker_options="api_key_cache = 60")
+    site.configure(latchkeyd_options="api_key_cache = 60")
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         for fault in ("forged", "expired", "other-user", "other-tenant", "unsigned"):
@@ -298,7 +298,7 @@ def test_a_missing_key_set_is_fetched(site):
 
 
 def test_an_unchanged_key_set_is_not_sent_again_and_not_replaced(site):
-    site.configure(broker_options="refresh = 60")
+    site.configure(latchkeyd_options="refresh = 60")
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
@@ -484,7 +484,7 @@ def test_rule_21_a_set_that_is_too_old_is_confirmed_by_latchkeyd(site):
 def test_an_hmac_tenants_token_is_verified_for_a_host_that_may_not_read_the_secret(site):
     secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
     run("chown", USER, secret)
-    site.configure(broker_options='allow = {"bob"}', more=f"""
+    site.configure(latchkeyd_options='allow = {"bob"}', more=f"""
         tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
                          algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
     token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
@@ -507,7 +507,7 @@ def test_an_hmac_tenants_token_opens_a_host_process_that_may_not_read_the_secret
     """Such as a screen lock: PAM's code, in a process of bob's."""
     secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
     run("chown", USER, secret)
-    site.configure(broker_options='allow = {"bob"}', more=f"""
+    site.configure(latchkeyd_options='allow = {"bob"}', more=f"""
         tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
                          algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
     token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
@@ -551,7 +551,7 @@ def test_sigterm_answers_those_whom_it_has_not_seen_yet(site, daemon):
 
 
 def test_sighup_reads_the_configuration(site, daemon):
-    site.configure(broker_options="api_key_cache = 77")
+    site.configure(latchkeyd_options="api_key_cache = 77")
     daemon.reload()
     assert daemon.status()["cache"]["seconds"] == 77
     site.host.write("latchkey.conf", "nonsense")
@@ -574,7 +574,7 @@ def test_a_broken_configuration_lets_nobody_in(site):
     """As in every host process: by what was good before, nobody would see any more what is revoked since."""
     secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
     run("chown", USER, secret)
-    good = site.configure(broker_options="api_key_cache = 600", more=f"""
+    good = site.configure(latchkeyd_options="api_key_cache = 600", more=f"""
         tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
                          algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""").read_text()
     site.give_keys_to_daemon()
@@ -637,7 +637,7 @@ def test_check_finds_what_would_keep_it_from_serving(site):
     assert check().returncode == 0, check().stdout
     os.chown(site.keys.parent, 0, 0)
     assert check().returncode == 2 and "never refreshed" in check().stdout
-    site.configure(broker_options='user = "absent-user"  allow = {"absent-peer"}')
+    site.configure(latchkeyd_options='user = "absent-user"  allow = {"absent-peer"}')
     assert "absent-user" in check().stdout and "absent-peer" in check().stdout
     site.ca.chmod(0o666)
     assert "ca_file" in check().stdout
@@ -652,7 +652,7 @@ def test_wrong_usage_is_told(arguments):
 
 
 def test_it_never_becomes_root_by_configuration(site):
-    site.configure(broker_options='user = "root"')
+    site.configure(latchkeyd_options='user = "root"')
     done = run(PROGRAM, "--config", site.host.etc / "latchkey.conf", check=False)
     assert done.returncode == 2 and "must not be" in done.stderr
 
@@ -699,7 +699,7 @@ def test_killed_in_the_middle_it_is_an_outage_for_who_waits(site, daemon):
         verdict = pool.submit(site.host.verify, site.tenant.api_key, "--user", "svc-backup")
         wait_until(lambda: daemon.status()["asked"]["exchange"] == 1, "it has asked")
         daemon.stop(signal.SIGKILL)
-        assert verdict.result()["reason"] == "broker_unavailable"
+        assert verdict.result()["reason"] == "latchkeyd_unavailable"
 
 
 def test_a_name_server_that_does_not_answer_holds_up_its_own_question_alone(site):
@@ -747,7 +747,7 @@ def test_a_slow_tenant_holds_up_no_other_tenant(site, tmp_path):
 
 
 def test_rule_26_a_cached_token_is_judged_anew(site):
-    site.configure(broker_options="api_key_cache = 600")
+    site.configure(latchkeyd_options="api_key_cache = 600")
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         first = ask(exchange_question(site))["token"]
@@ -765,7 +765,7 @@ def test_rule_26_a_cached_token_is_judged_anew(site):
 
 
 def test_a_cached_token_is_never_too_old_for_a_service(site):
-    site.configure(broker_options="api_key_cache = 600", tenant_options="leeway = 0",
+    site.configure(latchkeyd_options="api_key_cache = 600", tenant_options="leeway = 0",
                    more='service "sudo" { max_age = 2 }')
     site.give_keys_to_daemon()
     with Daemon(site.host):

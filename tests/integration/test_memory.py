@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tokens
-from broker import PROGRAM, USER, Daemon, ask, exchange_question
+from daemon import PROGRAM, USER, Daemon, ask, exchange_question
 from host import ASKPASS, BUILD, COMMAND, PRIVATE, run, wait_until
 
 ROOTS_SECRET = "a-secret-that-only-root-may-read-0123456789"
@@ -42,7 +42,7 @@ def secrets(site):
     for name, secret in (("roots", ROOTS_SECRET), ("daemons", DAEMONS_SECRET)):
         text += HMAC.format(name=name, secret=site.host.write(f"{name}.key", secret, mode=0o600))
     run("chown", USER, site.host.etc / "daemons.key")
-    site.configure(broker_options="api_key_cache = 600", more=text)
+    site.configure(latchkeyd_options="api_key_cache = 600", more=text)
     site.give_keys_to_daemon()
     return site
 

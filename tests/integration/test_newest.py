@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tokens
-from broker import PAM_SUCCESS, SOCKET, Daemon, ask, exchange_question, log_in
+from daemon import PAM_SUCCESS, SOCKET, Daemon, ask, exchange_question, log_in
 from host import COMMAND, run, wait_until
 from tenant import Tenant
 
@@ -71,11 +71,11 @@ def test_allow_is_what_the_file_says_when_somebody_connects(site):
     with Daemon(site.host):
         unknown = tokens.Key("RS256", "nobody-knows-it").sign(tokens.claims(iss=site.tenant.issuer))
         refused = verify(site, unknown, AS_BOB)
-        assert '"broker_unavailable"' in refused and "uid 2002, which the option allow does not name" in refused
-        site.configure(broker_options='allow = {"bob"}')
+        assert '"latchkeyd_unavailable"' in refused and "uid 2002, which the option allow does not name" in refused
+        site.configure(latchkeyd_options='allow = {"bob"}')
         assert '"key_unknown"' in verify(site, unknown, AS_BOB)
         site.configure()
-        assert '"broker_unavailable"' in verify(site, unknown, AS_BOB)
+        assert '"latchkeyd_unavailable"' in verify(site, unknown, AS_BOB)
 
 
 def test_what_takes_effect_at_the_start_is_told(site):
@@ -85,7 +85,7 @@ def test_what_takes_effect_at_the_start_is_told(site):
         for option, more in [("saslauthd_socket", f'saslauthd_socket = {{"{SOCKET}-2"}}'), ("user", 'user = "bob"'),
                              ("saslauthd_mode", 'saslauthd_mode = "0600"'),
                              ("saslauthd_group", 'saslauthd_group = "bob"')]:
-            site.configure(broker_options=more)
+            site.configure(latchkeyd_options=more)
             for _ in range(3):
                 daemon.status()
             assert told(daemon, option) == 1, daemon.lines()
@@ -107,10 +107,10 @@ def test_each_option_that_takes_effect_at_the_start_is_told(site):
                    for line in daemon.lines())
 
     with Daemon(site.host) as daemon:
-        site.configure(broker_options='user = "nobody"')
+        site.configure(latchkeyd_options='user = "nobody"')
         daemon.status()
         assert (told("user"), told("saslauthd_mode"), told("saslauthd_group")) == (1, 0, 0)
-        site.configure(broker_options='user = "nobody"  saslauthd_mode = "0600"  saslauthd_group = "users"')
+        site.configure(latchkeyd_options='user = "nobody"  saslauthd_mode = "0600"  saslauthd_group = "users"')
         daemon.status()
         assert (told("user"), told("saslauthd_mode"), told("saslauthd_group")) == (1, 1, 1)
 
@@ -121,7 +121,7 @@ def test_what_changes_while_it_starts_is_told(site):
     under = ["strace", "-o", "/dev/null", "-e", "trace=setresuid", "-e", "inject=setresuid:signal=STOP:when=1"]
     with Daemon(site.host, under=under) as daemon:
         wait_until(lambda: re.search(r"^State:\t[Tt]", Path(f"/proc/{daemon.pid}/status").read_text(), re.M), "it stops")
-        site.configure(broker_options='saslauthd_mode = "0600"')
+        site.configure(latchkeyd_options='saslauthd_mode = "0600"')
         pid = daemon.pid
         os.kill(pid, signal.SIGCONT)
         daemon.status()

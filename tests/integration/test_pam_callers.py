@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import tokens
-from broker import Daemon
+from daemon import Daemon
 from host import COMMAND, run, wait_until
 from pam_servers import EXPIRED, PASSWORD_TOO_OLD, account_files, age_account
 from servers import join_group
@@ -67,11 +67,11 @@ def test_check_knows_whether_the_user_is_in_the_group_shadow(host, caller, accou
     assert len(told) == (0 if reads_shadow else 1), told
 
 
-@pytest.mark.parametrize("with_daemon, broker_options, accepted", [
+@pytest.mark.parametrize("with_daemon, latchkeyd_options, accepted", [
     (True, ALLOW, True), (True, "", False), (False, "", True)],
     ids=["latchkeyd serves the user", "latchkeyd does not serve the user", "no latchkeyd runs"])
-def test_an_api_key(site, caller, with_daemon, broker_options, accepted):
-    site.configure(broker_options=broker_options)
+def test_an_api_key(site, caller, with_daemon, latchkeyd_options, accepted):
+    site.configure(latchkeyd_options=latchkeyd_options)
     expected = [SUCCESS, SUCCESS] if accepted else [AUTHINFO_UNAVAIL]
     if not with_daemon:
         assert caller(site.tenant.api_key, "svc-backup") == expected
@@ -81,10 +81,10 @@ def test_an_api_key(site, caller, with_daemon, broker_options, accepted):
         assert caller(site.tenant.api_key, "svc-backup")[:len(expected)] == expected
 
 
-@pytest.mark.parametrize("broker_options, accepted", [(ALLOW, True), ("", False)], ids=["may ask", "may not"])
-def test_a_secret_that_the_user_may_not_read(site, caller, broker_options, accepted):
+@pytest.mark.parametrize("latchkeyd_options, accepted", [(ALLOW, True), ("", False)], ids=["may ask", "may not"])
+def test_a_secret_that_the_user_may_not_read(site, caller, latchkeyd_options, accepted):
     secret = site.host.write("hmac.key", tokens.HMAC_SECRET, mode=0o600)
-    site.configure(broker_options=broker_options, more=HMAC.format(issuer=tokens.HMAC_ISSUER, secret=secret))
+    site.configure(latchkeyd_options=latchkeyd_options, more=HMAC.format(issuer=tokens.HMAC_ISSUER, secret=secret))
     token = site.host.keys["HS256"].sign(tokens.short_claims(tokens.HMAC_ISSUER))
     assert caller(token)[0] == AUTHINFO_UNAVAIL  # no latchkeyd runs
     site.give_keys_to_daemon()
@@ -93,9 +93,9 @@ def test_a_secret_that_the_user_may_not_read(site, caller, broker_options, accep
         assert caller(token)[0] == (SUCCESS if accepted else AUTHINFO_UNAVAIL)
 
 
-@pytest.mark.parametrize("broker_options, accepted", [(ALLOW, True), ("", False)], ids=["may ask", "may not"])
-def test_a_token_of_a_newer_key(site, caller, broker_options, accepted):
-    site.configure(broker_options=broker_options)
+@pytest.mark.parametrize("latchkeyd_options, accepted", [(ALLOW, True), ("", False)], ids=["may ask", "may not"])
+def test_a_token_of_a_newer_key(site, caller, latchkeyd_options, accepted):
+    site.configure(latchkeyd_options=latchkeyd_options)
     site.give_keys_to_daemon()
     with Daemon(site.host) as daemon:
         wait_until(lambda: daemon.status()["tenants"][0]["keys"], "latchkeyd has looked for the key set")

@@ -244,7 +244,7 @@ def test_without_latchkeyd_nobody_is_let_in(site, latchkeyd):
     latchkeyd.stop()
     exchange = smtp_login(site.token())
     assert not exchange.ok and exchange.error is None
-    assert site.last() == ("reject", "broker_unavailable")
+    assert site.last() == ("reject", "latchkeyd_unavailable")
 
 
 def test_a_configuration_that_appears_in_the_chroot_is_not_looked_at(site):
@@ -311,12 +311,12 @@ def answer_as(user, path):
 def test_in_the_chroot_latchkeyd_is_a_process_that_began_as_root(site, latchkeyd, user, is_believed):
     """smtpd is no proof of itself: one that is broken into would log in everybody in all others."""
     latchkeyd.stop()
-    path = CHROOT / "run/latchkey/broker.sock"
+    path = CHROOT / "run/latchkey/latchkeyd.sock"
     pid = answer_as(user, path)
     try:
         exchange = smtp_login(site.token())
         assert exchange.ok == is_believed
-        assert is_believed or site.last() == ("reject", "broker_unavailable")
+        assert is_believed or site.last() == ("reject", "latchkeyd_unavailable")
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import tokens
-from broker import ask as ask_latchkeyd
+from daemon import ask as ask_latchkeyd
 from host import run, wait_until
 from servers import EXAMPLES, TOKEN_4K, TOKEN_8K, prepare
 
@@ -59,13 +59,13 @@ def test_what_is_refused_is_refused_as_anywhere(site, what, changes, reason):
 
 def test_whoever_tries_passwords_uses_up_nobodys_rate(site):
     """Many come through one server: junk of one must not keep out the API keys of the others."""
-    site.configure(lambda text: text.replace("broker {", "broker {\n    peer_rate = 1\n    rate = 2\n"))
+    site.configure(lambda text: text.replace("latchkeyd {", "latchkeyd {\n    peer_rate = 1\n    rate = 2\n"))
     for _ in range(4):
         assert not ask("alice", site.token(lifetime=-600), caller="postfix")
         assert not ask("alice", "local password of alice", caller="postfix")
     assert ask("svc-backup", site.tenant.api_key, caller="postfix")
     assert any(not ask("svc-backup", site.tenant.api_key, caller="postfix") for _ in range(20))
-    assert site.last() == ("reject", "broker_unavailable")
+    assert site.last() == ("reject", "latchkeyd_unavailable")
 
 
 def test_a_local_password_is_not_for_us(site):
@@ -133,7 +133,7 @@ def connect():
 
 
 def status():
-    return ask_latchkeyd({"ask": "status"}, path="/run/latchkey/broker.sock")["status"]
+    return ask_latchkeyd({"ask": "status"}, path="/run/latchkey/latchkeyd.sock")["status"]
 
 
 def test_a_question_may_come_in_parts(site):

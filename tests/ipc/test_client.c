@@ -1,4 +1,4 @@
-#include "tests/support/broker_double.h"
+#include "tests/support/latchkeyd_double.h"
 #include "tests/support/fixture.h"
 
 #include <errno.h>
@@ -76,11 +76,11 @@ ssize_t recv(int fd, void *bytes, size_t len, int flags)
     return fails("recv") ? -1 : syscall(SYS_recvfrom, fd, bytes, len, flags, NULL, NULL);
 }
 
-static const struct broker_question exchange = { .ask = BROKER_EXCHANGE,
-                                                 .tenant = { "t", 1 },
-                                                 .subject = { "sub-1", 5 },
-                                                 .secret = { "key-0123456789abcdef", 20 } },
-                                    refresh = { .ask = BROKER_REFRESH, .tenant = { "t", 1 } };
+static const struct latchkeyd_question exchange = { .ask = LATCHKEYD_EXCHANGE,
+                                                    .tenant = { "t", 1 },
+                                                    .subject = { "sub-1", 5 },
+                                                    .secret = { "key-0123456789abcdef", 20 } },
+                                       refresh = { .ask = LATCHKEYD_REFRESH, .tenant = { "t", 1 } };
 #define TOKEN "{\"answer\":\"ok\",\"token\":\"a.b.c\"}"
 
 #define TENANT "tenant \"t\" { url = \"https://auth.example.com\" }\n"
@@ -101,75 +101,75 @@ static unsigned open_descriptors(void)
 }
 
 /* REASON_OK with the token a.b.c, or the reason of the refusal. */
-static enum reason ask(const char *broker_block, const struct broker_question *question)
+static enum reason ask(const char *latchkeyd_block, const struct latchkeyd_question *question)
 {
     CLEANUP(config_release) const struct config *config = NULL;
-    struct broker_reply reply = { .json = NULL };
+    struct latchkeyd_reply reply = { .json = NULL };
     int64_t begun = clock_ms();
     char *text;
     bool ok;
 
-    assert_true(asprintf(&text, TENANT "%s\n", broker_block) > 0);
+    assert_true(asprintf(&text, TENANT "%s\n", latchkeyd_block) > 0);
     config = config_of(text);
     free(text);
     verdict = VERDICT_INIT;
-    ok = broker_ask(&verdict, config, question, &reply);
+    ok = latchkeyd_ask(&verdict, config, question, &reply);
     took_ms = clock_ms() - begun;
     assert_int_equal(ok, verdict.reason == REASON_UNDECIDED);
     if (!ok) {
         assert_true(reply.json == NULL || reply.answer.reason == verdict.reason);
-        broker_reply_clear(&reply);
+        latchkeyd_reply_clear(&reply);
         return verdict.reason;
     }
     assert_int_equal(reply.answer.reason, REASON_OK);
-    if (question->ask == BROKER_EXCHANGE)
+    if (question->ask == LATCHKEYD_EXCHANGE)
         assert_true(slice_equal_string(reply.answer.token, "a.b.c"));
-    broker_reply_clear(&reply);
+    latchkeyd_reply_clear(&reply);
     assert_null(reply.json);
     assert_null(reply.text.bytes);
-    broker_reply_clear(&reply); /* an empty one */
+    latchkeyd_reply_clear(&reply); /* an empty one */
     return REASON_OK;
 }
 
-#define ONE_SOCKET "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }"
-#define PATIENT    "broker { socket = {\"~/broker\"} program = \"\" timeout = 20 }"
+#define ONE_SOCKET "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 }"
+#define PATIENT    "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 20 }"
 
 /* Of a double that gives this answer; and nothing is left open. */
-static enum reason ask_double(const struct broker_question *question, const char *answer, size_t answer_len)
+static enum reason ask_double(const struct latchkeyd_question *question, const char *answer, size_t answer_len)
 {
     unsigned before = open_descriptors();
-    struct broker_double broker;
+    struct latchkeyd_double latchkeyd;
     enum reason reason;
 
-    broker_double_start(&broker, path_in_directory("broker"));
-    broker.answer = answer;
-    broker.answer_len = answer_len;
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+    latchkeyd.answer = answer;
+    latchkeyd.answer_len = answer_len;
     reason = ask(ONE_SOCKET, question);
-    broker_double_stop(&broker);
-    assert_int_equal(broker.questions, 1);
+    latchkeyd_double_stop(&latchkeyd);
+    assert_int_equal(latchkeyd.questions, 1);
     assert_int_equal(open_descriptors(), before);
-    unlink(path_in_directory("broker"));
+    unlink(path_in_directory("latchkeyd"));
     return reason;
 }
 
 static void a_question_and_its_answer(void **state)
 {
-    struct broker_double broker;
+    struct latchkeyd_double latchkeyd;
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
-    broker.answer = TOKEN;
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+    latchkeyd.answer = TOKEN;
     ROW("an exchange");
     assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_OK);
-    assert_string_equal(broker.question,
+    assert_string_equal(latchkeyd.question,
                         "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"sub-1\","
                         "\"api_key\":\"key-0123456789abcdef\"}");
     ROW("a refresh");
-    broker.answer = "{\"answer\":\"ok\"}";
+    latchkeyd.answer = "{\"answer\":\"ok\"}";
     assert_int_equal(ask(ONE_SOCKET, &refresh), REASON_OK);
-    assert_string_equal(broker.question, "{\"ask\":\"refresh\",\"tenant\":\"t\"}");
-    broker_double_stop(&broker);
-    unlink(path_in_directory("broker"));
+    assert_string_equal(latchkeyd.question, "{\"ask\":\"refresh\",\"tenant\":\"t\"}");
+    latchkeyd_double_stop(&latchkeyd);
+    unlink(path_in_directory("latchkeyd"));
 }
 
 /* A host has signal handlers, and a signal is no answer; what is passing is tried again, and what is not is told. */
@@ -190,15 +190,15 @@ static void rule_32_a_call_that_was_interrupted_is_made_again(void **state)
         { "no room to send", "send", EAGAIN, 3, REASON_OK, "" },
         { "nothing to receive after all", "recv", EAGAIN, 3, REASON_OK, "" },
         { "hung up before the question was read, and with an answer", "recv", ECONNRESET, 1, REASON_OK, "" },
-        { "it may not connect", "connect", EACCES, 1, REASON_BROKER_UNAVAILABLE, "/broker: Permission denied" },
-        { "it cannot send", "send", EMSGSIZE, 1, REASON_BROKER_UNAVAILABLE, "send: Message too long" },
+        { "it may not connect", "connect", EACCES, 1, REASON_LATCHKEYD_UNAVAILABLE, "/latchkeyd: Permission denied" },
+        { "it cannot send", "send", EMSGSIZE, 1, REASON_LATCHKEYD_UNAVAILABLE, "send: Message too long" },
         { "without memory to send", "send", ENOBUFS, 1, REASON_OUT_OF_MEMORY, "send: " },
-        { "it cannot wait", "poll", EINVAL, 1, REASON_BROKER_UNAVAILABLE, "poll: Invalid argument" },
+        { "it cannot wait", "poll", EINVAL, 1, REASON_LATCHKEYD_UNAVAILABLE, "poll: Invalid argument" },
         { "without memory to wait", "poll", ENOMEM, 1, REASON_OUT_OF_MEMORY, "poll: " },
-        { "it cannot receive", "recv", EIO, 1, REASON_BROKER_UNAVAILABLE, "recv: Input/output error" },
-        { "signals until the time is over", "connect", EINTR, UINT_MAX, REASON_BROKER_UNAVAILABLE, "/broker: " },
+        { "it cannot receive", "recv", EIO, 1, REASON_LATCHKEYD_UNAVAILABLE, "recv: Input/output error" },
+        { "signals until the time is over", "connect", EINTR, UINT_MAX, REASON_LATCHKEYD_UNAVAILABLE, "/latchkeyd: " },
     };
-    struct broker_double broker;
+    struct latchkeyd_double latchkeyd;
     size_t i;
 
     (void)state;
@@ -206,8 +206,8 @@ static void rule_32_a_call_that_was_interrupted_is_made_again(void **state)
         const unsigned before = open_descriptors();
 
         ROW(cases[i].name);
-        broker_double_start(&broker, path_in_directory("broker"));
-        broker.answer = TOKEN;
+        latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+        latchkeyd.answer = TOKEN;
         failing.call = cases[i].call;
         failing.error = cases[i].error;
         failing.times = cases[i].times;
@@ -220,9 +220,9 @@ static void rule_32_a_call_that_was_interrupted_is_made_again(void **state)
             assert_non_null(strstr(verdict.evidence, cases[i].evidence));
         else
             assert_int_equal(failing.done, cases[i].times);
-        broker_double_stop(&broker);
+        latchkeyd_double_stop(&latchkeyd);
         assert_int_equal(open_descriptors(), before);
-        unlink(path_in_directory("broker"));
+        unlink(path_in_directory("latchkeyd"));
     }
 }
 
@@ -244,19 +244,19 @@ static void every_refusal_is_handed_on(void **state)
 
 static void an_answer_to_a_question_that_was_not_read_counts(void **state)
 {
-    struct broker_double broker;
+    struct latchkeyd_double latchkeyd;
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
-    broker.answer = "{\"answer\":\"broker_unavailable\",\"detail\":\"latchkeyd does not serve uid 7\"}";
-    broker.sends_away = true;
-    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_BROKER_UNAVAILABLE);
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+    latchkeyd.answer = "{\"answer\":\"latchkeyd_unavailable\",\"detail\":\"latchkeyd does not serve uid 7\"}";
+    latchkeyd.sends_away = true;
+    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_LATCHKEYD_UNAVAILABLE);
     assert_string_equal(verdict.evidence, "latchkeyd does not serve uid 7");
-    broker.answer = NULL;
-    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_BROKER_UNAVAILABLE);
+    latchkeyd.answer = NULL;
+    assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_LATCHKEYD_UNAVAILABLE);
     assert_string_equal(verdict.evidence, "latchkeyd hung up without an answer");
-    broker_double_stop(&broker);
-    unlink(path_in_directory("broker"));
+    latchkeyd_double_stop(&latchkeyd);
+    unlink(path_in_directory("latchkeyd"));
 }
 
 static const struct {
@@ -279,25 +279,25 @@ static void rule_32_a_broken_answer_is_none(void **state)
     (void)state;
     for (i = 0; i < COUNT(broken); i++) {
         ROW(broken[i].name);
-        assert_int_equal(ask_double(&exchange, broken[i].answer, 0), REASON_BROKER_UNAVAILABLE);
+        assert_int_equal(ask_double(&exchange, broken[i].answer, 0), REASON_LATCHKEYD_UNAVAILABLE);
         assert_string_equal(verdict.evidence, broken[i].evidence);
     }
 }
 
 static void an_answer_has_a_limit(void **state)
 {
-    char *text = malloc(BROKER_MESSAGE_MAX + 2);
+    char *text = malloc(LATCHKEYD_MESSAGE_MAX + 2);
     size_t len;
 
     (void)state;
     assert_non_null(text);
-    memset(text, ' ', BROKER_MESSAGE_MAX + 2); /* which JSON does not mind */
+    memset(text, ' ', LATCHKEYD_MESSAGE_MAX + 2); /* which JSON does not mind */
     memcpy(text, TOKEN, strlen(TOKEN));
-    for (len = BROKER_MESSAGE_MAX; len <= BROKER_MESSAGE_MAX + 2; len++) {
-        bool fits = len == BROKER_MESSAGE_MAX;
+    for (len = LATCHKEYD_MESSAGE_MAX; len <= LATCHKEYD_MESSAGE_MAX + 2; len++) {
+        bool fits = len == LATCHKEYD_MESSAGE_MAX;
 
         ROW(fits ? "64 KiB" : "more, though what fits would be an answer");
-        assert_int_equal(ask_double(&exchange, text, len), fits ? REASON_OK : REASON_BROKER_UNAVAILABLE);
+        assert_int_equal(ask_double(&exchange, text, len), fits ? REASON_OK : REASON_LATCHKEYD_UNAVAILABLE);
         if (!fits)
             assert_string_equal(verdict.evidence, "the answer of latchkeyd: longer than any message");
     }
@@ -321,16 +321,16 @@ static void the_first_socket_that_answers_is_asked(void **state)
     static const struct {
         const char *name, *sockets;
     } cases[] = {
-        { "the only one", "\"~/broker\"" },
-        { "behind one that is not there", "\"~/absent\", \"~/broker\"" },
-        { "behind one that nobody listens on any more", "\"~/stale\", \"~/broker\"" },
-        { "behind one below a file", "\"~/file/socket\", \"~/broker\"" },
-        { "behind one in a directory that is not there", "\"~/none/socket\", \"~/broker\"" },
-        { "behind a regular file", "\"~/file\", \"~/broker\"" },
-        { "behind several", "\"~/absent\", \"~/stale\", \"~/absent\", \"~/broker\"" },
-        { "before another", "\"~/broker\", \"~/second\"" },
+        { "the only one", "\"~/latchkeyd\"" },
+        { "behind one that is not there", "\"~/absent\", \"~/latchkeyd\"" },
+        { "behind one that nobody listens on any more", "\"~/stale\", \"~/latchkeyd\"" },
+        { "behind one below a file", "\"~/file/socket\", \"~/latchkeyd\"" },
+        { "behind one in a directory that is not there", "\"~/none/socket\", \"~/latchkeyd\"" },
+        { "behind a regular file", "\"~/file\", \"~/latchkeyd\"" },
+        { "behind several", "\"~/absent\", \"~/stale\", \"~/absent\", \"~/latchkeyd\"" },
+        { "before another", "\"~/latchkeyd\", \"~/second\"" },
     };
-    struct broker_double broker, second;
+    struct latchkeyd_double latchkeyd, second;
     unsigned before = open_descriptors();
     char block[256];
     size_t i;
@@ -338,25 +338,25 @@ static void the_first_socket_that_answers_is_asked(void **state)
     (void)state;
     leave_stale(path_in_directory("stale"), SOCK_SEQPACKET);
     write_file("file", "x");
-    broker_double_start(&broker, path_in_directory("broker"));
-    broker_double_start(&second, path_in_directory("second"));
-    broker.answer = second.answer = TOKEN;
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+    latchkeyd_double_start(&second, path_in_directory("second"));
+    latchkeyd.answer = second.answer = TOKEN;
     for (i = 0; i < COUNT(cases); i++) {
         ROW(cases[i].name);
-        snprintf(block, sizeof block, "broker { socket = {%s} program = \"\" timeout = 1 }", cases[i].sockets);
+        snprintf(block, sizeof block, "latchkeyd { socket = {%s} program = \"\" timeout = 1 }", cases[i].sockets);
         assert_int_equal(ask(block, &exchange), REASON_OK);
-        assert_int_equal(broker.questions, i + 1);
+        assert_int_equal(latchkeyd.questions, i + 1);
     }
     ROW("what the first refuses, or does not answer, is not taken to the next: it may have been done");
-    broker.answer = "{\"answer\":\"credential_refused\"}";
+    latchkeyd.answer = "{\"answer\":\"credential_refused\"}";
     assert_int_equal(ask(block, &exchange), REASON_CREDENTIAL_REFUSED);
-    broker.answer = NULL;
-    assert_int_equal(ask(block, &exchange), REASON_BROKER_UNAVAILABLE);
+    latchkeyd.answer = NULL;
+    assert_int_equal(ask(block, &exchange), REASON_LATCHKEYD_UNAVAILABLE);
     assert_int_equal(second.questions, 0);
-    broker_double_stop(&broker);
-    broker_double_stop(&second);
+    latchkeyd_double_stop(&latchkeyd);
+    latchkeyd_double_stop(&second);
     assert_int_equal(open_descriptors(), before);
-    unlink(path_in_directory("broker"));
+    unlink(path_in_directory("latchkeyd"));
     unlink(path_in_directory("second"));
 }
 
@@ -364,21 +364,21 @@ static void where_nobody_listens(void **state)
 {
     static const struct {
         const char *name, *block, *evidence;
-        const struct broker_question *question;
+        const struct latchkeyd_question *question;
     } cases[] = {
-        { "an exchange, and no program", "broker { socket = {\"~/absent\"} program = \"\" }",
+        { "an exchange, and no program", "latchkeyd { socket = {\"~/absent\"} program = \"\" }",
           "nobody listens on ~/absent", &exchange },
-        { "two sockets: the first is named", "broker { socket = {\"~/absent\", \"~/stale\"} program = \"\" }",
+        { "two sockets: the first is named", "latchkeyd { socket = {\"~/absent\", \"~/stale\"} program = \"\" }",
           "nobody listens on ~/absent", &exchange },
-        { "a program is started for no refresh", "broker { socket = {\"~/absent\"} program = \"~/program\" }",
+        { "a program is started for no refresh", "latchkeyd { socket = {\"~/absent\"} program = \"~/program\" }",
           "nobody listens on ~/absent", &refresh },
-        { "no socket at all, and no program", "broker { socket = {} program = \"\" }", "nobody listens on any socket",
-          &exchange },
-        { "no socket at all, for a refresh", "broker { socket = {} program = \"~/program\" }",
+        { "no socket at all, and no program", "latchkeyd { socket = {} program = \"\" }",
+          "nobody listens on any socket", &exchange },
+        { "no socket at all, for a refresh", "latchkeyd { socket = {} program = \"~/program\" }",
           "nobody listens on any socket", &refresh },
-        { "a program that is not there", "broker { socket = {\"~/absent\"} program = \"~/absent\" }",
+        { "a program that is not there", "latchkeyd { socket = {\"~/absent\"} program = \"~/absent\" }",
           "~/absent: No such file or directory", &exchange },
-        { "no socket at all, and a program that is not there", "broker { socket = {} program = \"~/absent\" }",
+        { "no socket at all, and a program that is not there", "latchkeyd { socket = {} program = \"~/absent\" }",
           "~/absent: No such file or directory", &exchange },
     };
     unsigned before = open_descriptors();
@@ -393,7 +393,7 @@ static void where_nobody_listens(void **state)
         const char *tilde = strchr(cases[i].evidence, '~');
 
         ROW(cases[i].name);
-        assert_int_equal(ask(cases[i].block, cases[i].question), REASON_BROKER_UNAVAILABLE);
+        assert_int_equal(ask(cases[i].block, cases[i].question), REASON_LATCHKEYD_UNAVAILABLE);
         snprintf(text, sizeof text, "%.*s%s%s",
                  (int)(tilde != NULL ? tilde - cases[i].evidence : (ptrdiff_t)strlen(cases[i].evidence)),
                  cases[i].evidence, tilde != NULL ? directory : "", tilde != NULL ? tilde + 1 : "");
@@ -414,8 +414,8 @@ static void a_socket_of_another_kind_is_refused(void **state)
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path_in_directory("stream"));
     assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(fd, 1), 0);
-    assert_int_equal(ask("broker { socket = {\"~/stream\", \"~/absent\"} program = \"\" }", &exchange),
-                     REASON_BROKER_UNAVAILABLE);
+    assert_int_equal(ask("latchkeyd { socket = {\"~/stream\", \"~/absent\"} program = \"\" }", &exchange),
+                     REASON_LATCHKEYD_UNAVAILABLE);
     assert_non_null(strstr(verdict.evidence, "/stream: Protocol wrong type for socket"));
     close(fd);
 }
@@ -441,37 +441,38 @@ static void rule_26_only_root_and_ourselves_and_the_users_of_latchkeyd_are_told_
     (void)state;
     assert_non_null(daemon);
     for (i = 0; i < COUNT(cases); i++) {
-        struct broker_double broker;
+        struct latchkeyd_double latchkeyd;
 
         ROW(cases[i].name);
-        broker_double_start(&broker, path_in_directory("broker"));
-        broker.answer = TOKEN;
+        latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+        latchkeyd.answer = TOKEN;
         listener.is_set = true;
         listener.uid = cases[i].uid;
         listener.failure = cases[i].failure;
         assert_int_equal(
-            ask("broker { socket = {\"~/broker\"} program = \"\" timeout = 1 user = \"daemon\" }", &exchange),
-            cases[i].ok ? REASON_OK : REASON_BROKER_UNAVAILABLE);
+            ask("latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 user = \"daemon\" }", &exchange),
+            cases[i].ok ? REASON_OK : REASON_LATCHKEYD_UNAVAILABLE);
         listener.is_set = false;
-        broker_double_stop(&broker);
-        assert_int_equal(broker.questions, cases[i].ok ? 1 : 0);
-        unlink(path_in_directory("broker"));
+        latchkeyd_double_stop(&latchkeyd);
+        assert_int_equal(latchkeyd.questions, cases[i].ok ? 1 : 0);
+        unlink(path_in_directory("latchkeyd"));
     }
     ROW("somebody, and the configured user does not exist");
     listener.is_set = true;
     listener.uid = OTHER;
     listener.failure = 0;
     {
-        struct broker_double broker;
+        struct latchkeyd_double latchkeyd;
 
-        broker_double_start(&broker, path_in_directory("broker"));
+        latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
         assert_int_equal(
-            ask("broker { socket = {\"~/broker\"} program = \"\" timeout = 1 user = \"no-such-user\" }", &exchange),
-            REASON_BROKER_UNAVAILABLE);
-        broker_double_stop(&broker);
+            ask("latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 user = \"no-such-user\" }",
+                &exchange),
+            REASON_LATCHKEYD_UNAVAILABLE);
+        latchkeyd_double_stop(&latchkeyd);
         assert_string_equal(verdict.evidence, "uid 12345 listens on the socket, and is neither root nor no-such-user");
-        assert_int_equal(broker.questions, 0);
-        unlink(path_in_directory("broker"));
+        assert_int_equal(latchkeyd.questions, 0);
+        unlink(path_in_directory("latchkeyd"));
     }
     listener.is_set = false;
 }
@@ -481,7 +482,7 @@ static int listen_as(uid_t uid, const char *path, int ready)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     struct timeval patience = { .tv_sec = 10 };
-    char question[BROKER_MESSAGE_MAX];
+    char question[LATCHKEYD_MESSAGE_MAX];
     int fd, client;
 
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
@@ -521,8 +522,8 @@ static void rule_26_a_listener_of_a_foreign_uid_is_not_told_the_key(void **state
             _exit(listen_as(uids[i], path_in_directory("foreign"), pipes[1]));
         assert_int_equal(read(pipes[0], &ready, 1), 1);
         assert_int_equal(
-            ask("broker { socket = {\"~/foreign\"} program = \"\" timeout = 1 user = \"daemon\" }", &exchange),
-            REASON_BROKER_UNAVAILABLE);
+            ask("latchkeyd { socket = {\"~/foreign\"} program = \"\" timeout = 1 user = \"daemon\" }", &exchange),
+            REASON_LATCHKEYD_UNAVAILABLE);
         assert_string_equal(verdict.evidence,
                             told ? "latchkeyd hung up without an answer"
                                  : "uid 12345 listens on the socket, and is neither root nor daemon");
@@ -555,8 +556,8 @@ static void rule_27_an_answer_is_waited_for_until_the_deadline_and_no_longer(voi
         enum reason want;
         int64_t min_ms, max_ms;
     } cases[] = {
-        { "never", "", NULL, ONE_SOCKET, REASON_BROKER_UNAVAILABLE, 1000, 1900 },
-        { "after it", TOKEN, be_late, ONE_SOCKET, REASON_BROKER_UNAVAILABLE, 1000, 1900 },
+        { "never", "", NULL, ONE_SOCKET, REASON_LATCHKEYD_UNAVAILABLE, 1000, 1900 },
+        { "after it", TOKEN, be_late, ONE_SOCKET, REASON_LATCHKEYD_UNAVAILABLE, 1000, 1900 },
         { "slow, but before it", TOKEN, be_slow, PATIENT, REASON_OK, 400, 19999 },
     };
     unsigned descriptors = open_descriptors();
@@ -564,18 +565,18 @@ static void rule_27_an_answer_is_waited_for_until_the_deadline_and_no_longer(voi
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
-        struct broker_double broker;
+        struct latchkeyd_double latchkeyd;
 
         ROW(cases[i].name);
-        broker_double_start(&broker, path_in_directory("broker"));
-        broker.answer = cases[i].answer;
-        broker.before = cases[i].before;
+        latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+        latchkeyd.answer = cases[i].answer;
+        latchkeyd.before = cases[i].before;
         assert_int_equal(ask(cases[i].block, &exchange), cases[i].want);
-        broker_double_stop(&broker);
+        latchkeyd_double_stop(&latchkeyd);
         if (cases[i].want != REASON_OK)
             assert_string_equal(verdict.evidence, "latchkeyd did not answer in time");
         assert_true(took_ms >= cases[i].min_ms && took_ms <= cases[i].max_ms);
-        unlink(path_in_directory("broker"));
+        unlink(path_in_directory("latchkeyd"));
     }
     assert_int_equal(open_descriptors(), descriptors);
 }
@@ -617,7 +618,7 @@ static void *make_room(void *unused)
     (void)unused;
     be_slow();
     while ((client = accept(full.fd, NULL, NULL)) >= 0) {
-        char question[BROKER_MESSAGE_MAX];
+        char question[LATCHKEYD_MESSAGE_MAX];
 
         if (recv(client, question, sizeof question, 0) > 0)
             send(client, TOKEN, strlen(TOKEN), MSG_NOSIGNAL);
@@ -634,15 +635,15 @@ static void rule_27_a_full_backlog_is_waited_for_until_the_deadline(void **state
     (void)state;
     fill_backlog(path_in_directory("full"));
     ROW("no room comes");
-    assert_int_equal(ask("broker { socket = {\"~/full\"} program = \"\" timeout = 1 }", &exchange),
-                     REASON_BROKER_UNAVAILABLE);
+    assert_int_equal(ask("latchkeyd { socket = {\"~/full\"} program = \"\" timeout = 1 }", &exchange),
+                     REASON_LATCHKEYD_UNAVAILABLE);
     assert_non_null(strstr(verdict.evidence, "/full: Resource temporarily unavailable"));
     assert_true(took_ms >= 1000 && took_ms <= 1900);
     ROW("room comes before the deadline");
     while (full.client_count > 0)
         close(full.clients[--full.client_count]); /* which the listener has yet to take */
     assert_int_equal(pthread_create(&thread, NULL, make_room, NULL), 0);
-    assert_int_equal(ask("broker { socket = {\"~/full\"} program = \"\" timeout = 1 }", &exchange), REASON_OK);
+    assert_int_equal(ask("latchkeyd { socket = {\"~/full\"} program = \"\" timeout = 1 }", &exchange), REASON_OK);
     assert_true(took_ms >= 400 && took_ms < 1000);
     shutdown(full.fd, SHUT_RDWR);
     pthread_join(thread, NULL);
@@ -653,14 +654,14 @@ static void rule_27_a_full_backlog_is_waited_for_until_the_deadline(void **state
 static void rule_32_a_process_without_a_free_descriptor(void **state)
 {
     CLEANUP(config_release) const struct config *config = config_of(TENANT ONE_SOCKET);
-    struct broker_reply reply = { .json = NULL };
+    struct latchkeyd_reply reply = { .json = NULL };
     struct rlimit limit;
 
     (void)state;
     verdict = VERDICT_INIT;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, limit.rlim_max }), 0);
-    assert_false(broker_ask(&verdict, config, &exchange, &reply));
+    assert_false(latchkeyd_ask(&verdict, config, &exchange, &reply));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     ROW("is a fault of the process, and no absence of latchkeyd that a stack may pass over");
     assert_int_equal(verdict.reason, REASON_SYSTEM_ERROR);
@@ -673,11 +674,11 @@ static void *ask_often(void *config)
     int i;
 
     for (i = 0; i < 50; i++) {
-        struct broker_reply reply = { .json = NULL };
+        struct latchkeyd_reply reply = { .json = NULL };
         struct verdict own = VERDICT_INIT;
 
-        good += broker_ask(&own, config, &exchange, &reply);
-        broker_reply_clear(&reply);
+        good += latchkeyd_ask(&own, config, &exchange, &reply);
+        latchkeyd_reply_clear(&reply);
     }
     return (void *)good;
 }
@@ -685,23 +686,24 @@ static void *ask_often(void *config)
 static void rule_31_many_threads_may_ask_at_once(void **state)
 {
     CLEANUP(config_release)
-    const struct config *config = config_of(TENANT "broker { socket = {\"~/broker\"} program = \"\" timeout = 10 }");
+    const struct config *config =
+        config_of(TENANT "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 10 }");
     unsigned descriptors = open_descriptors();
-    struct broker_double broker;
+    struct latchkeyd_double latchkeyd;
     pthread_t threads[8];
     void *good;
     size_t i;
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
-    broker.answer = TOKEN;
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+    latchkeyd.answer = TOKEN;
     for (i = 0; i < COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, ask_often, (void *)config), 0);
     for (i = 0; i < COUNT(threads); i++) {
         assert_int_equal(pthread_join(threads[i], &good), 0);
         assert_int_equal((uintptr_t)good, 50);
     }
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     assert_int_equal(open_descriptors(), descriptors);
 }
 

@@ -42,14 +42,14 @@ static void assert_slice(struct slice got, struct slice want)
 }
 
 /* The text must be the question, whatever else was tried. */
-static void assert_question(struct slice text, const struct broker_question *want)
+static void assert_question(struct slice text, const struct latchkeyd_question *want)
 {
     struct slice copy = exactly(text);
-    struct broker_question question;
+    struct latchkeyd_question question;
     struct json *json = NULL;
     const char *error = NULL;
 
-    if (!broker_question_read(copy, &json, &question, &error))
+    if (!latchkeyd_question_read(copy, &json, &question, &error))
         fail_msg("\"%.200s\" is refused: %s", text.bytes, error);
     free((char *)copy.bytes); /* nothing is lent by the text */
     assert_int_equal(question.ask, want->ask);
@@ -66,10 +66,10 @@ static void assert_question(struct slice text, const struct broker_question *wan
 static const char *question_fault(struct slice text)
 {
     struct slice copy = exactly(text);
-    struct broker_question question;
+    struct latchkeyd_question question;
     struct json *json = NULL;
     const char *error = NULL;
-    bool ok = broker_question_read(copy, &json, &question, &error);
+    bool ok = latchkeyd_question_read(copy, &json, &question, &error);
 
     free((char *)copy.bytes);
     assert_int_equal(ok, json != NULL);
@@ -80,73 +80,73 @@ static const char *question_fault(struct slice text)
 /* ask, tenant, subject, secret; NULL: it is not written */
 static const struct {
     const char *name;
-    struct broker_question question;
+    struct latchkeyd_question question;
     const char *text;
 } questions[] = {
     { "an exchange",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t-1"), .subject = TEXT("sub-1"), .secret = TEXT("key.0_1~2+3/4=") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t-1"), .subject = TEXT("sub-1"), .secret = TEXT("key.0_1~2+3/4=") },
       "{\"ask\":\"exchange\",\"tenant\":\"t-1\",\"subject\":\"sub-1\",\"api_key\":\"key.0_1~2+3/4=\"}" },
-    { "a refresh", { .ask = BROKER_REFRESH, .tenant = TEXT("t-1") }, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}" },
+    { "a refresh", { .ask = LATCHKEYD_REFRESH, .tenant = TEXT("t-1") }, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}" },
     { "a signature",
-      { .ask = BROKER_SIGNATURE, .tenant = TEXT("t-1"), .secret = TEXT("a.b.c") },
+      { .ask = LATCHKEYD_SIGNATURE, .tenant = TEXT("t-1"), .secret = TEXT("a.b.c") },
       "{\"ask\":\"signature\",\"tenant\":\"t-1\",\"token\":\"a.b.c\"}" },
-    { "the status", { .ask = BROKER_STATUS }, "{\"ask\":\"status\"}" },
+    { "the status", { .ask = LATCHKEYD_STATUS }, "{\"ask\":\"status\"}" },
     { "a subject that JSON must escape",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("a\"b\\c/d"), .secret = TEXT("k") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("a\"b\\c/d"), .secret = TEXT("k") },
       "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"a\\\"b\\\\c/d\",\"api_key\":\"k\"}" },
     { "a subject of another script, and a tenant with blanks",
-      { .ask = BROKER_EXCHANGE,
+      { .ask = LATCHKEYD_EXCHANGE,
         .tenant = TEXT("t 1"),
         .subject = TEXT("\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91"),
         .secret = TEXT("k") },
       "{\"ask\":\"exchange\",\"tenant\":\"t 1\",\"subject\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91\",\"api_key\":\"k\"}" },
     { "the outermost characters of a secret",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("!#[]~") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("!#[]~") },
       "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"s\",\"api_key\":\"!#[]~\"}" },
-    { "no tenant for an exchange", { .ask = BROKER_EXCHANGE, .subject = TEXT("s"), .secret = TEXT("k") }, NULL },
-    { "no tenant for a refresh", { .ask = BROKER_REFRESH }, NULL },
-    { "no tenant for a signature", { .ask = BROKER_SIGNATURE, .secret = TEXT("a.b.c") }, NULL },
-    { "no subject", { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .secret = TEXT("k") }, NULL },
-    { "no key", { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s") }, NULL },
-    { "no token", { .ask = BROKER_SIGNATURE, .tenant = TEXT("t") }, NULL },
-    { "a tenant with a line end", { .ask = BROKER_REFRESH, .tenant = TEXT("t\n") }, NULL },
-    { "a tenant with a NUL", { .ask = BROKER_REFRESH, .tenant = TEXT("t\0u") }, NULL },
-    { "a tenant that is not UTF-8", { .ask = BROKER_REFRESH, .tenant = TEXT("t\xff") }, NULL },
+    { "no tenant for an exchange", { .ask = LATCHKEYD_EXCHANGE, .subject = TEXT("s"), .secret = TEXT("k") }, NULL },
+    { "no tenant for a refresh", { .ask = LATCHKEYD_REFRESH }, NULL },
+    { "no tenant for a signature", { .ask = LATCHKEYD_SIGNATURE, .secret = TEXT("a.b.c") }, NULL },
+    { "no subject", { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .secret = TEXT("k") }, NULL },
+    { "no key", { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s") }, NULL },
+    { "no token", { .ask = LATCHKEYD_SIGNATURE, .tenant = TEXT("t") }, NULL },
+    { "a tenant with a line end", { .ask = LATCHKEYD_REFRESH, .tenant = TEXT("t\n") }, NULL },
+    { "a tenant with a NUL", { .ask = LATCHKEYD_REFRESH, .tenant = TEXT("t\0u") }, NULL },
+    { "a tenant that is not UTF-8", { .ask = LATCHKEYD_REFRESH, .tenant = TEXT("t\xff") }, NULL },
     { "a subject with a NUL",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("root\0x"), .secret = TEXT("k") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("root\0x"), .secret = TEXT("k") },
       NULL },
     { "a subject with DEL",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("a\x7f"), .secret = TEXT("k") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("a\x7f"), .secret = TEXT("k") },
       NULL },
     { "a subject with an escape",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("\033[2J"), .secret = TEXT("k") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("\033[2J"), .secret = TEXT("k") },
       NULL },
     { "a subject that is not UTF-8",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("\xc0\xaf"), .secret = TEXT("k") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("\xc0\xaf"), .secret = TEXT("k") },
       NULL },
     { "a key that ends its string",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\",\"tenant\":\"u") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\",\"tenant\":\"u") },
       NULL },
     { "a key that ends with a backslash",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\\") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\\") },
       NULL },
     { "a key with a blank",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k k") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k k") },
       NULL },
     { "a key with a line end",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\r\n") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\r\n") },
       NULL },
     { "a key with a NUL",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\0k") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\0k") },
       NULL },
     { "a key with DEL",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\x7f") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\x7f") },
       NULL },
     { "a key beyond ASCII",
-      { .ask = BROKER_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\xc3\xa4") },
+      { .ask = LATCHKEYD_EXCHANGE, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k\xc3\xa4") },
       NULL },
     { "an authentication",
-      { .ask = BROKER_AUTHENTICATE,
+      { .ask = LATCHKEYD_AUTHENTICATE,
         .config = TEXT("/etc/latchkey/latchkey.conf"),
         .service = TEXT("smtp"),
         .user = TEXT("alice"),
@@ -156,17 +156,17 @@ static const struct {
       "\"user\":\"alice\",\"authzid\":\"fred@example.com\","
       "\"credential\":\"a.b.c\"}" },
     { "an authentication of whoever the token names",
-      { .ask = BROKER_AUTHENTICATE, .secret = TEXT("a.b.c") },
+      { .ask = LATCHKEYD_AUTHENTICATE, .secret = TEXT("a.b.c") },
       "{\"ask\":\"authenticate\",\"credential\":\"a.b.c\"}" },
-    { "an authentication without a credential", { .ask = BROKER_AUTHENTICATE, .service = TEXT("smtp") }, NULL },
+    { "an authentication without a credential", { .ask = LATCHKEYD_AUTHENTICATE, .service = TEXT("smtp") }, NULL },
     { "a configuration with a line break in its path",
-      { .ask = BROKER_AUTHENTICATE, .config = TEXT("/etc/latchkey\n"), .secret = TEXT("a.b.c") },
+      { .ask = LATCHKEYD_AUTHENTICATE, .config = TEXT("/etc/latchkey\n"), .secret = TEXT("a.b.c") },
       NULL },
     { "an authzid with a NUL",
-      { .ask = BROKER_AUTHENTICATE, .authzid = TEXT("root\0x"), .secret = TEXT("a.b.c") },
+      { .ask = LATCHKEYD_AUTHENTICATE, .authzid = TEXT("root\0x"), .secret = TEXT("a.b.c") },
       NULL },
     { "a token that ends its string",
-      { .ask = BROKER_SIGNATURE, .tenant = TEXT("t"), .secret = TEXT("a.b.c\"}") },
+      { .ask = LATCHKEYD_SIGNATURE, .tenant = TEXT("t"), .secret = TEXT("a.b.c\"}") },
       NULL },
 };
 
@@ -180,7 +180,7 @@ static void a_question_is_written_and_read_back(void **state)
         bool ok;
 
         ROW(questions[i].name);
-        ok = broker_question_write(&questions[i].question, &text);
+        ok = latchkeyd_question_write(&questions[i].question, &text);
         assert_int_equal(ok, questions[i].text != NULL);
         if (ok) {
             assert_slice((struct slice){ text.bytes, text.len }, slice_of(questions[i].text));
@@ -194,21 +194,21 @@ static void a_question_is_written_and_read_back(void **state)
 
 static void what_a_question_does_not_need_is_not_written(void **state)
 {
-    const struct broker_question status = {
-        .ask = BROKER_STATUS, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k")
+    const struct latchkeyd_question status = {
+        .ask = LATCHKEYD_STATUS, .tenant = TEXT("t"), .subject = TEXT("s"), .secret = TEXT("k")
     };
-    const struct broker_question refresh = {
-        .ask = BROKER_REFRESH, .tenant = TEXT("t"), .subject = TEXT("\xff"), .secret = TEXT("\"")
+    const struct latchkeyd_question refresh = {
+        .ask = LATCHKEYD_REFRESH, .tenant = TEXT("t"), .subject = TEXT("\xff"), .secret = TEXT("\"")
     };
     struct secret text = { NULL, 0 };
 
     (void)state;
     ROW("no tenant, no subject and no secret with the question for the status");
-    assert_true(broker_question_write(&status, &text));
+    assert_true(latchkeyd_question_write(&status, &text));
     assert_slice((struct slice){ text.bytes, text.len }, slice_of("{\"ask\":\"status\"}"));
     secret_clear(&text);
     ROW("and what it does not need it is not judged by");
-    assert_true(broker_question_write(&refresh, &text));
+    assert_true(latchkeyd_question_write(&refresh, &text));
     assert_slice((struct slice){ text.bytes, text.len }, slice_of("{\"ask\":\"refresh\",\"tenant\":\"t\"}"));
     secret_clear(&text);
 }
@@ -300,10 +300,10 @@ static void a_question_is_read_strictly(void **state)
 }
 
 /* A question of each kind whose one part is of the given length. malloc'ed. */
-static struct broker_question long_question(enum broker_ask ask, size_t tenant_len, size_t subject_len,
-                                            size_t secret_len)
+static struct latchkeyd_question long_question(enum latchkeyd_ask ask, size_t tenant_len, size_t subject_len,
+                                               size_t secret_len)
 {
-    return (struct broker_question){
+    return (struct latchkeyd_question){
         .ask = ask,
         .tenant = { filled(tenant_len, 't'), tenant_len },
         .subject = { filled(subject_len, 's'), subject_len },
@@ -311,7 +311,7 @@ static struct broker_question long_question(enum broker_ask ask, size_t tenant_l
     };
 }
 
-static void question_free(struct broker_question *question)
+static void question_free(struct latchkeyd_question *question)
 {
     free((char *)question->tenant.bytes);
     free((char *)question->subject.bytes);
@@ -324,28 +324,28 @@ static void questions_have_limits(void **state)
 {
     static const struct {
         const char *name;
-        enum broker_ask ask;
+        enum latchkeyd_ask ask;
         size_t tenant, subject, secret;
         bool ok;
     } cases[] = {
-        { "a tenant of 127 bytes", BROKER_REFRESH, FACT_MAX - 1, 0, 0, true },
-        { "a tenant of 128 bytes", BROKER_REFRESH, FACT_MAX, 0, 0, false },
-        { "a subject of 256 bytes", BROKER_EXCHANGE, 1, SUBJECT_MAX, 1, true },
-        { "a subject of 257 bytes", BROKER_EXCHANGE, 1, SUBJECT_MAX + 1, 1, false },
-        { "a message of 64 KiB", BROKER_SIGNATURE, 1, 0, BROKER_MESSAGE_MAX - SIGNATURE_FRAME, true },
-        { "a message of one byte more", BROKER_SIGNATURE, 1, 0, BROKER_MESSAGE_MAX - SIGNATURE_FRAME + 1, false },
-        { "everything at its longest", BROKER_EXCHANGE, FACT_MAX - 1, SUBJECT_MAX, 1024, true },
+        { "a tenant of 127 bytes", LATCHKEYD_REFRESH, FACT_MAX - 1, 0, 0, true },
+        { "a tenant of 128 bytes", LATCHKEYD_REFRESH, FACT_MAX, 0, 0, false },
+        { "a subject of 256 bytes", LATCHKEYD_EXCHANGE, 1, SUBJECT_MAX, 1, true },
+        { "a subject of 257 bytes", LATCHKEYD_EXCHANGE, 1, SUBJECT_MAX + 1, 1, false },
+        { "a message of 64 KiB", LATCHKEYD_SIGNATURE, 1, 0, LATCHKEYD_MESSAGE_MAX - SIGNATURE_FRAME, true },
+        { "a message of one byte more", LATCHKEYD_SIGNATURE, 1, 0, LATCHKEYD_MESSAGE_MAX - SIGNATURE_FRAME + 1, false },
+        { "everything at its longest", LATCHKEYD_EXCHANGE, FACT_MAX - 1, SUBJECT_MAX, 1024, true },
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
-        struct broker_question question =
+        struct latchkeyd_question question =
             long_question(cases[i].ask, cases[i].tenant, cases[i].subject, cases[i].secret);
         struct secret text = { NULL, 0 };
 
         ROW(cases[i].name);
-        assert_int_equal(broker_question_write(&question, &text), cases[i].ok);
+        assert_int_equal(latchkeyd_question_write(&question, &text), cases[i].ok);
         if (cases[i].ok)
             assert_question((struct slice){ text.bytes, text.len }, &question);
         secret_clear(&text);
@@ -387,32 +387,32 @@ static void what_is_received_has_limits(void **state)
         free(text);
         free(tenant);
     }
-    for (len = BROKER_MESSAGE_MAX; len <= BROKER_MESSAGE_MAX + 1; len++) {
-        struct broker_answer got;
+    for (len = LATCHKEYD_MESSAGE_MAX; len <= LATCHKEYD_MESSAGE_MAX + 1; len++) {
+        struct latchkeyd_answer got;
         struct json *json = NULL;
         const char *error = "";
 
-        ROW(len == BROKER_MESSAGE_MAX ? "a question and an answer of 64 KiB" : "and of one byte more");
+        ROW(len == LATCHKEYD_MESSAGE_MAX ? "a question and an answer of 64 KiB" : "and of one byte more");
         text = padded("{\"ask\":\"status\"}", len);
         assert_string_equal(question_fault((struct slice){ text, len }),
-                            len == BROKER_MESSAGE_MAX ? "" : "longer than any message");
+                            len == LATCHKEYD_MESSAGE_MAX ? "" : "longer than any message");
         free(text);
         text = padded(answer, len);
-        assert_int_equal(broker_answer_read(BROKER_REFRESH, (struct slice){ text, len }, &json, &got, &error),
-                         len == BROKER_MESSAGE_MAX);
-        assert_string_equal(error != NULL ? error : "", len == BROKER_MESSAGE_MAX ? "" : "longer than any message");
+        assert_int_equal(latchkeyd_answer_read(LATCHKEYD_REFRESH, (struct slice){ text, len }, &json, &got, &error),
+                         len == LATCHKEYD_MESSAGE_MAX);
+        assert_string_equal(error != NULL ? error : "", len == LATCHKEYD_MESSAGE_MAX ? "" : "longer than any message");
         json_free(&json);
         free(text);
     }
 }
 
 /* The text of an answer; NULL when it is not written. Lent until the next call. */
-static const char *answer_text(const struct broker_answer *answer, struct json *status)
+static const char *answer_text(const struct latchkeyd_answer *answer, struct json *status)
 {
-    static char copy[BROKER_MESSAGE_MAX + 1];
+    static char copy[LATCHKEYD_MESSAGE_MAX + 1];
     struct secret text = { NULL, 0 };
 
-    if (!broker_answer_write(answer, "status", status, &text)) {
+    if (!latchkeyd_answer_write(answer, "status", status, &text)) {
         assert_null(text.bytes);
         return NULL;
     }
@@ -424,12 +424,12 @@ static const char *answer_text(const struct broker_answer *answer, struct json *
 }
 
 /* Why the text is no answer; "" when it is one, which is then in *ret_answer and *ret_json. */
-static const char *answer_fault(enum broker_ask ask, struct slice text, struct json **ret_json,
-                                struct broker_answer *ret_answer)
+static const char *answer_fault(enum latchkeyd_ask ask, struct slice text, struct json **ret_json,
+                                struct latchkeyd_answer *ret_answer)
 {
     struct slice copy = exactly(text);
     const char *error = NULL;
-    bool ok = broker_answer_read(ask, copy, ret_json, ret_answer, &error);
+    bool ok = latchkeyd_answer_read(ask, copy, ret_json, ret_answer, &error);
 
     free((char *)copy.bytes);
     assert_int_equal(ok, *ret_json != NULL);
@@ -439,12 +439,12 @@ static const char *answer_fault(enum broker_ask ask, struct slice text, struct j
 /* Loops over the table, so that a new reason cannot be one that does not travel. */
 static void every_reason_travels(void **state)
 {
-    enum broker_ask ask;
+    enum latchkeyd_ask ask;
     int reason;
 
     (void)state;
     for (reason = REASON_OK + 1; reason < REASON_COUNT; reason++) {
-        struct broker_answer answer = { .reason = (enum reason)reason }, got;
+        struct latchkeyd_answer answer = { .reason = (enum reason)reason }, got;
         struct json *json = NULL;
         const char *text;
 
@@ -452,7 +452,7 @@ static void every_reason_travels(void **state)
         snprintf(answer.detail, sizeof answer.detail, "detail of \"%d\"", reason);
         text = answer_text(&answer, NULL);
         assert_non_null(text);
-        for (ask = BROKER_EXCHANGE; ask < BROKER_ASK_COUNT; ask++) {
+        for (ask = LATCHKEYD_EXCHANGE; ask < LATCHKEYD_ASK_COUNT; ask++) {
             assert_string_equal(answer_fault(ask, slice_of(text), &json, &got), "");
             assert_int_equal(got.reason, reason);
             assert_string_equal(got.detail, answer.detail);
@@ -463,20 +463,21 @@ static void every_reason_travels(void **state)
     }
     ROW("but to be undecided is no answer");
     {
-        struct broker_answer answer = { .reason = REASON_UNDECIDED }, got;
+        struct latchkeyd_answer answer = { .reason = REASON_UNDECIDED }, got;
         struct json *json = NULL;
         const char *text = answer_text(&answer, NULL);
 
         if (text != NULL)
-            assert_string_equal(answer_fault(BROKER_REFRESH, slice_of(text), &json, &got), "no known answer");
+            assert_string_equal(answer_fault(LATCHKEYD_REFRESH, slice_of(text), &json, &got), "no known answer");
     }
 }
 
 static void a_success_carries_what_was_asked_for(void **state)
 {
-    const struct broker_answer token = { .reason = REASON_OK, .token = TEXT("a.b.c") }, bare = { .reason = REASON_OK };
+    const struct latchkeyd_answer token = { .reason = REASON_OK, .token = TEXT("a.b.c") },
+                                  bare = { .reason = REASON_OK };
     struct json *status = json_new_object(), *json = NULL;
-    struct broker_answer got;
+    struct latchkeyd_answer got;
     const char *text;
     double pid;
 
@@ -484,7 +485,7 @@ static void a_success_carries_what_was_asked_for(void **state)
     ROW("a token");
     text = answer_text(&token, NULL);
     assert_string_equal(text, "{\"answer\":\"ok\",\"token\":\"a.b.c\"}");
-    assert_string_equal(answer_fault(BROKER_EXCHANGE, slice_of(text), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_EXCHANGE, slice_of(text), &json, &got), "");
     assert_int_equal(got.reason, REASON_OK);
     assert_slice(got.token, slice_of("a.b.c"));
     json_free(&json);
@@ -492,7 +493,7 @@ static void a_success_carries_what_was_asked_for(void **state)
     assert_true(json_add(status, "pid", json_new_integer(4711)));
     text = answer_text(&bare, status);
     assert_string_equal(text, "{\"answer\":\"ok\",\"status\":{\"pid\":4711}}");
-    assert_string_equal(answer_fault(BROKER_STATUS, slice_of(text), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(text), &json, &got), "");
     assert_true(json_number(json_member(got.status, "pid"), &pid) && pid == 4711);
     json_free(&json);
     assert_string_equal(json_print(status, false), "{\"pid\":4711}");
@@ -500,9 +501,9 @@ static void a_success_carries_what_was_asked_for(void **state)
     ROW("nothing");
     text = answer_text(&bare, NULL);
     assert_string_equal(text, "{\"answer\":\"ok\"}");
-    assert_string_equal(answer_fault(BROKER_REFRESH, slice_of(text), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_REFRESH, slice_of(text), &json, &got), "");
     json_free(&json);
-    assert_string_equal(answer_fault(BROKER_SIGNATURE, slice_of(text), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_SIGNATURE, slice_of(text), &json, &got), "");
     json_free(&json);
 }
 
@@ -524,7 +525,7 @@ static void what_must_not_be_spliced_is_no_token(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
-        const struct broker_answer answer = { .reason = REASON_OK, .token = cases[i].token };
+        const struct latchkeyd_answer answer = { .reason = REASON_OK, .token = cases[i].token };
 
         ROW(cases[i].name);
         assert_null(answer_text(&answer, NULL));
@@ -537,31 +538,31 @@ static void what_must_not_be_spliced_is_no_token(void **state)
 static void answers_have_limits(void **state)
 {
     struct json *json = NULL, *status;
-    struct broker_answer got;
+    struct latchkeyd_answer got;
     const char *text;
     size_t len;
 
     (void)state;
-    for (len = BROKER_MESSAGE_MAX - TOKEN_FRAME; len <= BROKER_MESSAGE_MAX - TOKEN_FRAME + 1; len++) {
+    for (len = LATCHKEYD_MESSAGE_MAX - TOKEN_FRAME; len <= LATCHKEYD_MESSAGE_MAX - TOKEN_FRAME + 1; len++) {
         char *token = filled(len, 'a');
-        const struct broker_answer answer = { .reason = REASON_OK, .token = { token, len } };
-        bool fits = len == BROKER_MESSAGE_MAX - TOKEN_FRAME;
+        const struct latchkeyd_answer answer = { .reason = REASON_OK, .token = { token, len } };
+        bool fits = len == LATCHKEYD_MESSAGE_MAX - TOKEN_FRAME;
 
         ROW(fits ? "a token that makes 64 KiB" : "and of one byte more");
         text = answer_text(&answer, NULL);
         assert_int_equal(text != NULL, fits);
         if (fits) {
-            assert_int_equal(strlen(text), BROKER_MESSAGE_MAX);
-            assert_string_equal(answer_fault(BROKER_EXCHANGE, slice_of(text), &json, &got), "");
+            assert_int_equal(strlen(text), LATCHKEYD_MESSAGE_MAX);
+            assert_string_equal(answer_fault(LATCHKEYD_EXCHANGE, slice_of(text), &json, &got), "");
             assert_int_equal(got.token.len, len);
             json_free(&json);
         }
         free(token);
     }
-    for (len = BROKER_MESSAGE_MAX - STATUS_FRAME; len <= BROKER_MESSAGE_MAX - STATUS_FRAME + 1; len++) {
-        const struct broker_answer answer = { .reason = REASON_OK };
+    for (len = LATCHKEYD_MESSAGE_MAX - STATUS_FRAME; len <= LATCHKEYD_MESSAGE_MAX - STATUS_FRAME + 1; len++) {
+        const struct latchkeyd_answer answer = { .reason = REASON_OK };
         char *padding = filled(len, 'a');
-        bool fits = len == BROKER_MESSAGE_MAX - STATUS_FRAME;
+        bool fits = len == LATCHKEYD_MESSAGE_MAX - STATUS_FRAME;
 
         ROW(fits ? "a status that makes 64 KiB" : "and of one byte more");
         status = json_new_object();
@@ -574,7 +575,7 @@ static void answers_have_limits(void **state)
 
 static void what_cannot_be_printed_is_not_written(void **state)
 {
-    struct broker_answer answer = { .reason = REASON_OK };
+    struct latchkeyd_answer answer = { .reason = REASON_OK };
     struct json *status = json_new_object();
 
     (void)state;
@@ -594,49 +595,51 @@ static void what_cannot_be_printed_is_not_written(void **state)
 
 static const struct {
     const char *name;
-    enum broker_ask ask;
+    enum latchkeyd_ask ask;
     struct slice text;
     const char *fault; /* "": it is an answer */
 } answers[] = {
-    { "a token", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a.b.c\"}"), "" },
-    { "unknown members", BROKER_EXCHANGE, TEXT("{\"x\":{},\"token\":\"a.b.c\",\"answer\":\"ok\",\"y\":[null]}"), "" },
-    { "no token", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\"}"), NO_TOKEN },
-    { "an empty token", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"\"}"), NO_TOKEN },
-    { "a token that is null", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":null}"), NO_TOKEN },
-    { "a token that is an object", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":{\"token\":\"a\"}}"), NO_TOKEN },
-    { "a token with a NUL", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a.b.c\\u0000\"}"), NO_TOKEN },
-    { "a token with a quotation mark", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\\\"\"}"), NO_TOKEN },
-    { "a token with a backslash", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\\\\\"}"), NO_TOKEN },
-    { "a token with a blank", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a b\"}"), NO_TOKEN },
-    { "a token with a line end", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\\n\"}"), NO_TOKEN },
-    { "a token beyond ASCII", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"\xc3\xa4\"}"), NO_TOKEN },
-    { "a token that is not UTF-8", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"\xff\"}"), "not UTF-8" },
-    { "the token twice", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\",\"token\":\"b\"}"), DUPLICATE },
-    { "a status for a token", BROKER_EXCHANGE, TEXT("{\"answer\":\"ok\",\"status\":{}}"), NO_TOKEN },
-    { "an empty status", BROKER_STATUS, TEXT("{\"answer\":\"ok\",\"status\":{}}"), "" },
-    { "no status", BROKER_STATUS, TEXT("{\"answer\":\"ok\"}"), NO_STATUS },
-    { "a token for a status", BROKER_STATUS, TEXT("{\"answer\":\"ok\",\"token\":\"a.b.c\"}"), NO_STATUS },
-    { "a status that is a list", BROKER_STATUS, TEXT("{\"answer\":\"ok\",\"status\":[]}"), NO_STATUS },
-    { "a status that is null", BROKER_STATUS, TEXT("{\"answer\":\"ok\",\"status\":null}"), NO_STATUS },
-    { "a refresh needs no more than ok", BROKER_REFRESH, TEXT("{\"answer\":\"ok\"}"), "" },
-    { "nor does a signature", BROKER_SIGNATURE, TEXT("{\"answer\":\"ok\"}"), "" },
-    { "a refusal without a detail", BROKER_EXCHANGE, TEXT("{\"answer\":\"credential_refused\"}"), "" },
-    { "a refusal whose detail is no text", BROKER_EXCHANGE, TEXT("{\"answer\":\"credential_refused\",\"detail\":5}"),
+    { "a token", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a.b.c\"}"), "" },
+    { "unknown members", LATCHKEYD_EXCHANGE, TEXT("{\"x\":{},\"token\":\"a.b.c\",\"answer\":\"ok\",\"y\":[null]}"),
       "" },
-    { "no answer", BROKER_REFRESH, TEXT("{\"detail\":\"x\"}"), NO_ANSWER },
-    { "an empty answer", BROKER_REFRESH, TEXT("{\"answer\":\"\"}"), NO_ANSWER },
-    { "an unknown reason", BROKER_REFRESH, TEXT("{\"answer\":\"too_lazy\"}"), NO_ANSWER },
-    { "a reason in another case", BROKER_REFRESH, TEXT("{\"answer\":\"OK\"}"), NO_ANSWER },
-    { "the reason of nobody's decision", BROKER_REFRESH, TEXT("{\"answer\":\"undecided\"}"), NO_ANSWER },
-    { "rule 4: a reason with a NUL behind it", BROKER_REFRESH, TEXT("{\"answer\":\"ok\\u0000no\"}"), NO_ANSWER },
-    { "a reason that is true", BROKER_REFRESH, TEXT("{\"answer\":true}"), NO_ANSWER },
-    { "a reason that is null", BROKER_REFRESH, TEXT("{\"answer\":null}"), NO_ANSWER },
-    { "two reasons", BROKER_REFRESH, TEXT("{\"answer\":\"user_forbidden\",\"answer\":\"ok\"}"), DUPLICATE },
-    { "a list", BROKER_REFRESH, TEXT("[{\"answer\":\"ok\"}]"), "no JSON object" },
-    { "a bare word", BROKER_REFRESH, TEXT("\"ok\""), "neither an object nor an array" },
-    { "nothing", BROKER_REFRESH, NONE, "neither an object nor an array" },
-    { "something behind it", BROKER_REFRESH, TEXT("{\"answer\":\"ok\"}\0"), "something follows the end" },
-    { "half an answer", BROKER_REFRESH, TEXT("{\"answer\":\"ok\""), "the text ends too early" },
+    { "no token", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\"}"), NO_TOKEN },
+    { "an empty token", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"\"}"), NO_TOKEN },
+    { "a token that is null", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":null}"), NO_TOKEN },
+    { "a token that is an object", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":{\"token\":\"a\"}}"),
+      NO_TOKEN },
+    { "a token with a NUL", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a.b.c\\u0000\"}"), NO_TOKEN },
+    { "a token with a quotation mark", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\\\"\"}"), NO_TOKEN },
+    { "a token with a backslash", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\\\\\"}"), NO_TOKEN },
+    { "a token with a blank", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a b\"}"), NO_TOKEN },
+    { "a token with a line end", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\\n\"}"), NO_TOKEN },
+    { "a token beyond ASCII", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"\xc3\xa4\"}"), NO_TOKEN },
+    { "a token that is not UTF-8", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"\xff\"}"), "not UTF-8" },
+    { "the token twice", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"token\":\"a\",\"token\":\"b\"}"), DUPLICATE },
+    { "a status for a token", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"ok\",\"status\":{}}"), NO_TOKEN },
+    { "an empty status", LATCHKEYD_STATUS, TEXT("{\"answer\":\"ok\",\"status\":{}}"), "" },
+    { "no status", LATCHKEYD_STATUS, TEXT("{\"answer\":\"ok\"}"), NO_STATUS },
+    { "a token for a status", LATCHKEYD_STATUS, TEXT("{\"answer\":\"ok\",\"token\":\"a.b.c\"}"), NO_STATUS },
+    { "a status that is a list", LATCHKEYD_STATUS, TEXT("{\"answer\":\"ok\",\"status\":[]}"), NO_STATUS },
+    { "a status that is null", LATCHKEYD_STATUS, TEXT("{\"answer\":\"ok\",\"status\":null}"), NO_STATUS },
+    { "a refresh needs no more than ok", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\"}"), "" },
+    { "nor does a signature", LATCHKEYD_SIGNATURE, TEXT("{\"answer\":\"ok\"}"), "" },
+    { "a refusal without a detail", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"credential_refused\"}"), "" },
+    { "a refusal whose detail is no text", LATCHKEYD_EXCHANGE, TEXT("{\"answer\":\"credential_refused\",\"detail\":5}"),
+      "" },
+    { "no answer", LATCHKEYD_REFRESH, TEXT("{\"detail\":\"x\"}"), NO_ANSWER },
+    { "an empty answer", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"\"}"), NO_ANSWER },
+    { "an unknown reason", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"too_lazy\"}"), NO_ANSWER },
+    { "a reason in another case", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"OK\"}"), NO_ANSWER },
+    { "the reason of nobody's decision", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"undecided\"}"), NO_ANSWER },
+    { "rule 4: a reason with a NUL behind it", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\\u0000no\"}"), NO_ANSWER },
+    { "a reason that is true", LATCHKEYD_REFRESH, TEXT("{\"answer\":true}"), NO_ANSWER },
+    { "a reason that is null", LATCHKEYD_REFRESH, TEXT("{\"answer\":null}"), NO_ANSWER },
+    { "two reasons", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"user_forbidden\",\"answer\":\"ok\"}"), DUPLICATE },
+    { "a list", LATCHKEYD_REFRESH, TEXT("[{\"answer\":\"ok\"}]"), "no JSON object" },
+    { "a bare word", LATCHKEYD_REFRESH, TEXT("\"ok\""), "neither an object nor an array" },
+    { "nothing", LATCHKEYD_REFRESH, NONE, "neither an object nor an array" },
+    { "something behind it", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\"}\0"), "something follows the end" },
+    { "half an answer", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\""), "the text ends too early" },
 };
 
 static void an_answer_is_read_strictly(void **state)
@@ -645,7 +648,7 @@ static void an_answer_is_read_strictly(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(answers); i++) {
-        struct broker_answer got;
+        struct latchkeyd_answer got;
         struct json *json = NULL;
 
         ROW(answers[i].name);
@@ -658,17 +661,17 @@ static void only_what_was_asked_for_is_handed_on(void **state)
 {
     static const char text[] = "{\"answer\":\"ok\",\"token\":\"a\\n\\\"b\",\"status\":[]}",
                       refusal[] = "{\"answer\":\"token_expired\",\"token\":\"a.b.c\",\"status\":{}}";
-    struct broker_answer got;
+    struct latchkeyd_answer got;
     struct json *json = NULL;
 
     (void)state;
     ROW("a token that nobody asked for has been looked at by nobody");
-    assert_string_equal(answer_fault(BROKER_REFRESH, slice_of(text), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_REFRESH, slice_of(text), &json, &got), "");
     assert_int_equal(got.token.len, 0);
     assert_null(got.status);
     json_free(&json);
     ROW("a refusal has neither");
-    assert_string_equal(answer_fault(BROKER_EXCHANGE, slice_of(refusal), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_EXCHANGE, slice_of(refusal), &json, &got), "");
     assert_int_equal(got.token.len, 0);
     assert_null(got.status);
     json_free(&json);
@@ -687,7 +690,7 @@ static void rule_34_a_detail_is_printable(void **state)
         { "another script", "\xc3\xa4", "\xc3\xa4" },
     };
     char *longest = filled(EVIDENCE_MAX - 1, 'd'), *longer = filled(EVIDENCE_MAX, 'd');
-    struct broker_answer answer = { .reason = REASON_SYSTEM_ERROR }, got;
+    struct latchkeyd_answer answer = { .reason = REASON_SYSTEM_ERROR }, got;
     struct json *json = NULL;
     char *text;
     size_t i;
@@ -696,29 +699,29 @@ static void rule_34_a_detail_is_printable(void **state)
     for (i = 0; i < COUNT(cases); i++) {
         ROW(cases[i].name);
         assert_true(asprintf(&text, "{\"answer\":\"system_error\",\"detail\":\"%s\"}", cases[i].detail) > 0);
-        assert_string_equal(answer_fault(BROKER_STATUS, slice_of(text), &json, &got), "");
+        assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(text), &json, &got), "");
         assert_string_equal(got.detail, cases[i].want);
         json_free(&json);
         free(text);
     }
     ROW("as long as can be");
     strcpy(answer.detail, longest);
-    assert_string_equal(answer_fault(BROKER_STATUS, slice_of(answer_text(&answer, NULL)), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(answer_text(&answer, NULL)), &json, &got), "");
     assert_string_equal(got.detail, longest);
     json_free(&json);
     ROW("a longer one is cut");
     assert_true(asprintf(&text, "{\"answer\":\"system_error\",\"detail\":\"%s\"}", longer) > 0);
-    assert_string_equal(answer_fault(BROKER_STATUS, slice_of(text), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(text), &json, &got), "");
     assert_string_equal(got.detail, longest);
     json_free(&json);
     free(text);
     ROW("before it is sent, too");
-    answer = broker_answer_of(REASON_SYSTEM_ERROR, longer);
+    answer = latchkeyd_answer_of(REASON_SYSTEM_ERROR, longer);
     assert_int_equal(answer.reason, REASON_SYSTEM_ERROR);
     assert_string_equal(answer.detail, longest);
-    answer = broker_answer_of(REASON_SYSTEM_ERROR, "a character that was cut: \xc3");
+    answer = latchkeyd_answer_of(REASON_SYSTEM_ERROR, "a character that was cut: \xc3");
     assert_string_equal(answer.detail, "a character that was cut: ?");
-    assert_string_equal(answer_fault(BROKER_STATUS, slice_of(answer_text(&answer, NULL)), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(answer_text(&answer, NULL)), &json, &got), "");
     json_free(&json);
     free(longest);
     free(longer);
@@ -730,9 +733,9 @@ static void the_asks_have_these_names(void **state)
     size_t i;
 
     (void)state;
-    assert_int_equal(COUNT(names), BROKER_ASK_COUNT);
+    assert_int_equal(COUNT(names), LATCHKEYD_ASK_COUNT);
     for (i = 0; i < COUNT(names); i++)
-        assert_string_equal(broker_ask_name((enum broker_ask)i), names[i]);
+        assert_string_equal(latchkeyd_ask_name((enum latchkeyd_ask)i), names[i]);
 }
 
 int main(void)

@@ -10,11 +10,11 @@
 #include "ipc/client.h"
 #include "ipc/spawn.h"
 
-/* tests/broker_child.c does what the name says that it is called by. */
+/* tests/latchkeyd_child.c does what the name says that it is called by. */
 static const char *const names[] = { "answers", "stays", "refuses", "babbles", "long", "killed", "silent", "exits" };
 
-static const struct broker_question exchange = {
-    .ask = BROKER_EXCHANGE, .tenant = { "t", 1 }, .subject = { "sub-1", 5 }, .secret = { "key-0123456789abcdef", 20 }
+static const struct latchkeyd_question exchange = {
+    .ask = LATCHKEYD_EXCHANGE, .tenant = { "t", 1 }, .subject = { "sub-1", 5 }, .secret = { "key-0123456789abcdef", 20 }
 };
 static const struct config *config; /* nobody listens on its socket; its program is of that name: program() */
 
@@ -25,7 +25,7 @@ static void program(const char *name)
     config_release(&config);
     snprintf(text, sizeof text,
              "tenant \"t\" { url = \"https://auth.example.com\" }\n"
-             "broker { socket = {\"~/absent\"} timeout = 1 program = \"~/%s\" }\n",
+             "latchkeyd { socket = {\"~/absent\"} timeout = 1 program = \"~/%s\" }\n",
              name);
     config = config_of(text);
 }
@@ -80,18 +80,18 @@ static struct verdict verdict;
 /* One question to the child of that name: its answer's reason, without a descriptor or a process left. */
 static enum reason ask(const char *name)
 {
-    struct broker_reply reply = { .json = NULL };
+    struct latchkeyd_reply reply = { .json = NULL };
     unsigned before = open_descriptors();
 
     program(name);
     verdict = VERDICT_INIT;
-    if (broker_ask(&verdict, config, &exchange, &reply)) {
+    if (latchkeyd_ask(&verdict, config, &exchange, &reply)) {
         assert_int_equal(verdict.reason, REASON_UNDECIDED);
         assert_int_equal(reply.answer.token.len, strlen("of.the.child"));
         assert_memory_equal(reply.answer.token.bytes, "of.the.child", strlen("of.the.child"));
         verdict.reason = REASON_OK;
     }
-    broker_reply_clear(&reply);
+    latchkeyd_reply_clear(&reply);
     assert_null(reply.text.bytes);
     assert_null(reply.json);
     assert_int_equal(open_descriptors(), before);
@@ -106,12 +106,12 @@ static const struct {
 } children[] = {
     { "it answers", "answers", REASON_OK, "", 0, 900 },
     { "it refuses", "refuses", REASON_CREDENTIAL_REFUSED, "status 401", 0, 900 },
-    { "it never answers", "silent", REASON_BROKER_UNAVAILABLE, "latchkeyd did not answer in time", 1000, 1900 },
-    { "it exits at once", "exits", REASON_BROKER_UNAVAILABLE, NULL, 0, 900 },
-    { "it is killed", "killed", REASON_BROKER_UNAVAILABLE, "latchkeyd hung up without an answer", 0, 900 },
-    { "it says something else", "babbles", REASON_BROKER_UNAVAILABLE,
+    { "it never answers", "silent", REASON_LATCHKEYD_UNAVAILABLE, "latchkeyd did not answer in time", 1000, 1900 },
+    { "it exits at once", "exits", REASON_LATCHKEYD_UNAVAILABLE, NULL, 0, 900 },
+    { "it is killed", "killed", REASON_LATCHKEYD_UNAVAILABLE, "latchkeyd hung up without an answer", 0, 900 },
+    { "it says something else", "babbles", REASON_LATCHKEYD_UNAVAILABLE,
       "the answer of latchkeyd: neither an object nor an array", 0, 900 },
-    { "its answer is longer than any", "long", REASON_BROKER_UNAVAILABLE,
+    { "its answer is longer than any", "long", REASON_LATCHKEYD_UNAVAILABLE,
       "the answer of latchkeyd: longer than any message", 0, 900 },
 };
 
@@ -152,7 +152,7 @@ static void what_cannot_be_started_is_unavailable(void **state)
     assert_int_equal(chmod(write_file("text", "no program\n"), 0755), 0);
     for (i = 0; i < COUNT(cases); i++) {
         ROW(cases[i].name);
-        assert_int_equal(ask(cases[i].program), REASON_BROKER_UNAVAILABLE);
+        assert_int_equal(ask(cases[i].program), REASON_LATCHKEYD_UNAVAILABLE);
         assert_non_null(strstr(verdict.evidence, directory)); /* it says which program */
         assert_true(has_no_child());
     }
@@ -160,7 +160,7 @@ static void what_cannot_be_started_is_unavailable(void **state)
 
 static void rule_32_a_process_without_a_free_descriptor(void **state)
 {
-    struct broker_child child = { .socket = -1 };
+    struct latchkeyd_child child = { .socket = -1 };
     struct rlimit limit;
 
     (void)state;
@@ -168,7 +168,7 @@ static void rule_32_a_process_without_a_free_descriptor(void **state)
     verdict = VERDICT_INIT;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, limit.rlim_max }), 0);
-    assert_false(broker_spawn(&verdict, config->broker.program, config->path, &child));
+    assert_false(latchkeyd_spawn(&verdict, config->latchkeyd.program, config->path, &child));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(verdict.reason, REASON_SYSTEM_ERROR);
     assert_int_equal(child.socket, -1);
@@ -235,13 +235,13 @@ static void rule_28_the_child_gets_nothing_of_the_host(void **state)
 /* In a process of its own: 0, or the number of what went wrong. */
 static int status_without_standard_descriptors(int first_closed, int last_closed)
 {
-    struct broker_reply reply = { .json = NULL };
+    struct latchkeyd_reply reply = { .json = NULL };
     struct verdict got = VERDICT_INIT;
     int fd;
 
     for (fd = first_closed; fd <= last_closed; fd++)
         close(fd);
-    if (!broker_ask(&got, config, &exchange, &reply))
+    if (!latchkeyd_ask(&got, config, &exchange, &reply))
         return 1;
     for (fd = first_closed; fd <= last_closed; fd++)
         if (fcntl(fd, F_GETFD) >= 0)
@@ -336,21 +336,21 @@ static void a_child_of_the_host_is_left_to_it(void **state)
 
 static void a_child_that_does_not_end_is_killed(void **state)
 {
-    struct broker_child child;
+    struct latchkeyd_child child;
     int64_t begun;
     char byte;
 
     (void)state;
     program("stays");
     verdict = VERDICT_INIT;
-    assert_true(broker_spawn(&verdict, config->broker.program, config->path, &child));
+    assert_true(latchkeyd_spawn(&verdict, config->latchkeyd.program, config->path, &child));
     assert_int_equal(fcntl(child.socket, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     assert_int_equal(fcntl(child.socket, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
     assert_true(recv(child.socket, &byte, 1, 0) < 0 && errno == EAGAIN);
     assert_int_equal(send(child.socket, "{}", 2, 0), 2);
     begun = clock_ms();
     ROW("after a moment");
-    broker_spawn_end(&child);
+    latchkeyd_spawn_end(&child);
     assert_true(clock_ms() - begun < 1000);
     assert_int_equal(child.socket, -1);
     assert_int_equal(waitpid(child.pid, NULL, WNOHANG), -1);
@@ -360,7 +360,7 @@ static void a_child_that_does_not_end_is_killed(void **state)
 
 static int set_up(void **state)
 {
-    const char *helper = getenv("BROKER_CHILD");
+    const char *helper = getenv("LATCHKEYD_CHILD");
     size_t i;
 
     (void)state;

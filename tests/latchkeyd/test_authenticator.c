@@ -22,11 +22,11 @@ static struct {
 
 int exchange_timeout_ms(const struct config *by)
 {
-    return (int)by->broker.timeout * 1000 - 250;
+    return (int)by->latchkeyd.timeout * 1000 - 250;
 }
 
-void exchange_ask(struct exchange *exchange, const struct config *by, uid_t uid, const struct broker_question *question,
-                  int timeout_ms, exchange_done *done, void *context)
+void exchange_ask(struct exchange *exchange, const struct config *by, uid_t uid,
+                  const struct latchkeyd_question *question, int timeout_ms, exchange_done *done, void *context)
 {
     (void)exchange, (void)by;
     assert_int_equal(uid, 4711);
@@ -113,7 +113,7 @@ static void assert_outcome(enum reason reason)
 
 static void answer_exchange(const char *token)
 {
-    const struct broker_answer answer = { .reason = REASON_OK, .token = slice_of(token) };
+    const struct latchkeyd_answer answer = { .reason = REASON_OK, .token = slice_of(token) };
 
     assert_int_equal(exchanged.asked, 1);
     exchanged.done(exchanged.context, &answer);
@@ -121,7 +121,7 @@ static void answer_exchange(const char *token)
 
 static void answer_look(enum reason reason, const char *detail)
 {
-    struct broker_answer answer = { .reason = reason };
+    struct latchkeyd_answer answer = { .reason = reason };
 
     assert_int_equal(looked.asked, 1);
     snprintf(answer.detail, sizeof answer.detail, "%s", detail);
@@ -151,7 +151,7 @@ static char *token_from(const struct signer *signer, const char *kid, int made_i
     "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/" keys "\" leeway = 0 }\n" \
     "user \"bin\" { sub = {\"sub-bin\"} api_key = true }\n"                                    \
     "service \"imap\" { credentials = {\"jwt\", \"api_key\"} }\n"                              \
-    "broker { timeout = 3 }\n"                                                                 \
+    "latchkeyd { timeout = 3 }\n"                                                              \
     "revocation_list = \"~/revoked\"\n"
 
 static void rule_25_an_api_key_becomes_a_token_that_is_judged(void **state)

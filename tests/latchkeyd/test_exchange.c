@@ -20,7 +20,7 @@ static struct {
     unsigned count;
 } answer;
 
-static void keep_answer(void *context, const struct broker_answer *got)
+static void keep_answer(void *context, const struct latchkeyd_answer *got)
 {
     assert_ptr_equal(context, &answer);
     answer.reason = got->reason;
@@ -44,8 +44,8 @@ static bool may_ask_now(void *context, uid_t uid)
 /* Whether the tenant service is asked; else the answer is there already. */
 static bool ask(const struct config *by, const char *tenant, const char *subject, const char *api_key)
 {
-    const struct broker_question question = {
-        .ask = BROKER_EXCHANGE, .tenant = slice_of(tenant), .subject = slice_of(subject), .secret = slice_of(api_key)
+    const struct latchkeyd_question question = {
+        .ask = LATCHKEYD_EXCHANGE, .tenant = slice_of(tenant), .subject = slice_of(subject), .secret = slice_of(api_key)
     };
     unsigned requests = sent.requests, answers = answer.count;
 
@@ -157,11 +157,11 @@ static void rule_25_a_key_goes_to_the_address_that_who_asks_knows(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
-        const struct broker_question question = { .ask = BROKER_EXCHANGE,
-                                                  .tenant = slice_of(cases[i].tenant),
-                                                  .subject = LITERAL("sub-1"),
-                                                  .url = slice_of(cases[i].url),
-                                                  .secret = LITERAL(API_KEY) };
+        const struct latchkeyd_question question = { .ask = LATCHKEYD_EXCHANGE,
+                                                     .tenant = slice_of(cases[i].tenant),
+                                                     .subject = LITERAL("sub-1"),
+                                                     .url = slice_of(cases[i].url),
+                                                     .secret = LITERAL(API_KEY) };
         const unsigned before = sent.requests;
 
         ROW(cases[i].name);
@@ -447,7 +447,7 @@ static void rule_27_only_what_is_asked_costs_a_rate(void **state)
     exchange_reset(exchange);
     may_ask = false;
     assert_false(ask(config, "t-1", "sub-1", API_KEY));
-    assert_int_equal(answer.reason, REASON_BROKER_UNAVAILABLE);
+    assert_int_equal(answer.reason, REASON_LATCHKEYD_UNAVAILABLE);
     assert_string_equal(answer.detail, "too many questions a second");
     assert_int_equal(exchange_waiting(exchange, "t-1"), 0);
     ROW("nor is it the question by which a breaker tries again");
@@ -505,7 +505,7 @@ static void rule_26_only_what_verifies_is_cached(void **state)
         { "one that nobody signed", "t-1", "sub-1", 0, "{\"token\":\"a.b.c\"}", false },
         { "a refusal", "t-1", "sub-1", 0, "{}", false },
     };
-    const struct config *caching = config_of(TENANTS "broker { api_key_cache = 60 }\n");
+    const struct config *caching = config_of(TENANTS "latchkeyd { api_key_cache = 60 }\n");
     size_t i;
 
     (void)state;
@@ -531,7 +531,7 @@ static void rule_26_only_what_verifies_is_cached(void **state)
 
 static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state)
 {
-    const struct config *caching = config_of(TENANTS "broker { api_key_cache = 2 }\n"), *not_caching = config;
+    const struct config *caching = config_of(TENANTS "latchkeyd { api_key_cache = 2 }\n"), *not_caching = config;
     struct cache_counts before;
 
     (void)state;
@@ -588,17 +588,17 @@ static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state
 /* As when the administrator edits it: no signal says so. */
 static void a_change_of_the_configuration_is_followed(void **state)
 {
-#define CACHING TENANTS "broker { api_key_cache = 60 }\n"
+#define CACHING TENANTS "latchkeyd { api_key_cache = 60 }\n"
 #define OTHER_SERVICE(url, more)                                       \
     "tenant \"t-1\" { url = \"" url "\" keys = \"~/keys\"\n" more      \
     "  issuer = \"https://auth.example.com/tenant/t-1/v2.0/Auth\" }\n" \
-    "broker { api_key_cache = 60 }\n"
+    "latchkeyd { api_key_cache = 60 }\n"
     static const struct {
         const char *name, *text;
         bool is_forgotten;
     } cases[] = {
         { "the same", CACHING, false },
-        { "tokens are kept for less time", TENANTS "broker { api_key_cache = 5 }\n", true },
+        { "tokens are kept for less time", TENANTS "latchkeyd { api_key_cache = 5 }\n", true },
         { "a service takes younger tokens only", CACHING "service \"a\" { credentials = {\"api_key\"} max_age = 7 }\n",
           true },
         { "the second service does",
@@ -676,7 +676,7 @@ static void a_change_of_the_configuration_is_followed(void **state)
 /* A question outlives the configuration that it was asked by, and the buffers that it came in. */
 static void a_question_under_way_needs_nothing_of_who_asked(void **state)
 {
-    const struct config *passing = config_of(TENANTS "broker { api_key_cache = 60 }\n");
+    const struct config *passing = config_of(TENANTS "latchkeyd { api_key_cache = 60 }\n");
     char *tenant = strdup("t-1"), *subject = strdup("sub-1"), *api_key = strdup(API_KEY);
     unsigned i;
 

@@ -71,7 +71,7 @@ struct asker {
     unsigned answers;
 };
 
-static void keep_answer(void *context, const struct broker_answer *answer)
+static void keep_answer(void *context, const struct latchkeyd_answer *answer)
 {
     struct asker *asker = context;
 
@@ -595,7 +595,7 @@ static void who_asks_while_it_looks_waits_for_that_look(void **state)
 }
 
 /* As a login that asks again as soon as it is answered. */
-static void ask_again(void *context, const struct broker_answer *answer)
+static void ask_again(void *context, const struct latchkeyd_answer *answer)
 {
     keep_answer(context, answer);
     keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), INT64_MAX, keep_answer, context);
@@ -625,7 +625,7 @@ static void who_asks_again_from_within_the_answer_is_answered_twice(void **state
 static const struct config *other;
 
 /* As a login that reads the newest configuration once it is answered. */
-static void configure_none(void *context, const struct broker_answer *answer)
+static void configure_none(void *context, const struct latchkeyd_answer *answer)
 {
     keep_answer(context, answer);
     keysets_configure(keysets, other, clock_ms());
@@ -795,7 +795,7 @@ static void a_tenant_without_a_key_set_of_its_own_is_not_looked_for(void **state
 
 static void what_is_known_of_tenants_that_stay_is_kept(void **state)
 {
-    const struct config *same = config_of(TENANTS "broker { refresh = 200 }\n");
+    const struct config *same = config_of(TENANTS "latchkeyd { refresh = 200 }\n");
     const struct key_source *source;
     struct keyset_status status;
     struct asker asker;
@@ -869,8 +869,8 @@ static void a_tenant_that_is_gone_is_forgotten(void **state)
 
 static void a_new_interval_holds_at_once(void **state)
 {
-    const struct config *seldom = config_of(ONLY_T_1 "broker { refresh = 604800 }\n"),
-                        *often = config_of(ONLY_T_1 "broker { refresh = 60 }\n");
+    const struct config *seldom = config_of(ONLY_T_1 "latchkeyd { refresh = 604800 }\n"),
+                        *often = config_of(ONLY_T_1 "latchkeyd { refresh = 60 }\n");
     size_t i;
 
     (void)state;
@@ -946,8 +946,8 @@ static int set_up(void **state)
     write_key_set("keys", &jwk, 1);
     signer_free(&signer);
     write_file("secret", "0123456789abcdef0123456789abcdef");
-    config = config_of(TENANTS "broker { refresh = 200 }\n");
-    only_t_1 = config_of(ONLY_T_1 "broker { refresh = 200 }\n");
+    config = config_of(TENANTS "latchkeyd { refresh = 200 }\n");
+    only_t_1 = config_of(ONLY_T_1 "latchkeyd { refresh = 200 }\n");
     return 0;
 }
 

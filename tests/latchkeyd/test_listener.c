@@ -40,9 +40,9 @@ static const struct string_list *paths_of(const char *const *names, size_t count
 /* The configuration's sockets are these paths. */
 static bool open_paths(const struct string_list *paths, struct listeners *ret, char said[LISTENER_ERROR_MAX])
 {
-    const struct broker broker = { .sockets = *paths, .saslauthd_mode = 0660 };
+    const struct latchkeyd_options latchkeyd = { .sockets = *paths, .saslauthd_mode = 0660 };
 
-    return listeners_open(&broker, ret, said);
+    return listeners_open(&latchkeyd, ret, said);
 }
 
 static bool open_one(const char *name, struct listeners *ret_listeners)
@@ -394,7 +394,7 @@ static int status_of_handed_over(size_t row)
     snprintf(pid, sizeof pid, "%ld", (long)getpid() + handed_over[row].is_for_another);
     setenv("LISTEN_PID", pid, 1);
     setenv("LISTEN_FDS", handed_over[row].count, 1);
-    setenv("LISTEN_FDNAMES", "broker", 1);
+    setenv("LISTEN_FDNAMES", "latchkeyd", 1);
     ok = open_paths(&own, &listeners, complaint);
     if (ok != (handed_over[row].want != -1) || strcmp(complaint, handed_over[row].error) != 0)
         return 3;

@@ -56,7 +56,7 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
 
 static char *allowed[] = { (char[]){ "bin" }, (char[]){ "@mail" }, (char[]){ "no-such-user" },
                            (char[]){ "@no-such-group" } };
-static struct broker broker = {
+static struct latchkeyd_options latchkeyd = {
     .user = (char[]){ "daemon" }, .allow = { allowed, COUNT(allowed) }, .peer_rate = 10, .rate = 20
 };
 
@@ -145,7 +145,7 @@ static void rule_25_who_may_ask(void **state)
         many[i] = OTHER + (gid_t)i;
     assert_int_equal(chmod(directory, 0755), 0);
     listener = listen_at(path);
-    assert_true(peers_configure(peers, &broker, NULL));
+    assert_true(peers_configure(peers, &latchkeyd, NULL));
     for (i = 0; i < COUNT(cases); i++) {
         pid_t child = fork();
         int fd, status;
@@ -171,7 +171,7 @@ static void rule_25_who_may_ask(void **state)
 
 static void rule_25_our_own_user_may_ask(void **state)
 {
-    struct broker bare = { .user = (char[]){ "no-such-user" }, .peer_rate = 1, .rate = 1 };
+    struct latchkeyd_options bare = { .user = (char[]){ "no-such-user" }, .peer_rate = 1, .rate = 1 };
     struct peers *peers = peers_new();
     uid_t uid = 4711;
     int pair[2], file;
@@ -205,11 +205,12 @@ static void a_name_that_does_not_exist_allows_nobody_and_is_told(void **state)
 
     (void)state;
     unknown[0] = '\0';
-    assert_true(peers_configure(peers, &broker, note_unknown));
+    assert_true(peers_configure(peers, &latchkeyd, note_unknown));
     assert_string_equal(unknown, "no-such-user @no-such-group ");
     ROW("the user of latchkeyd need not exist");
     unknown[0] = '\0';
-    assert_true(peers_configure(peers, &(struct broker){ .user = (char[]){ "no-such-user" } }, note_unknown));
+    assert_true(
+        peers_configure(peers, &(struct latchkeyd_options){ .user = (char[]){ "no-such-user" } }, note_unknown));
     assert_string_equal(unknown, "");
     peers_free(&peers);
 }
@@ -250,7 +251,7 @@ static void rule_32_names_that_nss_cannot_tell_now_are_looked_up_again(void **st
     ROW("at the start: they allow nobody yet, and this is told");
     unknown[0] = '\0';
     fate.failure = EMFILE;
-    assert_true(peers_configure(peers, &broker, note_unknown));
+    assert_true(peers_configure(peers, &latchkeyd, note_unknown));
     assert_string_equal(unknown, "bin? @mail? no-such-user? @no-such-group? ");
     assert_false(may_ask(peers, bin, OTHER));
     assert_false(may_ask(peers, daemon_uid, OTHER));
@@ -282,14 +283,16 @@ static void rule_32_the_former_answer_holds_while_nss_cannot_tell(void **state)
 {
     const uid_t bin = uid_of("bin"), sys = uid_of("sys");
     char *longer[] = { allowed[1], (char[]){ "sys" }, allowed[0] };
-    const struct broker more = { .user = broker.user, .allow = { longer, COUNT(longer) }, .peer_rate = 1, .rate = 1 };
-    const struct broker fewer = { .user = broker.user, .peer_rate = 1, .rate = 1 };
+    const struct latchkeyd_options more = {
+        .user = latchkeyd.user, .allow = { longer, COUNT(longer) }, .peer_rate = 1, .rate = 1
+    };
+    const struct latchkeyd_options fewer = { .user = latchkeyd.user, .peer_rate = 1, .rate = 1 };
     struct peers *peers = peers_new();
 
     (void)state;
     if (geteuid() != 0)
         skip();
-    assert_true(peers_configure(peers, &broker, NULL));
+    assert_true(peers_configure(peers, &latchkeyd, NULL));
     ROW("another configuration, in which they stand in other places");
     fate.failure = EIO;
     assert_true(peers_configure(peers, &more, NULL));
@@ -313,7 +316,7 @@ static void a_slow_directory_service_does_not_keep_latchkeyd_busy(void **state)
         skip();
     fate.failure = ETIMEDOUT;
     fate.takes_s = 5; /* each of three users */
-    assert_true(peers_configure(peers, &broker, NULL));
+    assert_true(peers_configure(peers, &latchkeyd, NULL));
     fate.asked = 0;
     ROW("nine times as long as the last try took nothing is asked");
     fate.later_s += 9 * 3 * 5 - 1;
@@ -369,7 +372,7 @@ static void rule_27_questions_have_a_rate(void **state)
         struct peers *peers = peers_new();
 
         ROW(rates[i].name);
-        assert_true(peers_configure(peers, &broker, NULL));
+        assert_true(peers_configure(peers, &latchkeyd, NULL));
         for (j = 0; j < COUNT(rates[i].steps) && rates[i].steps[j].at_ms != 0; j++)
             assert_int_equal(passing(peers, rates[i].steps[j].uid, rates[i].steps[j].at_ms, rates[i].steps[j].tries),
                              rates[i].steps[j].passed);
@@ -379,13 +382,13 @@ static void rule_27_questions_have_a_rate(void **state)
 
 static void another_configuration_is_no_new_burst(void **state)
 {
-    struct broker faster = { .user = broker.user, .peer_rate = 20, .rate = 100000 };
+    struct latchkeyd_options faster = { .user = latchkeyd.user, .peer_rate = 20, .rate = 100000 };
     struct peers *peers = peers_new();
 
     (void)state;
-    assert_true(peers_configure(peers, &broker, NULL));
+    assert_true(peers_configure(peers, &latchkeyd, NULL));
     assert_int_equal(passing(peers, 1, T0, 100), 20);
-    assert_true(peers_configure(peers, &broker, NULL));
+    assert_true(peers_configure(peers, &latchkeyd, NULL));
     assert_int_equal(passing(peers, 1, T0, 100), 0);
     ROW("its rate counts from now on");
     assert_true(peers_configure(peers, &faster, NULL));
@@ -395,7 +398,7 @@ static void another_configuration_is_no_new_burst(void **state)
 
 static void many_uids_do_not_make_room_for_more(void **state)
 {
-    struct broker wide = { .user = broker.user, .peer_rate = 1, .rate = 100000 };
+    struct latchkeyd_options wide = { .user = latchkeyd.user, .peer_rate = 1, .rate = 100000 };
     struct peers *peers = peers_new();
     uid_t uid;
 

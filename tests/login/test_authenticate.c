@@ -1,4 +1,4 @@
-#include "tests/support/broker_double.h"
+#include "tests/support/latchkeyd_double.h"
 #include "tests/support/fixture.h"
 
 #include <dlfcn.h>
@@ -44,7 +44,7 @@ static const char main_text[] =
     "user \"nobody\" { tenant = {\"t-1\"} }\n"
     "user \"bin\" { sub = {\"sub-bin\"} tenant = {\"t-1\"} api_key = true }\n"
     "user \"sys\" { sub = {\"sub-sys\"} tenant = {\"t-1\"} }\n"
-    "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n"
+    "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 }\n"
     "group \"ops\" { tenant = {\"t-1\", \"t-2\"} claim = {\"g-ops\"} }\n"
     "service \"both\" { credentials = {\"jwt\", \"api_key\"} }\n"
     "service \"keys-only\" { credentials = {\"api_key\"} }\n"
@@ -605,16 +605,16 @@ static void a_service_that_takes_nothing_is_not_possible(void **state)
 
 #define API_KEY "lk_0123456789abcdefghij"
 
-static struct broker_double broker;
+static struct latchkeyd_double latchkeyd;
 static struct signer *newest; /* whose key is in the set only after a refresh */
 
 /* What the double answers to an exchange. */
 static void answer_token(const char *token)
 {
-    static char answer[BROKER_MESSAGE_MAX];
+    static char answer[LATCHKEYD_MESSAGE_MAX];
 
     snprintf(answer, sizeof answer, "{\"answer\":\"ok\",\"token\":\"%s\"}", token);
-    broker.answer = answer;
+    latchkeyd.answer = answer;
 }
 
 static enum reason exchange_for(const char *service, const char *user, const char *api_key)
@@ -803,18 +803,18 @@ static void rule_23_nobody_opens_another_account_whoever_decides(void **state)
         { "none was named", "", "\"user\":\"bin\",\"authzid\":\"bin\"", REASON_OK },
         { "another", "bin", "\"user\":\"root\",\"authzid\":\"root\"", REASON_USER_MISMATCH },
         { "the beginning of its name", "bin", "\"user\":\"bi\",\"authzid\":\"bin\"", REASON_USER_MISMATCH },
-        { "none", "bin", "\"authzid\":\"bin\"", REASON_BROKER_UNAVAILABLE },
-        { "no name of anybody", "", "\"user\":\"b n\",\"authzid\":\"bin\"", REASON_BROKER_UNAVAILABLE },
-        { "nobody to act as", "bin", "\"user\":\"bin\"", REASON_BROKER_UNAVAILABLE },
+        { "none", "bin", "\"authzid\":\"bin\"", REASON_LATCHKEYD_UNAVAILABLE },
+        { "no name of anybody", "", "\"user\":\"b n\",\"authzid\":\"bin\"", REASON_LATCHKEYD_UNAVAILABLE },
+        { "nobody to act as", "bin", "\"user\":\"bin\"", REASON_LATCHKEYD_UNAVAILABLE },
     };
     char answer[200];
     size_t i;
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
     for (i = 0; i < COUNT(rows); i++) {
-        const struct broker_question question = {
-            .ask = BROKER_AUTHENTICATE,
+        const struct latchkeyd_question question = {
+            .ask = LATCHKEYD_AUTHENTICATE,
             .service = slice_of("both"),
             .user = slice_of(rows[i].user),
             .secret = slice_of(API_KEY),
@@ -823,13 +823,13 @@ static void rule_23_nobody_opens_another_account_whoever_decides(void **state)
         ROW(rows[i].name);
         snprintf(answer, sizeof answer, "{\"answer\":\"ok\",\"login\":{\"credential\":\"api_key\",\"groups\":[],%s}}",
                  rows[i].answer);
-        broker.answer = answer;
+        latchkeyd.answer = answer;
         outcome.verdict = VERDICT_INIT;
         assert_int_equal(delegate_authenticate(&outcome.verdict, config, &question, &outcome.login),
                          rows[i].want == REASON_OK);
         assert_int_equal(outcome.verdict.reason, rows[i].want);
     }
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
 }
 
 /* The reason for a process that has entered a chroot, in which nothing but latchkeyd's socket is. */
@@ -883,18 +883,18 @@ static void a_host_in_a_chroot_asks_only_what_can_be_asked(void **state)
     memset(longest, 'x', sizeof longest);
     snprintf(command, sizeof command, "mkdir -p %s/jail%s", directory, directory);
     assert_int_equal(system(command), 0);
-    snprintf(socket_path, sizeof socket_path, "%s/jail%s/broker", directory, directory);
-    broker_double_start(&broker, socket_path);
+    snprintf(socket_path, sizeof socket_path, "%s/jail%s/latchkeyd", directory, directory);
+    latchkeyd_double_start(&latchkeyd, socket_path);
     for (i = 0; i < COUNT(rows); i++) {
         const struct auth_request request = { .service = "both", .user = rows[i].user, .authzid = rows[i].authzid };
-        const unsigned asked = broker.questions;
+        const unsigned asked = latchkeyd.questions;
 
         ROW(rows[i].name);
-        broker.answer = "{\"answer\":\"user_unmapped\"}";
+        latchkeyd.answer = "{\"answer\":\"user_unmapped\"}";
         assert_int_equal(reason_in_chroot(&request, rows[i].credential), rows[i].want);
-        assert_int_equal(broker.questions - asked, rows[i].want == REASON_USER_UNMAPPED);
+        assert_int_equal(latchkeyd.questions - asked, rows[i].want == REASON_USER_UNMAPPED);
     }
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     snprintf(command, sizeof command, "rm -r %s/jail", directory);
     assert_int_equal(system(command), 0);
 }
@@ -904,11 +904,11 @@ static void rule_25_an_api_key_opens_the_account_of_its_subject(void **state)
     char *token = exchanged_token(NULL, NULL);
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
     answer_token(token);
     assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_OK);
     assert_string_equal(
-        broker.question,
+        latchkeyd.question,
         "{\"ask\":\"exchange\",\"tenant\":\"t-1\",\"subject\":\"sub-bin\",\"url\":\"https://auth.example.com\","
         "\"api_key\":\"" API_KEY "\"}");
     assert_string_equal(outcome.verdict.credential, "api_key");
@@ -916,7 +916,7 @@ static void rule_25_an_api_key_opens_the_account_of_its_subject(void **state)
     assert_string_equal(outcome.login.credential, "api_key");
     assert_int_equal(outcome.explanation.count, CHECK_COUNT);
     assert_string_equal(check_name(outcome.explanation.made[2].check), "exchange");
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     free(token);
 }
 
@@ -944,11 +944,11 @@ static void a_token_that_was_made_meanwhile_is_not_of_the_future(void **state)
     char *token = exchanged_token("iat", "1000031"); /* now 1000000, leeway 30 */
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
     answer_token(token);
-    broker.before = let_a_second_pass;
+    latchkeyd.before = let_a_second_pass;
     assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_OK);
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     free(token);
 }
 
@@ -972,14 +972,14 @@ static void rule_25_an_api_key_leaves_the_host_only_for_marked_accounts(void **s
     size_t i;
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
     answer_token("eyJhbGciOiJub25lIn0.e30.AAAA");
     for (i = 0; i < COUNT(cases); i++) {
         ROW(cases[i].name);
         assert_int_not_equal(exchange_for(cases[i].service, cases[i].user, cases[i].credential), REASON_OK);
-        assert_int_equal(broker.questions, 0);
+        assert_int_equal(latchkeyd.questions, 0);
     }
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
 }
 
 static void rule_25_the_exchanged_token_must_verify_and_be_the_accounts(void **state)
@@ -1003,7 +1003,7 @@ static void rule_25_the_exchanged_token_must_verify_and_be_the_accounts(void **s
     size_t i;
 
     (void)state;
-    broker_double_start(&broker, path_in_directory("broker"));
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
     for (i = 0; i < COUNT(cases); i++) {
         ROW(cases[i].name);
         token = exchanged_token(cases[i].claim, cases[i].value);
@@ -1031,7 +1031,7 @@ static void rule_25_the_exchanged_token_must_verify_and_be_the_accounts(void **s
     ROW("no token at all");
     answer_token("lk_another_api_key_0123456789");
     assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_TOKEN_MALFORMED);
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
 }
 
 static void what_latchkeyd_refuses_is_refused_for_its_reason(void **state)
@@ -1042,27 +1042,27 @@ static void what_latchkeyd_refuses_is_refused_for_its_reason(void **state)
     } cases[] = {
         { "a wrong key", "{\"answer\":\"credential_refused\",\"detail\":\"status 401\"}", REASON_CREDENTIAL_REFUSED },
         { "no answer of the service", "{\"answer\":\"tenant_unavailable\"}", REASON_TENANT_UNAVAILABLE },
-        { "a success without a token", "{\"answer\":\"ok\"}", REASON_BROKER_UNAVAILABLE },
-        { "a reason that nobody knows", "{\"answer\":\"perhaps\"}", REASON_BROKER_UNAVAILABLE },
-        { "undecided", "{\"answer\":\"undecided\"}", REASON_BROKER_UNAVAILABLE },
-        { "broken JSON", "{\"answer\":\"ok\"", REASON_BROKER_UNAVAILABLE },
-        { "hanging up", NULL, REASON_BROKER_UNAVAILABLE },
-        { "silence", "", REASON_BROKER_UNAVAILABLE },
+        { "a success without a token", "{\"answer\":\"ok\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "a reason that nobody knows", "{\"answer\":\"perhaps\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "undecided", "{\"answer\":\"undecided\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "broken JSON", "{\"answer\":\"ok\"", REASON_LATCHKEYD_UNAVAILABLE },
+        { "hanging up", NULL, REASON_LATCHKEYD_UNAVAILABLE },
+        { "silence", "", REASON_LATCHKEYD_UNAVAILABLE },
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
         ROW(cases[i].name);
-        broker_double_start(&broker, path_in_directory("broker"));
-        broker.answer = cases[i].answer;
+        latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+        latchkeyd.answer = cases[i].answer;
         assert_int_equal(exchange_for("both", "bin", API_KEY), cases[i].want);
-        assert_int_equal(broker.questions, 1);
-        broker_double_stop(&broker);
+        assert_int_equal(latchkeyd.questions, 1);
+        latchkeyd_double_stop(&latchkeyd);
     }
     ROW("nobody listens, and nobody is started");
-    unlink(path_in_directory("broker"));
-    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_BROKER_UNAVAILABLE);
+    unlink(path_in_directory("latchkeyd"));
+    assert_int_equal(exchange_for("both", "bin", API_KEY), REASON_LATCHKEYD_UNAVAILABLE);
 }
 
 /* In the double's thread, where cmocka's asserts do not reach. */
@@ -1090,19 +1090,19 @@ static void rule_21_a_key_that_is_not_in_the_set_is_looked_for_once(void **state
     rotating = config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/rotating.json\" }\n"
                          "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
                          "revocation_list = \"~/revoked\"\n"
-                         "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n");
-    broker_double_start(&broker, path_in_directory("broker"));
-    broker.answer = "{\"answer\":\"ok\"}";
+                         "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 }\n");
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+    latchkeyd.answer = "{\"answer\":\"ok\"}";
     ROW("the set stays as it was");
     assert_int_equal(judge(rotating, NULL, NULL, slice_of(token), &outcome), REASON_KEY_UNKNOWN);
-    assert_string_equal(broker.question, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}");
-    assert_int_equal(broker.questions, 1);
+    assert_string_equal(latchkeyd.question, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}");
+    assert_int_equal(latchkeyd.questions, 1);
     ROW("latchkeyd puts a new one in its place");
-    broker.before = put_newest_key;
+    latchkeyd.before = put_newest_key;
     assert_int_equal(judge(rotating, NULL, NULL, slice_of(token), &outcome), REASON_OK);
-    assert_int_equal(broker.questions, 2);
+    assert_int_equal(latchkeyd.questions, 2);
     assert_int_equal(outcome.explanation.count, CHECK_COUNT - 1);
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     config_release(&rotating);
     signer_free(&newest);
     free(token);
@@ -1130,11 +1130,11 @@ static const struct {
       "{\"answer\":\"tenant_unavailable\",\"detail\":\"status 500\"}", false, REASON_JWKS_INVALID, REASON_JWKS_INVALID,
       "no newer key set: status 500" },
     { "no file, and this process may not ask", NULL,
-      "{\"answer\":\"broker_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}", false, REASON_BROKER_UNAVAILABLE,
-      REASON_BROKER_UNAVAILABLE, DOES_NOT_SERVE "; jwks_unavailable: " },
+      "{\"answer\":\"latchkeyd_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}", false, REASON_LATCHKEYD_UNAVAILABLE,
+      REASON_LATCHKEYD_UNAVAILABLE, DOES_NOT_SERVE "; jwks_unavailable: " },
     { "another key, and this process may not ask", "other",
-      "{\"answer\":\"broker_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}", false, REASON_UNDECIDED,
-      REASON_BROKER_UNAVAILABLE, DOES_NOT_SERVE "; key_unknown: " },
+      "{\"answer\":\"latchkeyd_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}", false, REASON_UNDECIDED,
+      REASON_LATCHKEYD_UNAVAILABLE, DOES_NOT_SERVE "; key_unknown: " },
     { "no file, and no latchkeyd", NULL, NULL, false, REASON_JWKS_UNAVAILABLE, REASON_JWKS_UNAVAILABLE,
       "no newer key set: nobody listens on " },
     { "another key, and no latchkeyd", "other", NULL, false, REASON_UNDECIDED, REASON_KEY_UNKNOWN,
@@ -1157,7 +1157,7 @@ static const struct config *config_wanting(void)
     return config_of("tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/rotating.json\" }\n"
                      "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
                      "revocation_list = \"~/revoked\"\n"
-                     "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n");
+                     "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 }\n");
 }
 
 static void rule_21_a_key_set_that_is_missing_is_looked_for(void **state)
@@ -1168,16 +1168,16 @@ static void rule_21_a_key_set_that_is_missing_is_looked_for(void **state)
     (void)state;
     newest = signer_generate("ES256", 0);
     token = token_of(newest, "ES256", "k-newest", NULL);
-    unlink(path_in_directory("broker"));
+    unlink(path_in_directory("latchkeyd"));
     for (i = 0; i < COUNT(wanting); i++) {
         struct verdict possible = VERDICT_INIT;
         const struct config *by;
 
         ROW(wanting[i].name);
         if (wanting[i].answer != NULL)
-            broker_double_start(&broker, path_in_directory("broker"));
-        broker.answer = wanting[i].answer;
-        broker.before = wanting[i].puts_key ? put_newest_key : NULL;
+            latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+        latchkeyd.answer = wanting[i].answer;
+        latchkeyd.before = wanting[i].puts_key ? put_newest_key : NULL;
         prepare_wanting(i);
         by = config_wanting();
         assert_int_equal(authenticate_is_possible(&possible, by, NULL), wanting[i].possible == REASON_UNDECIDED);
@@ -1190,9 +1190,9 @@ static void rule_21_a_key_set_that_is_missing_is_looked_for(void **state)
         assert_non_null(strstr(outcome.verdict.evidence, wanting[i].evidence));
         config_release(&by);
         if (wanting[i].answer != NULL) {
-            assert_string_equal(broker.question, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}");
-            broker_double_stop(&broker);
-            unlink(path_in_directory("broker"));
+            assert_string_equal(latchkeyd.question, "{\"ask\":\"refresh\",\"tenant\":\"t-1\"}");
+            latchkeyd_double_stop(&latchkeyd);
+            unlink(path_in_directory("latchkeyd"));
         }
     }
     signer_free(&newest);
@@ -1208,25 +1208,25 @@ static void a_secret_that_is_kept_from_us_is_asked_for(void **state)
     kept = config_of("tenant \"t-2\" { url = \"https://auth.example.com\" hmac_secret_file = \"~/kept-secret\" }\n"
                      "user \"daemon\" { sub = {\"sub-daemon\"} }\n"
                      "revocation_list = \"~/revoked\"\n"
-                     "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n");
+                     "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 }\n");
     ROW("nobody is there to ask");
-    unlink(path_in_directory("broker"));
+    unlink(path_in_directory("latchkeyd"));
     assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_JWKS_UNAVAILABLE);
-    broker_double_start(&broker, path_in_directory("broker"));
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
     ROW("latchkeyd says that the signature holds");
-    broker.answer = "{\"answer\":\"ok\"}";
+    latchkeyd.answer = "{\"answer\":\"ok\"}";
     assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_OK);
     assert_string_equal(outcome.verdict.user, "daemon");
     ROW("all else is checked here");
     assert_int_equal(judge(kept, NULL, "root", slice_of(token), &outcome), REASON_USER_MISMATCH);
     ROW("latchkeyd says that it does not");
-    broker.answer = "{\"answer\":\"signature_invalid\",\"detail\":\"alg=HS256\"}";
+    latchkeyd.answer = "{\"answer\":\"signature_invalid\",\"detail\":\"alg=HS256\"}";
     assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_SIGNATURE_INVALID);
     ROW("latchkeyd does not serve this process");
-    broker.answer = "{\"answer\":\"broker_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}";
-    assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_BROKER_UNAVAILABLE);
+    latchkeyd.answer = "{\"answer\":\"latchkeyd_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}";
+    assert_int_equal(judge(kept, NULL, NULL, slice_of(token), &outcome), REASON_LATCHKEYD_UNAVAILABLE);
     assert_string_equal(outcome.verdict.evidence, DOES_NOT_SERVE);
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     config_release(&kept);
     free(token);
 }

@@ -1,4 +1,4 @@
-#include "tests/support/broker_double.h"
+#include "tests/support/latchkeyd_double.h"
 #include "tests/support/fixture.h"
 
 #include "base/cleanup.h"
@@ -7,7 +7,7 @@
 
 /* A verdict and a login as latchkeyd has them, the answer that it makes of them, and what the host reads in it. */
 
-static struct broker_double broker;
+static struct latchkeyd_double latchkeyd;
 static const struct config *config;
 
 static struct {
@@ -37,14 +37,14 @@ static void set_sent(void)
 /* What the host hears when latchkeyd answers with this text of a login, and with this reason. */
 static enum reason hear(const char *user, const char *reason, const char *login)
 {
-    const struct broker_question question = { .ask = BROKER_AUTHENTICATE,
-                                              .user = slice_of(user),
-                                              .secret = LITERAL("a.b.c") };
+    const struct latchkeyd_question question = { .ask = LATCHKEYD_AUTHENTICATE,
+                                                 .user = slice_of(user),
+                                                 .secret = LITERAL("a.b.c") };
     char *answer;
     bool ok;
 
     assert_true(asprintf(&answer, "{\"answer\":\"%s\",\"login\":%s}", reason, login) > 0);
-    broker.answer = answer;
+    latchkeyd.answer = answer;
     got.verdict = VERDICT_INIT;
     memset(&got.login, 0, sizeof got.login);
     ok = delegate_authenticate(&got.verdict, config, &question, &got.login);
@@ -133,7 +133,7 @@ static void more_groups_are_none(void **state)
     for (i = 0; i < IDENTITY_GROUPS_MAX; i++)
         len += (size_t)snprintf(text + len, sizeof text - len, ",\"g\"");
     snprintf(text + len, sizeof text - len, "]}");
-    assert_int_equal(hear("alice", "ok", text), REASON_BROKER_UNAVAILABLE);
+    assert_int_equal(hear("alice", "ok", text), REASON_LATCHKEYD_UNAVAILABLE);
 }
 
 static void rule_23_a_login_that_could_be_none_is_none(void **state)
@@ -145,16 +145,16 @@ static void rule_23_a_login_that_could_be_none_is_none(void **state)
         { "the least", "alice", "{\"user\":\"alice\",\"authzid\":\"alice\"}", REASON_OK },
         { "of whoever it is, when no user was named", "", "{\"user\":\"alice\",\"authzid\":\"alice\"}", REASON_OK },
         { "of another user", "alice", "{\"user\":\"bob\",\"authzid\":\"alice\"}", REASON_USER_MISMATCH },
-        { "of no user", "", "{\"authzid\":\"alice\"}", REASON_BROKER_UNAVAILABLE },
-        { "of a user that no host has", "", "{\"user\":\"a b\",\"authzid\":\"alice\"}", REASON_BROKER_UNAVAILABLE },
-        { "without an authzid", "alice", "{\"user\":\"alice\"}", REASON_BROKER_UNAVAILABLE },
-        { "with an empty one", "alice", "{\"user\":\"alice\",\"authzid\":\"\"}", REASON_BROKER_UNAVAILABLE },
+        { "of no user", "", "{\"authzid\":\"alice\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "of a user that no host has", "", "{\"user\":\"a b\",\"authzid\":\"alice\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "without an authzid", "alice", "{\"user\":\"alice\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "with an empty one", "alice", "{\"user\":\"alice\",\"authzid\":\"\"}", REASON_LATCHKEYD_UNAVAILABLE },
         { "with one of control characters", "alice", "{\"user\":\"alice\",\"authzid\":\"a\\nb\"}",
-          REASON_BROKER_UNAVAILABLE },
+          REASON_LATCHKEYD_UNAVAILABLE },
         { "with a group that is no name", "alice",
-          "{\"user\":\"alice\",\"authzid\":\"alice\",\"groups\":[\"ops\",\"a b\"]}", REASON_BROKER_UNAVAILABLE },
+          "{\"user\":\"alice\",\"authzid\":\"alice\",\"groups\":[\"ops\",\"a b\"]}", REASON_LATCHKEYD_UNAVAILABLE },
         { "with a group that is no string", "alice", "{\"user\":\"alice\",\"authzid\":\"alice\",\"groups\":[7]}",
-          REASON_BROKER_UNAVAILABLE },
+          REASON_LATCHKEYD_UNAVAILABLE },
     };
     char authzid[SUBJECT_MAX + 2], text[512];
     size_t i;
@@ -169,7 +169,7 @@ static void rule_23_a_login_that_could_be_none_is_none(void **state)
         memset(authzid, 'a', i);
         authzid[i] = '\0';
         snprintf(text, sizeof text, "{\"user\":\"alice\",\"authzid\":\"%s\"}", authzid);
-        assert_int_equal(hear("alice", "ok", text), i == SUBJECT_MAX ? REASON_OK : REASON_BROKER_UNAVAILABLE);
+        assert_int_equal(hear("alice", "ok", text), i == SUBJECT_MAX ? REASON_OK : REASON_LATCHKEYD_UNAVAILABLE);
     }
 }
 
@@ -179,15 +179,15 @@ static int set_up(void **state)
     if (directory_make() != 0)
         return -1;
     config = config_of("tenant \"t-1\" { url = \"https://auth.example.com\" }\n"
-                       "broker { socket = {\"~/broker\"} program = \"\" timeout = 5 }\n");
-    broker_double_start(&broker, path_in_directory("broker"));
+                       "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 5 }\n");
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     config_release(&config);
     return directory_remove();
 }

@@ -1,4 +1,4 @@
-#include "tests/support/broker_double.h"
+#include "tests/support/latchkeyd_double.h"
 #include "tests/support/fixture.h"
 #include "tests/support/sasl_host.h"
 
@@ -21,7 +21,7 @@ static const char *const mechanisms[] = { OAUTH, XOAUTH };
 
 static struct signer *key, *next_key, *foreign_key;
 static struct host server_host, client_host;
-static struct broker_double broker;
+static struct latchkeyd_double latchkeyd;
 static char folder[128], main_path[128];
 
 static const char main_text[] =
@@ -35,7 +35,7 @@ static const char main_text[] =
     "user \"games\" { tenant = {\"t-1\"} sub = {\"sub-two\"} }\n"
     "group \"ops\" { tenant = {\"t-1\", \"t-3\"} claim = {\"g-ops\"} }\n"
     "group \"dev\" { tenant = {\"t-1\", \"t-3\"} claim = {\"g-dev\"} }\n"
-    "broker { socket = {\"~/broker\"} program = \"\" timeout = 1 }\n"
+    "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 1 }\n"
     "service \"imap\" { realm = {\"example.com\"} allow_authzid = {\"daemon\", \"bin:mail\"} }\n"
     "service \"smtp\" { credentials = {\"jwt\", \"api_key\"} realm = {\"example.com\"} }\n"
     "service \"ldap\" { require_group = {\"ops\"} allow_authzid = {\"daemon:dn:Mail\"} }\n"
@@ -1004,13 +1004,13 @@ static void rule_25_an_api_key_is_a_bearer_where_the_service_says_so(void **stat
     start_server();
     for (i = 0; i < COUNT(rows); i++) {
         ROW(rows[i].name);
-        broker_double_start(&broker, path_in_directory("broker"));
+        latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
         snprintf(answer, sizeof answer, "{\"answer\":\"ok\",\"token\":\"%s\"}", token);
-        broker.answer = answer;
+        latchkeyd.answer = answer;
         server = server_for(rows[i].service);
         assert_int_equal(log_in_whole(server, rows[i].mechanism, rows[i].user, API_KEY), rows[i].code);
         assert_one_verdict(rows[i].reason, rows[i].code == SASL_OK ? SASL_LOG_NOTE : SASL_LOG_ERR);
-        assert_int_equal(broker.questions, rows[i].questions);
+        assert_int_equal(latchkeyd.questions, rows[i].questions);
         if (rows[i].code == SASL_OK) {
             assert_string_equal(name_of(server, SASL_AUTHUSER), "bin");
             assert_string_equal(name_of(server, SASL_USERNAME), "bin");
@@ -1019,22 +1019,22 @@ static void rule_25_an_api_key_is_a_bearer_where_the_service_says_so(void **stat
         assert_not_logged(API_KEY);
         assert_not_logged(token);
         sasl_dispose(&server);
-        broker_double_stop(&broker);
+        latchkeyd_double_stop(&latchkeyd);
     }
     ROW("a refusal by the tenant service");
-    broker_double_start(&broker, path_in_directory("broker"));
-    broker.answer = "{\"answer\":\"credential_refused\"}";
+    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
+    latchkeyd.answer = "{\"answer\":\"credential_refused\"}";
     server = server_for("smtp");
     assert_int_equal(log_in_whole(server, OAUTH, "bin", API_KEY), SASL_BADAUTH);
     sasl_dispose(&server);
     ROW("no answer of it");
-    broker.answer = "{\"answer\":\"tenant_unavailable\"}";
+    latchkeyd.answer = "{\"answer\":\"tenant_unavailable\"}";
     server = server_for("smtp");
     assert_int_equal(log_in_whole(server, OAUTH, "bin", API_KEY), SASL_UNAVAIL);
     sasl_dispose(&server);
-    broker_double_stop(&broker);
+    latchkeyd_double_stop(&latchkeyd);
     ROW("nobody to ask");
-    unlink(path_in_directory("broker"));
+    unlink(path_in_directory("latchkeyd"));
     server = server_for("smtp");
     assert_int_equal(log_in_whole(server, OAUTH, "bin", API_KEY), SASL_UNAVAIL);
     sasl_dispose(&server);

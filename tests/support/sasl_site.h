@@ -68,7 +68,7 @@ static inline void site_replace(const struct site *site, unsigned version)
              "group \"ops\" { claim = {\"501b38ea-16af-4cd2-9f20-35675d2c001e\"} }\n"
              "service \"imap\" { require_group = {\"ops\"} max_age = 86400 allow_authzid = {\"" SITE_USER "\"} }\n"
              "revocation_list = \"%s/revoked\"\n"
-             "broker { socket = {\"%s/broker\"} program = \"\" }\n",
+             "latchkeyd { socket = {\"%s/latchkeyd\"} program = \"\" }\n",
              version, site->directory, site->directory, site->directory);
     site_put(site, "latchkey.conf", text);
 }

@@ -404,7 +404,7 @@ static const struct {
     { REASON_TOKEN_FROM_FUTURE, "The token is not valid yet." },
     { REASON_TOKEN_TOO_OLD, "This service wants a more recent token." },
     { REASON_GROUP_MISSING, "Your groups do not open this service." },
-    { REASON_BROKER_UNAVAILABLE, "Tokens cannot be checked at the moment." },
+    { REASON_LATCHKEYD_UNAVAILABLE, "Tokens cannot be checked at the moment." },
     /* nothing was refused, nobody listens, or another module asks next */
     { REASON_OK, "" },
     { REASON_CONVERSATION_FAILED, "" },

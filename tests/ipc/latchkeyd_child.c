@@ -1,6 +1,6 @@
 /*
- * A latchkeyd for unit tests that broker_spawn() starts: what it does is its name, the last part of argv[0]. It takes
- * the one question, writes what it finds itself to be into argv[0].report, and answers.
+ * A latchkeyd for unit tests that latchkeyd_spawn() starts: what it does is its name, the last part of argv[0]. It
+ * takes the one question, writes what it finds itself to be into argv[0].report, and answers.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX 65536 /* BROKER_MESSAGE_MAX */
+#define MESSAGE_MAX 65536 /* LATCHKEYD_MESSAGE_MAX */
 
 /* The two that glibc keeps for itself, and lets every child of posix_spawn(3) ignore. */
 #define INTERNAL_SIGNALS 0x180000000ULL

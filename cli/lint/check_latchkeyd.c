@@ -65,14 +65,14 @@ static void check_halves(const struct lint *lint)
               "service \"%s\": API keys open nothing: no user has api_key = true", config->default_service.name);
 }
 
-const char *check_find_socket(const struct broker *broker)
+const char *check_find_socket(const struct latchkeyd_options *latchkeyd)
 {
     struct stat status;
     size_t i;
 
-    for (i = 0; i < broker->sockets.count; i++)
-        if (lstat(broker->sockets.items[i], &status) == 0 && S_ISSOCK(status.st_mode))
-            return broker->sockets.items[i];
+    for (i = 0; i < latchkeyd->sockets.count; i++)
+        if (lstat(latchkeyd->sockets.items[i], &status) == 0 && S_ISSOCK(status.st_mode))
+            return latchkeyd->sockets.items[i];
     return NULL;
 }
 
@@ -177,11 +177,11 @@ static void tell_status(const struct lint *lint, const char *socket, const struc
 /* latchkeyd serves whom `allow` names; to others it says no more than that it is there. */
 static void ask_status(const struct lint *lint, const char *socket)
 {
-    const struct broker_question question = { .ask = BROKER_STATUS };
-    CLEANUP(broker_reply_clear) struct broker_reply reply = { .json = NULL };
+    const struct latchkeyd_question question = { .ask = LATCHKEYD_STATUS };
+    CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
     struct verdict verdict = VERDICT_INIT;
 
-    if (broker_ask(&verdict, lint->config, &question, &reply))
+    if (latchkeyd_ask(&verdict, lint->config, &question, &reply))
         tell_status(lint, socket, reply.answer.status);
     else
         findings_add(lint->findings, geteuid() == 0 ? SEVERITY_WARNING : SEVERITY_NOTE, socket, 0,
@@ -191,33 +191,36 @@ static void ask_status(const struct lint *lint, const char *socket)
 /* Where neither listens nor can be started whoever exchanges API keys, each of them is refused. */
 static void check_nobody(const struct lint *lint)
 {
-    const struct broker *broker = &lint->config->broker;
+    const struct latchkeyd_options *latchkeyd = &lint->config->latchkeyd;
 
-    if (!any_service_takes_api_keys(lint->config) || (broker->program != NULL && access(broker->program, X_OK) == 0))
+    if (!any_service_takes_api_keys(lint->config)
+        || (latchkeyd->program != NULL && access(latchkeyd->program, X_OK) == 0))
         return;
-    FOUND(lint, SEVERITY_WARNING, "broker", "", broker->program != NULL ? "program" : NULL,
-          "nobody exchanges API keys: there is no socket %s, and %s%s", broker->sockets.items[0],
-          broker->program != NULL ? broker->program : "no program to start",
-          broker->program != NULL ? " cannot be started" : "");
+    FOUND(lint, SEVERITY_WARNING, "latchkeyd", "", latchkeyd->program != NULL ? "program" : NULL,
+          "nobody exchanges API keys: there is no socket %s, and %s%s", latchkeyd->sockets.items[0],
+          latchkeyd->program != NULL ? latchkeyd->program : "no program to start",
+          latchkeyd->program != NULL ? " cannot be started" : "");
 }
 
-void check_broker(const struct lint *lint)
+void check_latchkeyd(const struct lint *lint)
 {
-    const struct broker *broker = &lint->config->broker;
-    const char *socket = check_find_socket(broker);
-    const size_t line = lint_find_line(lint, "broker", "", NULL);
+    const struct latchkeyd_options *latchkeyd = &lint->config->latchkeyd;
+    const char *socket = check_find_socket(latchkeyd);
+    const size_t line = lint_find_line(lint, "latchkeyd", "", NULL);
     char error[TRUSTED_FILE_ERROR_MAX];
     enum account_answer answer;
     struct account_entry user;
 
     check_halves(lint);
-    if (broker->program != NULL && access(broker->program, F_OK) == 0 && !trusted_program_check(broker->program, error))
-        FOUND(lint, SEVERITY_ERROR, "broker", "", "program", "program: %s is not started: %s", broker->program, error);
+    if (latchkeyd->program != NULL && access(latchkeyd->program, F_OK) == 0
+        && !trusted_program_check(latchkeyd->program, error))
+        FOUND(lint, SEVERITY_ERROR, "latchkeyd", "", "program", "program: %s is not started: %s", latchkeyd->program,
+              error);
     if (socket != NULL)
         ask_status(lint, socket);
     else
         check_nobody(lint);
-    if ((socket != NULL || line != 0) && (answer = account_lookup_user(broker->user, &user, NULL)) != ACCOUNT_FOUND)
-        FOUND(lint, SEVERITY_NOTE, "broker", "", "user", "user \"%s\", as whom latchkeyd runs, %s", broker->user,
+    if ((socket != NULL || line != 0) && (answer = account_lookup_user(latchkeyd->user, &user, NULL)) != ACCOUNT_FOUND)
+        FOUND(lint, SEVERITY_NOTE, "latchkeyd", "", "user", "user \"%s\", as whom latchkeyd runs, %s", latchkeyd->user,
               answer == ACCOUNT_ABSENT ? "does not exist on this host" : "cannot be looked up now: NSS fails");
 }

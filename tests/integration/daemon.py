@@ -12,7 +12,7 @@ import tokens
 from host import BUILD, PRIVATE, Syslog, run, wait_until
 
 PROGRAM = PRIVATE / "latchkeyd"
-SOCKET = PRIVATE / "broker" / "socket"
+SOCKET = PRIVATE / "latchkeyd" / "socket"
 USER = "latchkey"
 
 CONFIG = """
@@ -26,10 +26,10 @@ user "alice"      {{ sub = {{"{alice}"}} }}
 user "svc-backup" {{ sub = {{"{backup}"}}  api_key = true  tenant = {{"{tenant}"}} }}
 group "ops"       {{ claim = {{"{ops}"}} }}
 service "*"       {{ credentials = {{"jwt", "api_key"}} }}
-broker {{
+latchkeyd {{
     socket  = {{"{socket}"}}
     program = "{program}"
-    {broker_options}
+    {latchkeyd_options}
 }}
 {more}
 """
@@ -48,11 +48,11 @@ class Site:
         self.ca.chmod(0o644)
         self.configure()
 
-    def configure(self, tenant_options="", broker_options="", more=""):
+    def configure(self, tenant_options="", latchkeyd_options="", more=""):
         return self.host.write("latchkey.conf", CONFIG.format(
             tenant=self.tenant.tenant, url=self.tenant.url, keys=self.keys, ca=self.ca, alice=tokens.ALICE,
             backup=tokens.BACKUP, ops=tokens.OPS, socket=SOCKET, program=PROGRAM, tenant_options=tenant_options,
-            broker_options=broker_options, more=more))
+            latchkeyd_options=latchkeyd_options, more=more))
 
     def fetch_keys(self):
         """As an administrator would by hand."""

@@ -15,13 +15,13 @@ static void demand(bool holds)
         abort();
 }
 
-static void check_answer(enum broker_ask ask, const struct broker_answer *answer)
+static void check_answer(enum latchkeyd_ask ask, const struct latchkeyd_answer *answer)
 {
     size_t i;
 
     demand(answer->reason != REASON_UNDECIDED && answer->reason < REASON_COUNT);
-    demand((answer->token.len > 0) == (ask == BROKER_EXCHANGE && answer->reason == REASON_OK));
-    demand((answer->status != NULL) == (ask == BROKER_STATUS && answer->reason == REASON_OK));
+    demand((answer->token.len > 0) == (ask == LATCHKEYD_EXCHANGE && answer->reason == REASON_OK));
+    demand((answer->status != NULL) == (ask == LATCHKEYD_STATUS && answer->reason == REASON_OK));
     demand(answer->status == NULL || json_type_of(answer->status) == JSON_OBJECT);
     demand(strlen(answer->detail) < EVIDENCE_MAX && !slice_has_control(slice_of(answer->detail)));
     demand(slice_is_utf8(slice_of(answer->detail)));
@@ -30,7 +30,7 @@ static void check_answer(enum broker_ask ask, const struct broker_answer *answer
                && strchr("\"\\", answer->token.bytes[i]) == NULL);
 }
 
-static void check_same(struct broker_answer *a, struct broker_answer *b)
+static void check_same(struct latchkeyd_answer *a, struct latchkeyd_answer *b)
 {
     const struct json *of_a = a->login != NULL ? a->login : a->status;
     const struct json *of_b = b->login != NULL ? b->login : b->status;
@@ -45,23 +45,23 @@ static void check_same(struct broker_answer *a, struct broker_answer *b)
     free(more);
 }
 
-static void read_answer(enum broker_ask ask, struct slice text)
+static void read_answer(enum latchkeyd_ask ask, struct slice text)
 {
-    struct broker_answer answer, again;
+    struct latchkeyd_answer answer, again;
     struct json *json = NULL, *json_again = NULL;
     struct secret written = { NULL, 0 };
     const char *error = NULL;
 
-    if (!broker_answer_read(ask, text, &json, &answer, &error)) {
+    if (!latchkeyd_answer_read(ask, text, &json, &answer, &error)) {
         demand(json == NULL && error != NULL);
         return;
     }
-    demand(text.len <= BROKER_MESSAGE_MAX);
+    demand(text.len <= LATCHKEYD_MESSAGE_MAX);
     check_answer(ask, &answer);
-    demand(broker_answer_write(&answer, answer.login != NULL ? "login" : "status",
-                               (struct json *)(answer.login != NULL ? answer.login : answer.status), &written));
-    demand(written.len <= BROKER_MESSAGE_MAX);
-    demand(broker_answer_read(ask, (struct slice){ written.bytes, written.len }, &json_again, &again, &error));
+    demand(latchkeyd_answer_write(&answer, answer.login != NULL ? "login" : "status",
+                                  (struct json *)(answer.login != NULL ? answer.login : answer.status), &written));
+    demand(written.len <= LATCHKEYD_MESSAGE_MAX);
+    demand(latchkeyd_answer_read(ask, (struct slice){ written.bytes, written.len }, &json_again, &again, &error));
     check_same(&answer, &again);
     json_free(&json);
     json_free(&json_again);
@@ -70,9 +70,9 @@ static void read_answer(enum broker_ask ask, struct slice text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum broker_ask ask;
+    enum latchkeyd_ask ask;
 
-    for (ask = BROKER_EXCHANGE; ask < BROKER_ASK_COUNT; ask++)
+    for (ask = LATCHKEYD_EXCHANGE; ask < LATCHKEYD_ASK_COUNT; ask++)
         read_answer(ask, (struct slice){ (const char *)data, size });
     return 0;
 }

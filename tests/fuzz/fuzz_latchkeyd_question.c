@@ -16,14 +16,15 @@ static void demand(bool holds)
 }
 
 /* What its header promises of the parts that a question of this kind has; the others are empty. */
-static void check_question(const struct broker_question *question)
+static void check_question(const struct latchkeyd_question *question)
 {
-    const bool has_secret = question->ask != BROKER_REFRESH && question->ask != BROKER_STATUS;
-    const bool has_tenant = question->ask != BROKER_AUTHENTICATE && question->ask != BROKER_STATUS;
+    const bool has_secret = question->ask != LATCHKEYD_REFRESH && question->ask != LATCHKEYD_STATUS;
+    const bool has_tenant = question->ask != LATCHKEYD_AUTHENTICATE && question->ask != LATCHKEYD_STATUS;
     size_t i;
 
     demand((question->tenant.len > 0) == has_tenant && question->tenant.len < FACT_MAX);
-    demand((question->subject.len > 0) == (question->ask == BROKER_EXCHANGE) && question->subject.len <= SUBJECT_MAX);
+    demand((question->subject.len > 0) == (question->ask == LATCHKEYD_EXCHANGE)
+           && question->subject.len <= SUBJECT_MAX);
     demand((question->secret.len > 0) == has_secret);
     demand(slice_is_utf8(question->tenant) && !slice_has_control(question->tenant));
     demand(slice_is_utf8(question->subject) && !slice_has_control(question->subject));
@@ -34,20 +35,20 @@ static void check_question(const struct broker_question *question)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct broker_question question, again;
+    struct latchkeyd_question question, again;
     struct json *json = NULL, *json_again = NULL;
     struct secret text = { NULL, 0 };
     const char *error = NULL;
 
-    if (!broker_question_read((struct slice){ (const char *)data, size }, &json, &question, &error)) {
+    if (!latchkeyd_question_read((struct slice){ (const char *)data, size }, &json, &question, &error)) {
         demand(json == NULL && error != NULL);
         return 0;
     }
-    demand(size <= BROKER_MESSAGE_MAX);
+    demand(size <= LATCHKEYD_MESSAGE_MAX);
     check_question(&question);
-    demand(broker_question_write(&question, &text));
-    demand(text.len <= BROKER_MESSAGE_MAX);
-    demand(broker_question_read((struct slice){ text.bytes, text.len }, &json_again, &again, &error));
+    demand(latchkeyd_question_write(&question, &text));
+    demand(text.len <= LATCHKEYD_MESSAGE_MAX);
+    demand(latchkeyd_question_read((struct slice){ text.bytes, text.len }, &json_again, &again, &error));
     demand(again.ask == question.ask && slice_equal(again.tenant, question.tenant)
            && slice_equal(again.subject, question.subject) && slice_equal(again.service, question.service)
            && slice_equal(again.user, question.user) && slice_equal(again.authzid, question.authzid)
