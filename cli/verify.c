@@ -22,7 +22,7 @@
 
 struct verify_options {
     const char *config;
-    struct auth_request request;
+    struct attempt attempt;
     bool json;
 };
 
@@ -45,12 +45,12 @@ static bool take_time(const char *text, void *into)
 static bool parse_options(int argc, char **argv, struct verify_options *options)
 {
     const struct known_option known[] = {
-        { "config", .text = &options->config },     { "service", .text = &options->request.service },
-        { "user", .text = &options->request.user }, { "at", .take = take_time, .into = &options->request.now },
+        { "config", .text = &options->config },     { "service", .text = &options->attempt.service },
+        { "user", .text = &options->attempt.user }, { "at", .take = take_time, .into = &options->attempt.now },
         { "json", .flag = &options->json },         { NULL },
     };
 
-    *options = (struct verify_options){ .request = { .now = time(NULL) } };
+    *options = (struct verify_options){ .attempt = { .now = time(NULL) } };
     /* A token in argv would stand in the process list. */
     return arguments_read("verify", argc, argv, known, "the credential comes on standard input, never as an argument");
 }
@@ -150,7 +150,7 @@ static bool judge(struct verdict *verdict, const struct verify_options *options,
     if (!read_input(STDIN_FILENO, INPUT_MAX, &input))
         return verdict_check(verdict, CHECK_CREDENTIAL)
             && verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
-    return authenticate(verdict, *config, &options->request, credential_trim((struct slice){ input.bytes, input.len }),
+    return authenticate(verdict, *config, &options->attempt, credential_trim((struct slice){ input.bytes, input.len }),
                         login);
 }
 

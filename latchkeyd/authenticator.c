@@ -13,7 +13,7 @@ struct judgement {
     const struct authenticator *authenticator;
     const struct config *config; /* held */
     char *service, *user, *authzid;
-    struct auth_request request; /* lends them */
+    struct attempt attempt; /* lends them */
     struct auth_plan plan;
     uid_t uid;           /* of the process that asks */
     int64_t until_ms;    /* by when there is a verdict, so that who asks has not gone */
@@ -62,7 +62,7 @@ static void verify_again(void *context, const struct latchkeyd_answer *answer)
     }
     newest = authenticator->config(authenticator->server, &again);
     again.credential = judgement->verdict.credential;
-    if (newest != NULL && authenticate_replan(&again, newest, &judgement->request, &judgement->plan, &plan))
+    if (newest != NULL && authenticate_replan(&again, newest, &judgement->attempt, &judgement->plan, &plan))
         verify_token(&again, newest, &plan.verify, token_of(judgement), &judgement->login);
     judgement->verdict = again;
     finish(judgement);
@@ -127,7 +127,7 @@ static bool copy_text(const char *text, char **ret, const char **ret_lent)
 }
 
 static struct judgement *judgement_new(const struct authenticator *authenticator, const struct config *config,
-                                       uid_t uid, const struct auth_request *request, struct slice credential,
+                                       uid_t uid, const struct attempt *attempt, struct slice credential,
                                        authenticator_done *done, void *context)
 {
     struct judgement *judgement = calloc(1, sizeof *judgement);
@@ -139,30 +139,31 @@ static struct judgement *judgement_new(const struct authenticator *authenticator
     judgement->uid = uid;
     judgement->until_ms = clock_ms() + exchange_timeout_ms(config);
     judgement->verdict = VERDICT_INIT;
-    judgement->request.now = request->now;
+    judgement->attempt = *attempt;
+    judgement->attempt.rhost = NULL;
     judgement->done = done;
     judgement->context = context;
-    if (copy_text(request->service, &judgement->service, &judgement->request.service)
-        && copy_text(request->user, &judgement->user, &judgement->request.user)
-        && copy_text(request->authzid, &judgement->authzid, &judgement->request.authzid)
+    if (copy_text(attempt->service, &judgement->service, &judgement->attempt.service)
+        && copy_text(attempt->user, &judgement->user, &judgement->attempt.user)
+        && copy_text(attempt->authzid, &judgement->authzid, &judgement->attempt.authzid)
         && secret_copy(credential, &judgement->token))
         return judgement;
     judgement_free(judgement);
     return NULL;
 }
 
-void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct auth_request *request,
+void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct attempt *attempt,
                          struct slice credential, authenticator_done *done, void *context)
 {
     struct verdict refusal = VERDICT_INIT;
     const struct config *config = authenticator->config(authenticator->server, &refusal);
     struct judgement *judgement =
-        config != NULL ? judgement_new(authenticator, config, uid, request, credential, done, context) : NULL;
+        config != NULL ? judgement_new(authenticator, config, uid, attempt, credential, done, context) : NULL;
 
     if (judgement == NULL) {
         verdict_reject(&refusal, REASON_OUT_OF_MEMORY, "latchkeyd"); /* unless it was the configuration */
         done(context, &refusal, NULL);
-    } else if (!authenticate_plan(&judgement->verdict, judgement->config, &judgement->request, token_of(judgement),
+    } else if (!authenticate_plan(&judgement->verdict, judgement->config, &judgement->attempt, token_of(judgement),
                                   &judgement->plan)) {
         finish(judgement);
     } else if (judgement->plan.verify.exchange_subject == NULL) {

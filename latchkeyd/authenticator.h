@@ -31,10 +31,10 @@ struct authenticator {
 };
 
 /*
- * Judge for a process of this uid, at once or from within http_run() or keysets_run(). The strings of the request and
+ * Judge for a process of this uid, at once or from within http_run() or keysets_run(). The strings of the attempt and
  * the credential are not needed any more when it returns; the authenticator is, until `done`.
  */
-void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct auth_request *request,
+void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct attempt *attempt,
                          struct slice credential, authenticator_done *done, void *context);
 
 #endif

@@ -36,10 +36,10 @@ static enum log_level level_of(const struct verdict *verdict)
 
 void log_answer(const char *asked, uid_t uid, int64_t ms, const struct verdict *verdict)
 {
-    const struct attempt nobody = { NULL, NULL, NULL }; /* latchkeyd knows of no login, only of a question */
+    const struct attempt none = { .service = NULL }; /* latchkeyd knows the question alone */
     char line[LOG_LINE_MAX];
 
-    verdict_log_line(verdict, &nobody, line);
+    verdict_log_line(verdict, &none, line);
     log_event(level_of(verdict), "asked=%s uid=%ju ms=%" PRId64 " %s", asked, (uintmax_t)uid, ms, line);
 }
 
@@ -53,9 +53,9 @@ void log_attempt(const struct verdict *verdict, const struct attempt *attempt)
 
 void log_trouble(const char *text, const struct verdict *verdict)
 {
-    const struct attempt nobody = { NULL, NULL, NULL };
+    const struct attempt none = { .service = NULL };
     char line[LOG_LINE_MAX];
 
-    verdict_log_line(verdict, &nobody, line);
+    verdict_log_line(verdict, &none, line);
     log_event(LOG_OF_ERROR, "%s: %s", text, line);
 }

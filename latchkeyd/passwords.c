@@ -41,7 +41,7 @@ static void answer_password(void *context, const struct verdict *verdict, const 
 static void take_password(struct client *client, const struct saslauthd_request *password)
 {
     struct service *service = client->service;
-    struct auth_request request = { .service = client->service_name, .now = time(NULL) };
+    struct attempt attempt = { .service = client->service_name, .now = time(NULL) };
     struct verdict verdict = VERDICT_INIT;
     char user[sizeof client->login];
     struct slice name;
@@ -59,8 +59,8 @@ static void take_password(struct client *client, const struct saslauthd_request 
         return;
     }
     snprintf(user, sizeof user, "%.*s", SLICE_ARG(name));
-    request.user = user;
-    authenticator_judge(&service->authenticator, client->uid, &request, password->password, answer_password, client);
+    attempt.user = user;
+    authenticator_judge(&service->authenticator, client->uid, &attempt, password->password, answer_password, client);
 }
 
 static void read_client(struct client *client)

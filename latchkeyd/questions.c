@@ -133,10 +133,11 @@ static void answer_login(void *context, const struct verdict *verdict, const str
 
 static void ask_authenticate(struct client *client, const struct latchkeyd_question *question)
 {
-    const struct auth_request request = {
+    const struct attempt attempt = {
         .service = question->service.bytes, /* json.c ends strings with a NUL, and these hold no other */
         .user = question->user.bytes,
         .authzid = question->authzid.bytes,
+        .is_directory = question->is_directory,
         .now = time(NULL),
     };
     const struct latchkeyd_answer other = {
@@ -147,7 +148,7 @@ static void ask_authenticate(struct client *client, const struct latchkeyd_quest
     if (question->config.len > 0 && !slice_equal_string(question->config, client->service->config->path))
         answered(client, &other);
     else
-        authenticator_judge(&client->service->authenticator, client->uid, &request, question->secret, answer_login,
+        authenticator_judge(&client->service->authenticator, client->uid, &attempt, question->secret, answer_login,
                             client);
 }
 

@@ -39,7 +39,7 @@ struct call {
     const struct config *config; /* held until call_end() */
     /* Copies: what libpam lends is freed when somebody sets the item anew, which a conversation may do. */
     char *service, *user, *rhost;
-    struct attempt attempt; /* lends them, but for a service= of the options */
+    struct attempt attempt; /* lends them, but for a service= of the options; the time is that of the last decision */
     struct verdict verdict;
 };
 
@@ -103,15 +103,6 @@ static void call_end(struct call *call)
     free(call->service);
     free(call->user);
     free(call->rhost);
-}
-
-static struct auth_request request_of(const struct call *call)
-{
-    return (struct auth_request){
-        .service = call->attempt.service,
-        .user = call->attempt.user,
-        .now = time(NULL),
-    };
 }
 
 /*
@@ -248,7 +239,6 @@ static bool check_same_user(struct call *call)
  * holds. */
 static bool decide(struct call *call, const struct credential *credential)
 {
-    struct auth_request request;
     struct login login;
 
     debug(call, "%zu bytes of credential %s", credential->len,
@@ -256,8 +246,8 @@ static bool decide(struct call *call, const struct credential *credential)
     config_release(&call->config);
     if (!check_same_user(call) || !call_config(call))
         return false;
-    request = request_of(call);
-    if (!authenticate(&call->verdict, call->config, &request, typed(credential), &login))
+    call->attempt.now = time(NULL);
+    if (!authenticate(&call->verdict, call->config, &call->attempt, typed(credential), &login))
         return false;
     if (remember_login(call, &login))
         return true;
@@ -461,15 +451,14 @@ EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char 
 {
     CLEANUP(call_end) struct call call;
     const struct login *login = NULL;
-    struct auth_request request;
     bool ok = call_begin(&call, pamh, argc, argv) && call_config(&call);
 
     subject_settle(pamh);
     login = find_login(&call);
     debug(&call, "account: %s", login != NULL ? "a login of Latchkey is checked again" : "no login of Latchkey");
     if (ok) {
-        request = request_of(&call);
-        ok = authenticate_account(&call.verdict, call.config, &request, login);
+        call.attempt.now = time(NULL);
+        ok = authenticate_account(&call.verdict, call.config, &call.attempt, login);
     }
     if (ok)
         return login != NULL ? PAM_SUCCESS : PAM_IGNORE;

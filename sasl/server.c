@@ -13,11 +13,13 @@
 #include "login/authenticate.h"
 #include "sasl/plugin.h"
 
-#define EXPORT         __attribute__((visibility("default")))
-#define ERROR_TEXT_MAX 2048
-#define SCOPE_TEXT_MAX 1024
-#define LDAP_USER      "u:"
-#define LDAP_DN        "dn:"
+#define EXPORT          __attribute__((visibility("default")))
+#define ERROR_TEXT_MAX  2048
+#define SCOPE_TEXT_MAX  1024
+#define REMOTE_HOST_MAX 64
+#define LDAP_SERVICE    "ldap" /* of RFC 4513 §5.2.1.1 */
+#define LDAP_USER       "u:"
+#define LDAP_DN         "dn:"
 
 /* The property with the local groups: with a "*" before it of who proved to be somebody, without one of the authzid. */
 #define GROUPS_NAME "latchkeyGroups"
@@ -59,11 +61,11 @@ static const char *service_of(const struct server *server, const sasl_server_par
 }
 
 /* "192.0.2.7;50122" without the port. */
-static const char *remote_host(const sasl_server_params_t *params, char *host, size_t size)
+static const char *remote_host(const sasl_server_params_t *params, char host[REMOTE_HOST_MAX])
 {
     if (params->ipremoteport == NULL)
         return NULL;
-    snprintf(host, size, "%.*s", (int)strcspn(params->ipremoteport, ";"), params->ipremoteport);
+    snprintf(host, REMOTE_HOST_MAX, "%.*s", (int)strcspn(params->ipremoteport, ";"), params->ipremoteport);
     return host;
 }
 
@@ -76,17 +78,14 @@ static int log_level(const struct verdict *verdict)
     return verdict->reason == REASON_OK || verdict->reason == REASON_CREDENTIAL_ABSENT ? SASL_LOG_NOTE : SASL_LOG_ERR;
 }
 
-static void log_verdict(const struct exchange *exchange, const sasl_server_params_t *params,
-                        const struct verdict *verdict, const char *authzid)
+static void log_verdict(const sasl_server_params_t *params, const struct verdict *verdict,
+                        const struct attempt *attempt)
 {
-    char host[64], line[LOG_LINE_MAX];
-    const struct attempt attempt = {
-        .service = service_of(exchange->of->server, params),
-        .user = credential_user_for_log(authzid),
-        .rhost = remote_host(params, host, sizeof host),
-    };
+    struct attempt logged = *attempt;
+    char line[LOG_LINE_MAX];
 
-    verdict_log_line(verdict, &attempt, line);
+    logged.authzid = credential_user_for_log(attempt->authzid);
+    verdict_log_line(verdict, &logged, line);
     params->utils->log(params->utils->conn, log_level(verdict), "latchkey: %s", line);
 }
 
@@ -129,15 +128,15 @@ static void server_mech_dispose(void *conn_context, const sasl_utils_t *utils)
 }
 
 /* RFC 4513 §5.2.1.8: an authzid of LDAP is "u:" and a user's name, or "dn:" and what only the directory understands. */
-static bool is_ldap_form(const sasl_server_params_t *params, const struct bearer_message *message, const char *prefix)
+static bool is_ldap_form(const struct attempt *attempt, const char *prefix)
 {
-    return params->service != NULL && strcmp(params->service, "ldap") == 0 && message->has_user
-        && strncasecmp(message->user, prefix, strlen(prefix)) == 0;
+    return attempt->is_directory && attempt->authzid != NULL
+        && strncasecmp(attempt->authzid, prefix, strlen(prefix)) == 0;
 }
 
-static bool is_ldap_user(const sasl_server_params_t *params, const struct bearer_message *message)
+static bool is_ldap_user(const struct attempt *attempt)
 {
-    return is_ldap_form(params, message, LDAP_USER);
+    return is_ldap_form(attempt, LDAP_USER);
 }
 
 /* Hosts that ask learn the groups; one that does not ask gets nothing, and that is no error. */
@@ -163,8 +162,8 @@ static void offer_groups(const sasl_server_params_t *params, const struct login 
  * only itself is told in one call: slapd takes no bare name as an authzid, and others would ask themselves whether
  * alice may act as alice.
  */
-static int set_names(const sasl_server_params_t *params, const struct bearer_message *message,
-                     const struct login *login, sasl_out_params_t *out)
+static int set_names(const sasl_server_params_t *params, const struct attempt *attempt, const struct login *login,
+                     sasl_out_params_t *out)
 {
     const bool is_itself = strcmp(login->authzid, login->identity.user) == 0;
     const unsigned authcid_is = SASL_CU_AUTHID | SASL_CU_EXTERNALLY_VERIFIED | (is_itself ? SASL_CU_AUTHZID : 0);
@@ -173,14 +172,14 @@ static int set_names(const sasl_server_params_t *params, const struct bearer_mes
 
     if (result != SASL_OK || is_itself)
         return result;
-    snprintf(authzid, sizeof authzid, "%s%s", is_ldap_user(params, message) ? LDAP_USER : "", login->authzid);
+    snprintf(authzid, sizeof authzid, "%s%s", is_ldap_user(attempt) ? LDAP_USER : "", login->authzid);
     return params->canon_user(params->utils->conn, authzid, 0, SASL_CU_AUTHZID | SASL_CU_EXTERNALLY_VERIFIED, out);
 }
 
-static int establish(const sasl_server_params_t *params, const struct bearer_message *message,
-                     const struct login *login, sasl_out_params_t *out)
+static int establish(const sasl_server_params_t *params, const struct attempt *attempt, const struct login *login,
+                     sasl_out_params_t *out)
 {
-    int result = set_names(params, message, login, out);
+    int result = set_names(params, attempt, login, out);
 
     if (result != SASL_OK)
         return result;
@@ -219,21 +218,23 @@ static int canonicalize(sasl_server_params_t *params, const char *name, sasl_out
     return result;
 }
 
-/* Which account the client names, in `room`; *ret_authzid is NULL where it names none. A name that the server itself
- * refuses stays as it is, and *ret_is_refused is set. */
-static bool find_authzid(sasl_server_params_t *params, const struct bearer_message *message, struct verdict *verdict,
+/* The account that the client names, in `room`; *ret_authzid is NULL where the client names none. A name that the
+ * server itself refuses stays as it is, and *ret_is_refused is set. */
+static bool find_authzid(sasl_server_params_t *params, const struct attempt *attempt, struct verdict *verdict,
                          char room[AUTHZID_MAX + 1], const char **ret_authzid, bool *ret_is_refused)
 {
-    const char *name = message->user + (is_ldap_user(params, message) ? strlen(LDAP_USER) : 0);
+    const char *name = attempt->authzid;
     sasl_out_params_t form;
     int result;
 
     *ret_is_refused = false;
-    *ret_authzid = message->has_user ? name : NULL;
-    if (!message->has_user || is_ldap_form(params, message, LDAP_DN))
+    *ret_authzid = name;
+    if (name == NULL || is_ldap_form(attempt, LDAP_DN))
         return true;
+    if (is_ldap_user(attempt))
+        *ret_authzid = name += strlen(LDAP_USER);
     /* The core would judge it as a name of the directory, and the host goes on with it as a user's name. */
-    if (is_ldap_user(params, message) && strncasecmp(name, LDAP_DN, strlen(LDAP_DN)) == 0)
+    if (is_ldap_user(attempt) && strncasecmp(name, LDAP_DN, strlen(LDAP_DN)) == 0)
         return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "a user's name that begins like a directory's");
     result = canonicalize(params, name, &form);
     if (result == SASL_OK && form.authid == NULL)
@@ -258,16 +259,19 @@ static bool refuse_name(struct verdict *verdict)
     return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "the server itself refuses the name");
 }
 
-static bool judge(const struct exchange *exchange, sasl_server_params_t *params, const struct bearer_message *message,
-                  struct verdict *verdict, const struct config **config, struct login *login)
+/* `attempt` is as the client made it; the core gets the name in the server's own form. */
+static bool judge(const struct exchange *exchange, sasl_server_params_t *params, const struct attempt *attempt,
+                  struct slice bearer, struct verdict *verdict, const struct config **config, struct login *login)
 {
-    struct auth_request request = { .service = service_of(exchange->of->server, params), .now = time(NULL) };
+    struct attempt canonical = *attempt;
     char name[AUTHZID_MAX + 1];
     bool is_refused = false;
 
-    if (!config_acquire(verdict, exchange->of->server->config, config)
-        || (message->bearer.len > 0 && !find_authzid(params, message, verdict, name, &request.authzid, &is_refused))
-        || !authenticate(verdict, *config, &request, message->bearer, login))
+    if (!config_acquire(verdict, exchange->of->server->config, config))
+        return false;
+    if (bearer.len > 0 && !find_authzid(params, attempt, verdict, name, &canonical.authzid, &is_refused))
+        return false;
+    if (!authenticate(verdict, *config, &canonical, bearer, login))
         return false;
     return !is_refused || refuse_name(verdict);
 }
@@ -333,19 +337,28 @@ static int take_message(struct exchange *exchange, sasl_server_params_t *params,
     CLEANUP(config_release) const struct config *config = NULL;
     struct verdict verdict = VERDICT_INIT;
     struct bearer_message message;
+    struct attempt attempt;
     struct login login;
+    char host[REMOTE_HOST_MAX];
     const char *error;
     bool ok = exchange->of->mechanism->read(in, &message, &error);
 
+    attempt = (struct attempt){
+        .service = service_of(exchange->of->server, params),
+        .rhost = remote_host(params, host),
+        .authzid = message.has_user ? message.user : NULL,
+        .is_directory = params->service != NULL && strcmp(params->service, LDAP_SERVICE) == 0,
+        .now = time(NULL),
+    };
     if (ok)
-        ok = judge(exchange, params, &message, &verdict, &config, &login);
+        ok = judge(exchange, params, &attempt, message.bearer, &verdict, &config, &login);
     else
         verdict_reject(&verdict, REASON_MESSAGE_MALFORMED, "%s", error);
-    log_verdict(exchange, params, &verdict, message.has_user ? message.user : NULL);
+    log_verdict(params, &verdict, &attempt);
     if (!ok)
         return refuse(exchange, params, config, &verdict, serverout, serveroutlen);
     exchange->state = IS_OVER;
-    return establish(params, &message, &login, out);
+    return establish(params, &attempt, &login, out);
 }
 
 static int server_mech_step(void *conn_context, sasl_server_params_t *params, const char *clientin,

@@ -146,6 +146,8 @@ bool latchkeyd_question_write(const struct latchkeyd_question *question, struct 
 
     return object != NULL && find_fault(question) == NULL
         && json_add(object, "ask", json_new_string(slice_of(row->name))) && add_texts(question, object)
+        && (question->ask != LATCHKEYD_AUTHENTICATE || !question->is_directory
+            || json_add(object, "directory", json_new_boolean(true)))
         && splice(object, row->secret, "\"", question->secret, ret_text);
 }
 
@@ -217,6 +219,7 @@ bool latchkeyd_question_read(struct slice text, struct json **ret_json, struct l
     for (i = 0; i < TEXT_COUNT; i++)
         if (((row->must | row->may) & texts[i].bit) != 0)
             *text_of(&question, &texts[i]) = text_member(json, texts[i].name);
+    question.is_directory = question.ask == LATCHKEYD_AUTHENTICATE && json_is_true(json_member(json, "directory"));
     if (row->secret != NULL)
         question.secret = text_member(json, row->secret);
     *ret_error = find_odd_text(row, json);

@@ -5,7 +5,8 @@
  *     {"ask":"exchange","tenant":ID,"subject":SUB,"url":URL,"api_key":KEY} → {"answer":"ok","token":JWT}
  *     {"ask":"refresh","tenant":ID}                                → {"answer":"ok"}
  *     {"ask":"signature","tenant":ID,"token":JWT}                  → {"answer":"ok"}
- *     {"ask":"authenticate","service":S,"user":U,"authzid":A,"credential":C} → {"answer":"ok","login":{…}}
+ *     {"ask":"authenticate","service":S,"user":U,"authzid":A,"directory":true,"credential":C} →
+ * {"answer":"ok","login":{…}}
  *     {"ask":"status"}                                             → {"answer":"ok","status":{…}}
  *
  * Any other answer is the name of a reason (reason.h), with a "detail" for the log. Unknown members are ignored. Keys
@@ -46,10 +47,11 @@ struct latchkeyd_question {
     /* Of LATCHKEYD_AUTHENTICATE: the path of the asker's configuration; empty: not said. A latchkeyd with another one
      * must not judge by it. */
     struct slice config;
-    /* Of LATCHKEYD_AUTHENTICATE, as in struct auth_request; empty: none. */
+    /* Of LATCHKEYD_AUTHENTICATE, as in struct attempt; empty: none. */
     struct slice service;
     struct slice user;
     struct slice authzid;
+    bool is_directory;   /* of LATCHKEYD_AUTHENTICATE, as in struct attempt */
     struct slice secret; /* the API key, token or credential: printable ASCII without blanks, `"` and `\` */
 };
 

@@ -299,7 +299,7 @@ bool authenticate_name(struct verdict *verdict, const struct service_rules *serv
  * looks like one.
  */
 static bool find_exchange(struct verdict *verdict, const struct config *config, const char *user,
-                          struct slice credential, struct verify_request *request)
+                          struct slice credential, struct auth_plan *plan)
 {
     const struct user_block *block = user != NULL ? identity_user_block(&config->identity, user) : NULL;
 
@@ -309,10 +309,10 @@ static bool find_exchange(struct verdict *verdict, const struct config *config, 
     if (block == NULL || !block->api_key)
         return verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED,
                               "not the beginning of a JWT, and the account takes no API keys");
-    request->user = block->name;
-    request->exchange_tenant = config_exchange_tenant(config, block);
-    request->exchange_subject = block->subjects.items[0]; /* the configuration has seen to both */
-    return config_is_api_key(request->exchange_tenant, credential)
+    plan->attempt.user = block->name;
+    plan->verify.exchange_tenant = config_exchange_tenant(config, block);
+    plan->verify.exchange_subject = block->subjects.items[0]; /* the configuration has seen to both */
+    return config_is_api_key(plan->verify.exchange_tenant, credential)
         || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "neither a JWT nor in the form of an API key");
 }
 
@@ -324,12 +324,13 @@ static bool has_blanks_around(struct slice name)
 }
 
 /* Whom the authzid means; if it could be an account's name it is also a hint which of several is meant. */
-static bool read_authzid(struct verdict *verdict, const struct service_rules *service, const char *authzid,
-                         struct auth_plan *plan)
+static bool read_authzid(struct verdict *verdict, const struct service_rules *service, struct auth_plan *plan)
 {
+    const char *authzid = plan->attempt.authzid;
+
     if (authzid == NULL)
         return true;
-    if (verify_is_directory_name(service, slice_of(authzid)))
+    if (verify_is_directory_name(&plan->attempt, slice_of(authzid)))
         plan->verify.authzid = slice_of(authzid); /* which may end like a realm, and has none */
     else if (!authenticate_name(verdict, service, authzid, &plan->verify.authzid))
         return false;
@@ -353,33 +354,34 @@ static bool check_seen(struct verdict *verdict, struct slice credential)
             "in this way), or it was damaged");
 }
 
-bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                        struct slice credential, struct auth_plan *ret_plan)
 {
-    const struct service_rules *service = config_service(config, request->service);
+    const struct service_rules *service = config_service(config, attempt->service);
     const enum credential_kind kind = kind_of_whole(config, credential);
-    const char *user = request->user;
+    const char *user = attempt->user;
 
-    *ret_plan = (struct auth_plan){ .verify = { .service = service, .user = request->user, .now = request->now },
-                                    .ahead = request->now - time(NULL) };
+    *ret_plan = (struct auth_plan){ .attempt = *attempt, .ahead = attempt->now - time(NULL) };
+    ret_plan->verify.attempt = &ret_plan->attempt;
     if (!verdict_check(verdict, CHECK_CONFIGURATION) || !check_revocation_list(verdict, config)
         || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, kind)
-        || !check_seen(verdict, credential) || !read_authzid(verdict, service, request->authzid, ret_plan))
+        || !check_seen(verdict, credential) || !read_authzid(verdict, service, ret_plan))
         return false;
     if (user == NULL && ret_plan->hint[0] != '\0')
         user = ret_plan->verify.hint = ret_plan->hint;
-    return kind != CREDENTIAL_OTHER || find_exchange(verdict, config, user, credential, &ret_plan->verify);
+    return kind != CREDENTIAL_OTHER || find_exchange(verdict, config, user, credential, ret_plan);
 }
 
 void authenticate_catch_up(struct auth_plan *plan)
 {
-    plan->verify.now = time(NULL) + plan->ahead;
+    plan->attempt.now = time(NULL) + plan->ahead;
 }
 
 /* Whether the account's key still stands for this subject of this tenant. */
-static bool replan_exchange(struct verdict *verdict, const struct config *newer, struct verify_request *verify)
+static bool replan_exchange(struct verdict *verdict, const struct config *newer, struct auth_plan *plan)
 {
-    const struct user_block *block = identity_user_block(&newer->identity, verify->user);
+    struct verify_request *verify = &plan->verify;
+    const struct user_block *block = identity_user_block(&newer->identity, plan->attempt.user);
     const struct tenant *tenant = config_tenant(newer, slice_of(verify->exchange_tenant->id));
 
     if (tenant == NULL)
@@ -391,17 +393,17 @@ static bool replan_exchange(struct verdict *verdict, const struct config *newer,
     return true;
 }
 
-bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct auth_request *request,
+bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct attempt *attempt,
                          const struct auth_plan *plan, struct auth_plan *ret_plan)
 {
     const bool is_exchanged = plan->verify.exchange_subject != NULL;
-    const struct service_rules *service = config_service(newer, request->service);
+    const struct service_rules *service = config_service(newer, attempt->service);
 
     *ret_plan = *plan;
+    ret_plan->verify.attempt = &ret_plan->attempt;
     authenticate_catch_up(ret_plan);
-    ret_plan->verify.service = service;
     return check_kind(verdict, service, is_exchanged ? CREDENTIAL_OTHER : CREDENTIAL_JWT)
-        && (!is_exchanged || replan_exchange(verdict, newer, &ret_plan->verify));
+        && (!is_exchanged || replan_exchange(verdict, newer, ret_plan));
 }
 
 /* An API key becomes a JWT of the account's subject, which is then judged like any other. */
@@ -426,7 +428,7 @@ static bool exchange(struct verdict *verdict, const struct config *config, const
 }
 
 /* Once, and once more with a newer key set when the token's key was not in the old one, or there was none. */
-static bool judge_token(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+static bool judge_token(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                         const struct auth_plan *plan, struct slice token, struct login *ret_login)
 {
     const struct verdict before = *verdict;
@@ -442,28 +444,29 @@ static bool judge_token(struct verdict *verdict, const struct config *config, co
     *verdict = before;
     if (verdict->explanation != NULL)
         verdict->explanation->count = checks_before;
-    return authenticate_replan(verdict, newer, request, plan, &again)
+    return authenticate_replan(verdict, newer, attempt, plan, &again)
         && verify_token(verdict, newer, &again.verify, token, ret_login);
 }
 
 /* The configuration is out of sight: whoever can see it decides. */
-static bool delegate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+static bool delegate(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                      struct slice credential, struct login *ret_login)
 {
     const struct latchkeyd_question question = {
         .ask = LATCHKEYD_AUTHENTICATE,
         .config = slice_of(config->path),
-        .service = slice_of(request->service),
-        .user = slice_of(request->user),
-        .authzid = slice_of(request->authzid),
+        .service = slice_of(attempt->service),
+        .user = slice_of(attempt->user),
+        .authzid = slice_of(attempt->authzid),
+        .is_directory = attempt->is_directory,
         .secret = credential,
     };
 
     verdict_check(verdict, CHECK_CONFIGURATION);
     /* What the question cannot say. An empty name would read there like none at all. */
-    if (request->user != NULL && request->user[0] == '\0')
+    if (attempt->user != NULL && attempt->user[0] == '\0')
         return verdict_reject(verdict, REASON_USER_MISMATCH, "the user has no name");
-    if (request->authzid != NULL && request->authzid[0] == '\0')
+    if (attempt->authzid != NULL && attempt->authzid[0] == '\0')
         return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it has 0 bytes");
     if (credential.len == 0)
         return verdict_reject(verdict, REASON_CREDENTIAL_ABSENT, "empty");
@@ -483,15 +486,15 @@ static void add_form(struct verdict *verdict, struct slice credential)
         verdict_add(verdict, "what came is %s", sentence);
 }
 
-static bool judge(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+static bool judge(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                   struct slice credential, struct login *ret_login)
 {
     CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
     struct auth_plan plan;
 
     if (config_is_out_of_sight())
-        return delegate(verdict, config, request, credential, ret_login);
-    if (!authenticate_plan(verdict, config, request, credential, &plan))
+        return delegate(verdict, config, attempt, credential, ret_login);
+    if (!authenticate_plan(verdict, config, attempt, credential, &plan))
         return false;
     plan.verify.elsewhere = ask_signature;
     if (plan.verify.exchange_subject != NULL) {
@@ -500,13 +503,13 @@ static bool judge(struct verdict *verdict, const struct config *config, const st
         credential = reply.answer.token;
         authenticate_catch_up(&plan);
     }
-    return judge_token(verdict, config, request, &plan, credential, ret_login);
+    return judge_token(verdict, config, attempt, &plan, credential, ret_login);
 }
 
-bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+bool authenticate(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                   struct slice credential, struct login *ret_login)
 {
-    if (judge(verdict, config, request, credential, ret_login))
+    if (judge(verdict, config, attempt, credential, ret_login))
         return true;
     add_form(verdict, credential);
     return false;
@@ -523,7 +526,7 @@ static void set_facts(struct verdict *verdict, const struct login *login)
     verdict_fact(verdict->user, sizeof verdict->user, slice_of(login->identity.user));
 }
 
-static bool check_login(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+static bool check_login(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                         const struct login *login)
 {
     const struct tenant *tenant = config_tenant(config, slice_of(login->tenant));
@@ -535,13 +538,13 @@ static bool check_login(struct verdict *verdict, const struct config *config, co
         .issued_at = login->issued_at,
     };
 
-    if (request->user == NULL || strcmp(request->user, login->identity.user) != 0)
+    if (attempt->user == NULL || strcmp(attempt->user, login->identity.user) != 0)
         return verdict_reject(verdict, REASON_USER_MISMATCH, "the login was for %s", login->identity.user);
     if (tenant == NULL)
         return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "%s is no longer configured", login->tenant);
     return revocation_check(verdict, config->revocation, &token)
-        && verify_service_rules(verdict, config_service(config, request->service), login, &tenant->claims,
-                                request->now);
+        && verify_service_rules(verdict, config_service(config, attempt->service), login, &tenant->claims,
+                                attempt->now);
 }
 
 /*
@@ -568,12 +571,12 @@ static bool check_block(struct verdict *verdict, const struct config *config, co
     return verdict_reject(verdict, revoked.reason, "%s", revoked.evidence);
 }
 
-bool authenticate_account(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+bool authenticate_account(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                           const struct login *login)
 {
     if (login != NULL)
         set_facts(verdict, login);
     return check_revocation_list(verdict, config)
-        && (login != NULL ? check_login(verdict, config, request, login) : check_block(verdict, config, request->user))
+        && (login != NULL ? check_login(verdict, config, attempt, login) : check_block(verdict, config, attempt->user))
         && verdict_accept(verdict);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "verdict/attempt.h"
 #include "verdict/verdict.h"
 #include "config/model.h"
 #include "login/verify.h"
@@ -45,15 +46,6 @@ const char *credential_user_for_log(const char *user);
 /* What has arrived so far. Verifies nothing. */
 enum credential_kind credential_kind(const struct config *config, struct slice credential);
 
-struct auth_request {
-    const char *service; /* picks the service rules; NULL: those of "*" */
-    const char *user;    /* the account that is asked for; NULL: the mapping names it */
-    /* Whom the user wants to act as (SASL), perhaps with a realm behind an @; NULL: itself. With `user` NULL it also
-     * tells which of a subject's accounts is meant, and whose an API key is. */
-    const char *authzid;
-    int64_t now; /* s since 1970 */
-};
-
 /*
  * A name in the server's own form → one of this host. The service lists which realms may stand behind the @, and any
  * may where it lists REALM_ANY; that one realm is dropped, and the name is otherwise compared byte for byte. An @ with
@@ -66,16 +58,17 @@ bool authenticate_name(struct verdict *verdict, const struct service_rules *serv
 /*
  * The first part of authenticate(), for latchkeyd, which must not wait in the middle of it: what is to be verified by
  * verify_token(), and whether the credential must be exchanged before (verify.exchange_subject is not NULL then). The
- * strings are lent by the request, the configuration and the plan itself, which therefore stays where it is.
+ * strings are lent by the attempt, the configuration and the plan itself, which therefore stays where it is.
  * False with REVOCATION_UNAVAILABLE, CREDENTIAL_ABSENT, CREDENTIAL_NOT_ALLOWED, TOKEN_MALFORMED (masked),
  * REALM_UNKNOWN or AUTHZID_NOT_ALLOWED.
  */
 struct auth_plan {
-    struct verify_request verify;
+    struct attempt attempt;       /* the time moves on with every wait */
+    struct verify_request verify; /* lends it */
     char hint[USER_MAX + 1];
-    int64_t ahead; /* s of the request's clock before the host's: 0, but in tests */
+    int64_t ahead; /* s of the attempt's clock before the host's: 0, but in tests */
 };
-bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                        struct slice credential, struct auth_plan *ret_plan);
 
 /* After a wait: go on at the time it is now. A token that was made meanwhile is not one of the future. */
@@ -83,7 +76,7 @@ void authenticate_catch_up(struct auth_plan *plan);
 
 /* The same plan by a newer configuration, which is asked again whether the credential may be, after a wait. It points
  * into the old one and its plan, too. False with CREDENTIAL_NOT_ALLOWED or TENANT_UNKNOWN. */
-bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct auth_request *request,
+bool authenticate_replan(struct verdict *verdict, const struct config *newer, const struct attempt *attempt,
                          const struct auth_plan *plan, struct auth_plan *ret_plan);
 
 /* Whether a refusal may be one for want of a newer key set, which latchkeyd then looks for. */
@@ -96,7 +89,7 @@ bool authenticate_is_possible(struct verdict *verdict, const struct config *conf
 
 /* Decide about a credential. Where the configuration is out of sight (config.h), latchkeyd decides. *ret_login is
  * complete on success, and means nothing otherwise. False with any reason of reason.h. */
-bool authenticate(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+bool authenticate(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                   struct slice credential, struct login *ret_login);
 
 /*
@@ -105,7 +98,7 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
  * the account's user block are revoked, in whatever spelling the account was named; an account without a block, or
  * without subjects, passes. NSS is asked only where the list names somebody. False with the reason.
  */
-bool authenticate_account(struct verdict *verdict, const struct config *config, const struct auth_request *request,
+bool authenticate_account(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                           const struct login *login);
 
 #endif

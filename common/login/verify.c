@@ -113,7 +113,7 @@ static bool find_key(struct verdict *verdict, struct verification *v)
         verdict_detail(verdict, "the secret, which latchkeyd reads");
         return true;
     }
-    if (!config_check_keys(verdict, v->tenant, v->request->now)
+    if (!config_check_keys(verdict, v->tenant, v->request->attempt->now)
         || !jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key))
         return false;
     /* The key's own kid counts: whoever stole a key that is revoked now would leave it out of the header. */
@@ -141,8 +141,8 @@ static bool check_revocation(struct verdict *verdict, struct verification *v)
 
 static bool map_user(struct verdict *verdict, struct verification *v)
 {
-    if (!identity_map(verdict, &v->config->identity, &v->claims, &v->tenant->claims, v->request->user, v->request->hint,
-                      &v->login->identity))
+    if (!identity_map(verdict, &v->config->identity, &v->claims, &v->tenant->claims, v->request->attempt->user,
+                      v->request->hint, &v->login->identity))
         return false;
     verdict_detail(verdict, "%s by %s", v->login->identity.user,
                    v->login->identity.user_is_explicit ? "a user block" : "a map");
@@ -257,16 +257,15 @@ static bool check_account(struct verdict *verdict, struct verification *v)
 
 static bool check_time(struct verdict *verdict, struct verification *v)
 {
-    return claims_check_time(verdict, &v->claims, &v->tenant->claims, v->request->now);
+    return claims_check_time(verdict, &v->claims, &v->tenant->claims, v->request->attempt->now);
 }
 
-bool verify_is_directory_name(const struct service_rules *service, struct slice authzid)
+bool verify_is_directory_name(const struct attempt *attempt, struct slice authzid)
 {
     static const char dn[] = "dn:";
     const size_t len = sizeof dn - 1;
 
-    return strcmp(service->name, "ldap") == 0 && authzid.len > len
-        && slice_equal_nocase((struct slice){ authzid.bytes, len }, dn);
+    return attempt->is_directory && authzid.len > len && slice_equal_nocase((struct slice){ authzid.bytes, len }, dn);
 }
 
 /*
@@ -274,26 +273,25 @@ bool verify_is_directory_name(const struct service_rules *service, struct slice 
  * forms are left out because the host may read them in ways of its own, a directory's names excepted: slapd has rules
  * of its own for those (authzTo).
  */
-static bool is_anybody_but_root(const struct service_rules *service, struct slice authzid)
+static bool is_anybody_but_root(const struct attempt *attempt, struct slice authzid)
 {
-    return verify_is_directory_name(service, authzid)
+    return verify_is_directory_name(attempt, authzid)
         || (identity_is_valid_name(authzid) && !identity_may_be_root(authzid));
 }
 
 /* An entry "user" or "user:authzid" of allow_authzid. */
-static bool allows(const char *entry, const char *user, const struct service_rules *service, struct slice authzid)
+static bool allows(const char *entry, const char *user, const struct attempt *attempt, struct slice authzid)
 {
     struct slice who = slice_of(entry), as;
 
     if (slice_cut(who, ':', &who, &as))
         return slice_equal_string(who, user) && slice_equal(as, authzid);
-    return slice_equal_string(who, user) && is_anybody_but_root(service, authzid);
+    return slice_equal_string(who, user) && is_anybody_but_root(attempt, authzid);
 }
 
 /* Whom the user acts as: itself, or somebody whom the service's rules let it be. */
-static bool check_authzid(struct verdict *verdict, const struct verification *v)
+static bool check_authzid(struct verdict *verdict, const struct verification *v, const struct service_rules *service)
 {
-    const struct service_rules *service = v->request->service;
     const struct string_list *allowed = &service->allow_authzid;
     const char *user = v->login->identity.user;
     struct slice authzid = v->request->authzid.len > 0 ? v->request->authzid : slice_of(user);
@@ -303,16 +301,19 @@ static bool check_authzid(struct verdict *verdict, const struct verification *v)
     if (slice_equal_string(authzid, user))
         return true;
     for (i = 0; i < allowed->count; i++)
-        if (allows(allowed->items[i], user, service, authzid))
+        if (allows(allowed->items[i], user, v->request->attempt, authzid))
             return true;
     return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "%s as %s", user, v->login->authzid);
 }
 
 static bool check_service(struct verdict *verdict, struct verification *v)
 {
+    const struct attempt *attempt = v->request->attempt;
+    const struct service_rules *service = config_service(v->config, attempt->service);
+
     fill_login(v);
-    return verify_service_rules(verdict, v->request->service, v->login, &v->tenant->claims, v->request->now)
-        && check_authzid(verdict, v);
+    return verify_service_rules(verdict, service, v->login, &v->tenant->claims, attempt->now)
+        && check_authzid(verdict, v, service);
 }
 
 /*
@@ -358,7 +359,9 @@ static void verification_clear(struct verification *v)
 bool verify_signature(struct verdict *verdict, const struct config *config, struct slice token,
                       const struct tenant **ret_tenant)
 {
-    static const struct verify_request request = { .service = NULL };
+    /* The age of a key set is the host's business, which asks for the signature alone. */
+    static const struct attempt attempt = { .service = NULL };
+    static const struct verify_request request = { .attempt = &attempt };
     CLEANUP(verification_clear) struct verification v = { .config = config, .request = &request, .token = token };
 
     if (!run_steps(verdict, &v, EXTENT_SIGNATURE))
@@ -370,7 +373,12 @@ bool verify_signature(struct verdict *verdict, const struct config *config, stru
 bool verify_exchanged(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
                       const char *subject, struct slice token, int64_t now, double *ret_expires)
 {
-    const struct verify_request request = { .now = now, .exchange_tenant = tenant, .exchange_subject = subject };
+    const struct attempt attempt = { .now = now };
+    const struct verify_request request = {
+        .attempt = &attempt,
+        .exchange_tenant = tenant,
+        .exchange_subject = subject,
+    };
     CLEANUP(verification_clear) struct verification v = { .config = config, .request = &request, .token = token };
 
     if (!run_steps(verdict, &v, EXTENT_CLAIMS))

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "verdict/attempt.h"
 #include "verdict/verdict.h"
 #include "account/identity.h"
 #include "config/model.h"
@@ -32,20 +33,18 @@ typedef bool verify_elsewhere(struct verdict *verdict, const struct config *conf
                               struct slice token);
 
 struct verify_request {
-    const struct service_rules *service;
-    const char *user;            /* the account that the host asks for; NULL: the mapping names it */
-    const char *hint;            /* of several accounts of one subject, the one that is meant; NULL: none */
-    int64_t now;                 /* s since 1970 */
-    bool skip_account;           /* do not ask NSS for the mapped user: for benchmarks and fuzzing */
-    verify_elsewhere *elsewhere; /* NULL: nobody */
+    const struct attempt *attempt; /* its authzid is not read: see below */
+    struct slice authzid;          /* the name to act as, without a realm; empty: the user itself */
+    const char *hint;              /* of several accounts of one subject, the one that is meant; NULL: none */
+    bool skip_account;             /* do not ask NSS for the mapped user: for benchmarks and fuzzing */
+    verify_elsewhere *elsewhere;   /* NULL: nobody */
     /* A token that came for an API key must be this one's, and no other; NULL: whoever's it is. */
     const struct tenant *exchange_tenant;
     const char *exchange_subject;
-    struct slice authzid; /* whom the user wants to act as, without a realm; empty: itself */
 };
 
-/* Whether an authzid is a directory's name ("dn:…", RFC 4513 §5.2.1.8), which only service "ldap" knows. */
-bool verify_is_directory_name(const struct service_rules *service, struct slice authzid);
+/* Whether an authzid is a name of the directory ("dn:…", RFC 4513 §5.2.1.8); false where the host is not one. */
+bool verify_is_directory_name(const struct attempt *attempt, struct slice authzid);
 
 /*
  * The rules of the service that ask for more than a valid token: max_age and require_group.

@@ -71,7 +71,7 @@ void verdict_log_line(const struct verdict *verdict, const struct attempt *attem
     line_add(&line, "verdict", verdict->reason == REASON_OK ? "accept" : "reject");
     line_add(&line, "reason", reason_name(verdict->reason));
     line_add_known(&line, "service", attempt->service);
-    line_add_known(&line, "user", attempt->user);
+    line_add_known(&line, "user", attempt->user != NULL ? attempt->user : attempt->authzid);
     line_add_known(&line, "rhost", attempt->rhost);
     line_add(&line, "credential", verdict->credential);
     line_add_known(&line, "tenant", verdict->tenant);

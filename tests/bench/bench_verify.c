@@ -159,9 +159,8 @@ static void raw_verify(struct raw *raw)
 
 static void full_verify(const struct config *config, struct slice token)
 {
-    const struct verify_request request = {
-        .service = config_service(config, "sshd"), .user = "alice", .now = NOW, .skip_account = true
-    };
+    const struct attempt attempt = { .service = "sshd", .user = "alice", .now = NOW };
+    const struct verify_request request = { .attempt = &attempt, .skip_account = true };
     struct verdict verdict = VERDICT_INIT;
     struct login login;
 

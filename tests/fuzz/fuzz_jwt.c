@@ -73,7 +73,8 @@ static struct config config = {
 static bool accepted(struct slice token, struct verdict *verdict)
 {
     static struct login login;
-    const struct verify_request request = { .service = &config.default_service, .now = NOW, .skip_account = true };
+    const struct attempt attempt = { .now = NOW };
+    const struct verify_request request = { .attempt = &attempt, .skip_account = true };
 
     *verdict = VERDICT_INIT;
     return verify_token(verdict, &config, &request, token, &login);
@@ -153,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (accepted(token, &verdict) && (!is_jwt || kind != CREDENTIAL_JWT || !has_seed_signature(token)))
         abort();
-    verdict_log_line(&verdict, &(struct attempt){ NULL, NULL, NULL }, line);
+    verdict_log_line(&verdict, &(struct attempt){ .service = NULL }, line);
     if (verdict.reason == REASON_UNDECIDED || slice_has_control(slice_of(line)))
         abort();
     return 0;

@@ -187,6 +187,17 @@ def test_who_is_allowed_acts_as_somebody_else(site):
     check_refused(site, whoami(site, token, "-X", "u:bob"), "authzid_not_allowed", INSUFFICIENT_ACCESS)
 
 
+@pytest.mark.parametrize("block", ["ldap", "LDAP", "*"])
+def test_the_name_of_an_entry_is_one_under_every_block(site, block):
+    """allow_authzid lets svc-backup act as anybody but root; slapd lets it act as alice alone."""
+    site.configure(lambda text: text.replace('service "ldap"', f'service "{block}"')
+                   .replace('"svc-backup:alice"', '"svc-backup"'))
+    token = site.token(tokens.BACKUP)
+    assert whoami(site, token, "-X", ALICE).stdout.strip() == ALICE
+    done = whoami(site, token, "-X", "dn:uid=bob,ou=people,dc=example,dc=com")
+    assert done.returncode == INSUFFICIENT_ACCESS and "not authorized" in done.stderr
+
+
 def test_the_directory_has_a_say_in_it(site):
     site.configure(lambda text: text.replace('"svc-backup:alice"', '"svc-backup"'))
     done = whoami(site, site.token(tokens.BACKUP), "-X", "u:bob")

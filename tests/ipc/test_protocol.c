@@ -58,6 +58,7 @@ static void assert_question(struct slice text, const struct latchkeyd_question *
     assert_slice(question.service, want->service);
     assert_slice(question.user, want->user);
     assert_slice(question.authzid, want->authzid);
+    assert_int_equal(question.is_directory, want->is_directory);
     assert_slice(question.secret, want->secret);
     json_free(&json);
 }
@@ -158,6 +159,9 @@ static const struct {
     { "an authentication of whoever the token names",
       { .ask = LATCHKEYD_AUTHENTICATE, .secret = TEXT("a.b.c") },
       "{\"ask\":\"authenticate\",\"credential\":\"a.b.c\"}" },
+    { "an authentication for a directory",
+      { .ask = LATCHKEYD_AUTHENTICATE, .authzid = TEXT("dn:uid=a"), .is_directory = true, .secret = TEXT("a.b.c") },
+      "{\"ask\":\"authenticate\",\"authzid\":\"dn:uid=a\",\"directory\":true,\"credential\":\"a.b.c\"}" },
     { "an authentication without a credential", { .ask = LATCHKEYD_AUTHENTICATE, .service = TEXT("smtp") }, NULL },
     { "a configuration with a line break in its path",
       { .ask = LATCHKEYD_AUTHENTICATE, .config = TEXT("/etc/latchkey\n"), .secret = TEXT("a.b.c") },

@@ -99,10 +99,10 @@ static void keep_outcome(void *context, const struct verdict *verdict, const str
 /* As latchkeyd does, whose clock is the host's. */
 static void judge(const char *user, const char *credential)
 {
-    const struct auth_request request = { .service = "imap", .user = user, .now = time(NULL) };
+    const struct attempt attempt = { .service = "imap", .user = user, .now = time(NULL) };
 
     outcome.count = exchanged.asked = looked.asked = 0;
-    authenticator_judge(&authenticator, 4711, &request, slice_of(credential), keep_outcome, &outcome);
+    authenticator_judge(&authenticator, 4711, &attempt, slice_of(credential), keep_outcome, &outcome);
 }
 
 static void assert_outcome(enum reason reason)

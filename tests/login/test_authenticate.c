@@ -109,13 +109,13 @@ struct outcome {
 static enum reason judge(const struct config *by, const char *service, const char *user, struct slice credential,
                          struct outcome *outcome)
 {
-    const struct auth_request request = { .service = service, .user = user, .now = NOW };
+    const struct attempt attempt = { .service = service, .user = user, .now = NOW };
     bool accepted;
 
     outcome->verdict = VERDICT_INIT;
     outcome->explanation.count = 0;
     outcome->verdict.explanation = &outcome->explanation;
-    accepted = authenticate(&outcome->verdict, by, &request, credential, &outcome->login);
+    accepted = authenticate(&outcome->verdict, by, &attempt, credential, &outcome->login);
     assert_int_equal(accepted, outcome->verdict.reason == REASON_OK);
     assert_int_not_equal(outcome->verdict.reason, REASON_UNDECIDED);
     return outcome->verdict.reason;
@@ -433,7 +433,7 @@ static void nothing_of_a_credential_is_logged(void **state)
     (void)state;
     for (i = 0; i < COUNT(services); i++) {
         judge(config, services[i], NULL, slice_of(secret), &outcome);
-        verdict_log_line(&outcome.verdict, &(struct attempt){ services[i], "alice", NULL }, line);
+        verdict_log_line(&outcome.verdict, &(struct attempt){ .service = services[i], .user = "alice" }, line);
         assert_null(strstr(line, "secret"));
         assert_null(strstr(line, "password"));
     }
@@ -656,11 +656,11 @@ static void who_may_act_as_anybody_is_root_by_no_spelling(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(rows); i++) {
-        const struct auth_request request = { .service = "proxy", .authzid = rows[i].authzid, .now = NOW };
+        const struct attempt attempt = { .service = "proxy", .authzid = rows[i].authzid, .now = NOW };
 
         ROW(rows[i].name);
         outcome.verdict = VERDICT_INIT;
-        assert_int_equal(authenticate(&outcome.verdict, config, &request, slice_of(token), &outcome.login),
+        assert_int_equal(authenticate(&outcome.verdict, config, &attempt, slice_of(token), &outcome.login),
                          rows[i].want == REASON_OK);
         assert_int_equal(outcome.verdict.reason, rows[i].want);
     }
@@ -717,24 +717,32 @@ static void a_realm_is_dropped_where_the_service_lists_it(void **state)
 static void a_name_of_a_directory_has_no_realm(void **state)
 {
     static const struct {
-        const char *name, *service, *authzid;
+        const char *name, *service;
+        bool is_directory;
+        const char *authzid;
         enum reason want;
     } rows[] = {
-        { "one that ends like a realm", "ldap", "dn:uid=alice@example.com", REASON_OK },
-        { "without that end it is another one", "ldap", "dn:uid=alice", REASON_AUTHZID_NOT_ALLOWED },
-        { "nor does another one become it", "ldap", "dn:uid=bob@example.com", REASON_AUTHZID_NOT_ALLOWED },
-        { "of a service that has none, it is a name", "proxy", "dn:uid=alice@example.com", REASON_AUTHZID_NOT_ALLOWED },
+        { "one that ends like a realm", "ldap", true, "dn:uid=alice@example.com", REASON_OK },
+        { "without that end it is another one", "ldap", true, "dn:uid=alice", REASON_AUTHZID_NOT_ALLOWED },
+        { "nor does another one become it", "ldap", true, "dn:uid=bob@example.com", REASON_AUTHZID_NOT_ALLOWED },
+        { "the rules of another service", "proxy", true, "dn:uid=alice@example.com", REASON_OK },
+        { "a prefix in capitals", "proxy", true, "DN:uid=alice", REASON_OK },
+        { "a prefix and nothing behind it", "proxy", true, "dn:", REASON_AUTHZID_NOT_ALLOWED },
+        { "a host that is not a directory", "proxy", false, "dn:uid=alice@example.com", REASON_AUTHZID_NOT_ALLOWED },
+        { "and the rules of one", "ldap", false, "dn:uid=alice@example.com", REASON_AUTHZID_NOT_ALLOWED },
     };
     char *token = valid_token(NULL);
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT(rows); i++) {
-        const struct auth_request request = { .service = rows[i].service, .authzid = rows[i].authzid, .now = NOW };
+        const struct attempt attempt = {
+            .service = rows[i].service, .authzid = rows[i].authzid, .is_directory = rows[i].is_directory, .now = NOW
+        };
 
         ROW(rows[i].name);
         outcome.verdict = VERDICT_INIT;
-        assert_int_equal(authenticate(&outcome.verdict, config, &request, slice_of(token), &outcome.login),
+        assert_int_equal(authenticate(&outcome.verdict, config, &attempt, slice_of(token), &outcome.login),
                          rows[i].want == REASON_OK);
         assert_int_equal(outcome.verdict.reason, rows[i].want);
         if (rows[i].want == REASON_OK)
@@ -768,7 +776,7 @@ static void a_newer_configuration_is_asked_again_what_may_be(void **state)
         { "the tenant is gone", "tenant \"t-3\" { url = \"https://auth.example.com\" keys = \"~/keys.json\" }\n" BOTH,
           REASON_TENANT_UNKNOWN, REASON_UNDECIDED },
     };
-    const struct auth_request request = { .service = "both", .user = "bin", .now = NOW };
+    const struct attempt attempt = { .service = "both", .user = "bin", .now = NOW };
     char *token = valid_token(NULL);
     size_t i;
 
@@ -779,13 +787,13 @@ static void a_newer_configuration_is_asked_again_what_may_be(void **state)
         struct verdict verdict = VERDICT_INIT;
 
         ROW(rows[i].name);
-        assert_true(authenticate_plan(&verdict, config, &request, slice_of(API_KEY), &plan));
-        assert_int_equal(authenticate_replan(&verdict, newer, &request, &plan, &again),
+        assert_true(authenticate_plan(&verdict, config, &attempt, slice_of(API_KEY), &plan));
+        assert_int_equal(authenticate_replan(&verdict, newer, &attempt, &plan, &again),
                          rows[i].key == REASON_UNDECIDED);
         assert_int_equal(verdict.reason, rows[i].key);
         verdict = VERDICT_INIT;
-        assert_true(authenticate_plan(&verdict, config, &request, slice_of(token), &plan));
-        assert_int_equal(authenticate_replan(&verdict, newer, &request, &plan, &again),
+        assert_true(authenticate_plan(&verdict, config, &attempt, slice_of(token), &plan));
+        assert_int_equal(authenticate_replan(&verdict, newer, &attempt, &plan, &again),
                          rows[i].token == REASON_UNDECIDED);
         assert_int_equal(verdict.reason, rows[i].token);
         config_release(&newer);
@@ -833,7 +841,7 @@ static void rule_23_nobody_opens_another_account_whoever_decides(void **state)
 }
 
 /* The reason for a process that has entered a chroot, in which nothing but latchkeyd's socket is. */
-static enum reason reason_in_chroot(const struct auth_request *request, struct slice credential)
+static enum reason reason_in_chroot(const struct attempt *attempt, struct slice credential)
 {
     int status;
     pid_t child = fork();
@@ -844,7 +852,7 @@ static enum reason reason_in_chroot(const struct auth_request *request, struct s
         if (chroot(path_in_directory("jail")) != 0 || chdir("/") != 0)
             _exit(255);
         outcome.verdict = VERDICT_INIT;
-        authenticate(&outcome.verdict, config, request, credential, &outcome.login);
+        authenticate(&outcome.verdict, config, attempt, credential, &outcome.login);
         _exit((int)outcome.verdict.reason);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -886,12 +894,12 @@ static void a_host_in_a_chroot_asks_only_what_can_be_asked(void **state)
     snprintf(socket_path, sizeof socket_path, "%s/jail%s/latchkeyd", directory, directory);
     latchkeyd_double_start(&latchkeyd, socket_path);
     for (i = 0; i < COUNT(rows); i++) {
-        const struct auth_request request = { .service = "both", .user = rows[i].user, .authzid = rows[i].authzid };
+        const struct attempt attempt = { .service = "both", .user = rows[i].user, .authzid = rows[i].authzid };
         const unsigned asked = latchkeyd.questions;
 
         ROW(rows[i].name);
         latchkeyd.answer = "{\"answer\":\"user_unmapped\"}";
-        assert_int_equal(reason_in_chroot(&request, rows[i].credential), rows[i].want);
+        assert_int_equal(reason_in_chroot(&attempt, rows[i].credential), rows[i].want);
         assert_int_equal(latchkeyd.questions - asked, rows[i].want == REASON_USER_UNMAPPED);
     }
     latchkeyd_double_stop(&latchkeyd);
@@ -1250,9 +1258,9 @@ static const struct config *config_with_list(const char *list, const char *tenan
 static enum reason judge_account(const struct config *by, const char *service, const char *user,
                                  const struct login *login, int64_t now)
 {
-    const struct auth_request request = { .service = service, .user = user, .now = now };
+    const struct attempt attempt = { .service = service, .user = user, .now = now };
     struct verdict verdict = VERDICT_INIT;
-    bool accepted = authenticate_account(&verdict, by, &request, login);
+    bool accepted = authenticate_account(&verdict, by, &attempt, login);
 
     assert_int_equal(accepted, verdict.reason == REASON_OK);
     assert_int_not_equal(verdict.reason, REASON_UNDECIDED);

@@ -106,7 +106,8 @@ static void assert_nothing_leaked(const struct outcome *outcome, struct slice to
     char line[LOG_LINE_MAX], piece[25];
     size_t i, j;
 
-    verdict_log_line(&outcome->verdict, &(struct attempt){ "sshd", "alice", "192.0.2.7" }, line);
+    verdict_log_line(&outcome->verdict, &(struct attempt){ .service = "sshd", .user = "alice", .rhost = "192.0.2.7" },
+                     line);
     for (i = 0; i + sizeof piece <= token.len; i++) {
         memcpy(piece, token.bytes + i, sizeof piece - 1);
         piece[sizeof piece - 1] = '\0';
@@ -123,12 +124,12 @@ static enum reason judge(const struct question *question, struct slice token, st
     static struct outcome unheard;
     struct outcome *outcome = ret_outcome != NULL ? ret_outcome : &unheard;
     const struct config *config = question->config != NULL ? question->config : main_config;
-    const struct verify_request request = {
-        .service = config_service(config, question->service),
+    const struct attempt attempt = {
+        .service = question->service,
         .user = question->user,
         .now = question->has_now ? question->now : NOW,
-        .skip_account = !question->ask_for_account,
     };
+    const struct verify_request request = { .attempt = &attempt, .skip_account = !question->ask_for_account };
     bool accepted;
 
     outcome->verdict = VERDICT_INIT;
@@ -227,7 +228,8 @@ static void a_valid_token_is_accepted(void **state)
     assert_int_equal(outcome.login.identity.group_count, 1);
     assert_string_equal(outcome.login.identity.groups[0], "ops");
     ROW("and so is the line");
-    verdict_log_line(&outcome.verdict, &(struct attempt){ "sshd", "alice", "192.0.2.7" }, line);
+    verdict_log_line(&outcome.verdict, &(struct attempt){ .service = "sshd", .user = "alice", .rhost = "192.0.2.7" },
+                     line);
     assert_string_equal(line,
                         "verdict=accept reason=ok service=sshd user=alice rhost=192.0.2.7 credential=none tenant=t-1"
                         " sub=sub-alice mapped=alice kid=k-rsa jti=j-1 exp=1000300");
@@ -304,9 +306,8 @@ static void the_details_say_what_was_found(void **state)
 
 static void an_explanation_changes_no_verdict(void **state)
 {
-    const struct verify_request request = { .service = config_service(main_config, NULL),
-                                            .now = NOW,
-                                            .skip_account = true };
+    const struct attempt attempt = { .now = NOW };
+    const struct verify_request request = { .attempt = &attempt, .skip_account = true };
     struct verdict verdict = VERDICT_INIT;
     struct login login;
     char *token = token_with(NULL, NULL, NULL);
@@ -1829,7 +1830,7 @@ static void rule_23_a_token_of_someone_else_is_refused_and_logged(void **state)
     }
     ROW("the line says whose it is");
     judge_free(&(struct question){ .user = "root" }, token_with(NULL, NULL, NULL), &outcome);
-    verdict_log_line(&outcome.verdict, &(struct attempt){ "su", "root", NULL }, line);
+    verdict_log_line(&outcome.verdict, &(struct attempt){ .service = "su", .user = "root" }, line);
     assert_string_equal(line,
                         "verdict=reject reason=user_mismatch service=su user=root credential=none tenant=t-1"
                         " sub=sub-alice mapped=alice kid=k-rsa jti=j-1 exp=1000300 detail=\"it opens alice\"");

@@ -977,6 +977,52 @@ static void the_option_names_the_service(void **state)
     free(token);
 }
 
+/* Whether a name "dn:…" is one of a directory depends on the host, not on the name of the block with the rules. */
+static void a_directory_is_known_by_its_host(void **state)
+{
+    static const struct {
+        const char *name, *block, *option, *service, *authzid;
+        int code;
+        const char *authzid_is; /* of a success */
+    } rows[] = {
+        { "slapd, its own block", "ldap", NULL, "ldap", "dn:Bin", SASL_OK, "dn:Bin" },
+        { "a name that ends like a realm", "ldap", NULL, "ldap", "dn:Mail@example.com", SASL_OK,
+          "dn:Mail@example.com" },
+        { "slapd, a block in capitals", "LDAP", NULL, "ldap", "dn:Mail@example.com", SASL_OK, "dn:Mail@example.com" },
+        { "slapd, the default block", "*", NULL, "ldap", "dn:Mail@example.com", SASL_OK, "dn:Mail@example.com" },
+        { "slapd, the block of the option", "directory", "directory", "ldap", "dn:Bin", SASL_OK, "dn:Bin" },
+        { "Cyrus IMAP, the default block", "*", NULL, "imap", "dn:Bin", SASL_NOAUTHZ, NULL },
+        { "Cyrus IMAP, the block of slapd", "ldap", "ldap", "imap", "dn:Bin", SASL_NOAUTHZ, NULL },
+    };
+    char *token = token_with(NULL, NULL), text[512];
+    sasl_conn_t *server;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        ROW(rows[i].name);
+        snprintf(
+            text, sizeof text,
+            "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/keys.json\" algorithms = {\"ES256\"} }\n"
+            "user \"daemon\" { sub = {\"sub-daemon\"} }\nrevocation_list = \"~/revoked\"\n"
+            "service \"%s\" { allow_authzid = {\"daemon\"} }\n",
+            rows[i].block);
+        put_file("directory.conf", text);
+        host_set(&server_host, "latchkey_config", config_path("directory.conf"));
+        host_set(&server_host, "latchkey_service", rows[i].option);
+        start_server();
+        server = server_for(rows[i].service);
+        assert_int_equal(log_in_whole(server, OAUTH, rows[i].authzid, token), rows[i].code);
+        assert_one_verdict(rows[i].code == SASL_OK ? "ok" : "authzid_not_allowed",
+                           rows[i].code == SASL_OK ? SASL_LOG_NOTE : SASL_LOG_ERR);
+        if (rows[i].code == SASL_OK)
+            assert_string_equal(name_of(server, SASL_USERNAME), rows[i].authzid_is);
+        sasl_dispose(&server);
+        sasl_done();
+    }
+    free(token);
+}
+
 static void rule_25_an_api_key_is_a_bearer_where_the_service_says_so(void **state)
 {
     static const struct {
@@ -2874,6 +2920,7 @@ int main(void)
         TEST(a_configuration_may_break_and_be_repaired),
         TEST(a_new_key_holds_without_a_restart),
         TEST(the_option_names_the_service),
+        TEST(a_directory_is_known_by_its_host),
         TEST(rule_25_an_api_key_is_a_bearer_where_the_service_says_so),
         TEST(groups_are_a_property_for_hosts_that_ask),
         TEST(groups_that_somebody_else_told_are_gone),

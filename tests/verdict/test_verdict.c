@@ -80,7 +80,7 @@ static void a_value_beside_the_table_reads_as_undecided(void **state)
 static void zero_is_undecided_and_denies(void **state)
 {
     struct verdict verdict = VERDICT_INIT;
-    const struct attempt nobody = { NULL, NULL, NULL };
+    const struct attempt nobody = { .service = NULL };
     char line[LOG_LINE_MAX];
 
     (void)state;
@@ -248,7 +248,7 @@ static void evidence_is_stripped_and_cut(void **state)
 static void rule_34_remote_text_is_no_format(void **state)
 {
     struct verdict verdict = VERDICT_INIT;
-    const struct attempt attempt = { "%s%n", "%n%n%n", "%x" };
+    const struct attempt attempt = { .service = "%s%n", .user = "%n%n%n", .rhost = "%x" };
     char line[LOG_LINE_MAX];
 
     (void)state;
@@ -263,7 +263,7 @@ static void rule_34_remote_text_is_no_format(void **state)
 static void a_line_says_all_that_is_known(void **state)
 {
     struct verdict verdict = VERDICT_INIT;
-    const struct attempt attempt = { "sshd", "alice", "192.0.2.7" };
+    const struct attempt attempt = { .service = "sshd", .user = "alice", .rhost = "192.0.2.7" };
     char line[LOG_LINE_MAX];
 
     (void)state;
@@ -284,7 +284,7 @@ static void a_line_says_all_that_is_known(void **state)
     ROW("accepted, and nothing known about who knocked");
     verdict = VERDICT_INIT;
     verdict_accept(&verdict);
-    verdict_log_line(&verdict, &(struct attempt){ NULL, "", NULL }, line);
+    verdict_log_line(&verdict, &(struct attempt){ .user = "" }, line);
     assert_string_equal(line, "verdict=accept reason=ok credential=none");
 }
 
@@ -316,7 +316,7 @@ static void rule_34_nobody_writes_a_line_of_their_own(void **state)
         struct verdict verdict = VERDICT_INIT;
 
         ROW(forgeries[i].name);
-        verdict_log_line(&verdict, &(struct attempt){ NULL, forgeries[i].user, NULL }, line);
+        verdict_log_line(&verdict, &(struct attempt){ .user = forgeries[i].user }, line);
         snprintf(want, sizeof want, "verdict=reject reason=undecided %s credential=none", forgeries[i].want);
         assert_string_equal(line, want);
     }
@@ -349,7 +349,7 @@ static void no_length_pushes_a_fact_out_of_the_line(void **state)
     verdict.expiry = INT64_C(9007199254740992);
     verdict_reject(&verdict, REASON_CREDENTIAL_NOT_ALLOWED, "%s", endless);
     memset(line, 'x', sizeof line);
-    verdict_log_line(&verdict, &(struct attempt){ endless, endless, endless }, line);
+    verdict_log_line(&verdict, &(struct attempt){ .service = endless, .user = endless, .rhost = endless }, line);
     assert_non_null(memchr(line, '\0', sizeof line));
     for (i = 0; i < COUNT(names); i++) {
         ROW(names[i]);
