@@ -12,7 +12,7 @@ import tokens
 from host import BUILD, PRIVATE, Syslog, run, wait_until
 
 PROGRAM = PRIVATE / "latchkeyd"
-SOCKET = PRIVATE / "latchkeyd" / "socket"
+SOCKET = PRIVATE / "sockets" / "latchkeyd.sock"
 USER = "latchkey"
 
 CONFIG = """
