@@ -74,8 +74,8 @@ static void verify(struct judgement *judgement)
                       &judgement->login)
         && authenticate_wants_keys(judgement->verdict.reason)
         && config_publishes_keys(config_tenant(judgement->config, slice_of(judgement->verdict.tenant))))
-        keysets_ask(judgement->authenticator->keysets, judgement->config, slice_of(judgement->verdict.tenant),
-                    clock_ms(), judgement->until_ms, verify_again, judgement);
+        keysets_ask(judgement->authenticator->keysets, judgement->config, judgement->uid,
+                    slice_of(judgement->verdict.tenant), clock_ms(), judgement->until_ms, verify_again, judgement);
     else
         finish(judgement);
 }

@@ -301,33 +301,20 @@ static const struct tenant *find_tenant(struct verdict *verdict, const struct co
     return NULL;
 }
 
-/* How many wait for a tenant service, and how many of them for an account, for a user, and for users other than root.
- */
-struct crowd {
-    size_t of_tenant, of_account, of_uid, of_others;
-};
-
+/* Who waits for the service of a tenant. *ret_of_account: how many exchanges of one account. */
 static struct crowd count_waiting(const struct exchange *exchange, const char *tenant_id, const char *subject,
-                                  uid_t uid)
+                                  uid_t uid, size_t *ret_of_account)
 {
-    struct crowd crowd = { .of_tenant = 0 };
+    struct crowd crowd = { .of_all = 0 };
     const struct job *job;
 
+    *ret_of_account = 0;
     for (job = exchange->jobs; job != NULL; job = job->next)
         if (strcmp(job->tenant->id, tenant_id) == 0) {
-            crowd.of_tenant++;
-            crowd.of_account += strcmp(job->subject, subject) == 0;
-            crowd.of_uid += job->uid == uid;
-            crowd.of_others += job->uid != 0;
+            crowd_count(&crowd, job->uid, uid);
+            *ret_of_account += strcmp(job->subject, subject) == 0;
         }
     return crowd;
-}
-
-static bool is_crowded(const struct crowd *crowd, size_t share, uid_t uid)
-{
-    if (crowd->of_tenant >= share || crowd->of_account >= share / 2)
-        return true;
-    return uid != 0 && (crowd->of_uid >= share / 2 || crowd->of_others >= share - share / 4);
 }
 
 /* An exchange that waits holds a place, here and in the process that asks: a tenant has no more than its share, and a
@@ -335,15 +322,17 @@ static bool is_crowded(const struct crowd *crowd, size_t share, uid_t uid)
 static bool has_place(struct verdict *verdict, const struct job *job)
 {
     struct exchange *exchange = job->exchange;
-    const struct crowd crowd = count_waiting(exchange, job->tenant->id, job->subject, job->uid);
+    const size_t share = waiting_share(job->config->tenant_count);
+    size_t of_account;
+    const struct crowd crowd = count_waiting(exchange, job->tenant->id, job->subject, job->uid, &of_account);
 
-    if (is_crowded(&crowd, waiting_share(job->config->tenant_count), job->uid)) {
+    if (crowd_is_full(&crowd, share, job->uid) || of_account >= share / 2) {
         exchange->counts.crowded++;
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
                               "%zu API keys wait for it already, %zu of the account, %zu of the same user",
-                              crowd.of_tenant, crowd.of_account, crowd.of_uid);
+                              crowd.of_all, of_account, crowd.of_uid);
     }
-    if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= crowd.of_account) {
+    if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= of_account) {
         exchange->counts.guesses++;
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
                               "not asked, since it refused too many API keys for this account");
@@ -432,7 +421,9 @@ struct exchange_counts exchange_counts(const struct exchange *exchange)
 
 size_t exchange_waiting(const struct exchange *exchange, const char *tenant_id)
 {
-    return count_waiting(exchange, tenant_id, "", 0).of_tenant;
+    size_t of_account;
+
+    return count_waiting(exchange, tenant_id, "", 0, &of_account).of_all;
 }
 
 struct cache_counts exchange_cache_counts(const struct exchange *exchange)

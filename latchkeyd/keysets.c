@@ -19,6 +19,7 @@
 struct waiter {
     keysets_done *done;
     void *context;
+    uid_t uid; /* of the process that asks */
     int64_t until_ms;
     bool is_patient;
 };
@@ -361,26 +362,30 @@ static bool is_within_pause(const struct keyset *set, bool is_missing, int64_t n
         || (!is_missing && set->failed_ms != 0 && now_ms - set->failed_ms < KEYSETS_PAUSE_MS);
 }
 
-/* Wait for the look that began then. False when there is nothing to wait for: too many do, or the time is over. */
+/* Wait for the look that began then. False when the waiter finds no place, or when its time is over. */
 static bool wait_for_look(struct keyset *set, int64_t begun_ms, int64_t now_ms, struct waiter waiter)
 {
-    size_t patient = 0, i;
+    struct crowd all = { .of_all = 0 }, patient = { .of_all = 0 };
+    size_t i;
 
-    for (i = 0; i < set->waiter_count; i++)
-        patient += set->waiters[i].is_patient;
-    waiter.is_patient = patient < KEYSETS_PATIENT;
+    for (i = 0; i < set->waiter_count; i++) {
+        crowd_count(&all, set->waiters[i].uid, waiter.uid);
+        if (set->waiters[i].is_patient)
+            crowd_count(&patient, set->waiters[i].uid, waiter.uid);
+    }
+    waiter.is_patient = !crowd_is_full(&patient, KEYSETS_PATIENT, waiter.uid);
     if (!waiter.is_patient && waiter.until_ms > begun_ms + KEYSETS_BRIEF_MS)
         waiter.until_ms = begun_ms + KEYSETS_BRIEF_MS;
-    if (set->waiter_count >= waiting_share(set->all->count) || waiter.until_ms <= now_ms)
+    if (crowd_is_full(&all, waiting_share(set->all->count), waiter.uid) || waiter.until_ms <= now_ms)
         return false;
     set->waiters[set->waiter_count++] = waiter;
     return true;
 }
 
-void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
-                 int64_t until_ms, keysets_done *done, void *context)
+void keysets_ask(struct keysets *keysets, const struct config *config, uid_t uid, struct slice tenant_id,
+                 int64_t now_ms, int64_t until_ms, keysets_done *done, void *context)
 {
-    const struct waiter waiter = { .done = done, .context = context, .until_ms = until_ms };
+    const struct waiter waiter = { .done = done, .context = context, .uid = uid, .until_ms = until_ms };
     const struct tenant *tenant = config_tenant(config, tenant_id);
     struct keyset *set = find(keysets, tenant_id);
     bool waits;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "config/model.h"
@@ -15,9 +16,8 @@
 #include "tenant/key_refresh.h"
 
 #define KEYSETS_PAUSE_MS 30000 /* between two looks out of turn for one tenant, however many unknown keys come */
-#define KEYSETS_PATIENT  4 /* so many wait for a tenant service that takes its time; each holds up a host's thread */
-#define KEYSETS_BRIEF_MS \
-    500 /* from the beginning of a look on: so long the others wait, most looks being over by then */
+#define KEYSETS_PATIENT  4     /* questions that wait for a slow tenant service; each may block a thread of a server */
+#define KEYSETS_BRIEF_MS 500   /* the other questions wait until so long after the refresh began; most end before */
 
 struct keysets;
 
@@ -40,13 +40,14 @@ bool keysets_needs_config(const struct keysets *keysets, int64_t now_ms);
 int keysets_run(struct keysets *keysets, const struct config *config, int64_t now_ms);
 
 /*
- * Answer a question of kind LATCHKEYD_REFRESH, at once or from within http_run() or keysets_run(), by `until_ms` at the
- * latest. OK: somebody has just looked, or did so in vain, and the file is as new as can be had. Else the reason why
- * not: TENANT_UNKNOWN, any of key_refresh.h, or TENANT_UNAVAILABLE when the look takes too long.
+ * Answer a question of kind LATCHKEYD_REFRESH of a process of this uid, at once or from within http_run() or
+ * keysets_run(), by `until_ms` at the latest. OK: somebody has just looked, or did so in vain, and the file is as new
+ * as can be had. Else the reason why not: TENANT_UNKNOWN, any of key_refresh.h, or TENANT_UNAVAILABLE when the look
+ * takes too long.
  */
 typedef void keysets_done(void *context, const struct latchkeyd_answer *answer);
-void keysets_ask(struct keysets *keysets, const struct config *config, struct slice tenant_id, int64_t now_ms,
-                 int64_t until_ms, keysets_done *done, void *context);
+void keysets_ask(struct keysets *keysets, const struct config *config, uid_t uid, struct slice tenant_id,
+                 int64_t now_ms, int64_t until_ms, keysets_done *done, void *context);
 
 struct keyset_status {
     const char *tenant_id;

@@ -67,8 +67,8 @@ static void ask_refresh(struct client *client, const struct latchkeyd_question *
     const struct config *config = client->service->config;
     const int64_t now_ms = clock_ms();
 
-    keysets_ask(client->service->keysets, config, question->tenant, now_ms, now_ms + exchange_timeout_ms(config),
-                answered, client);
+    keysets_ask(client->service->keysets, config, client->uid, question->tenant, now_ms,
+                now_ms + exchange_timeout_ms(config), answered, client);
 }
 
 static bool check_signature(struct verdict *verdict, const struct config *config,

@@ -47,23 +47,16 @@ struct server {
     int64_t accept_from_ms; /* after a shortage of descriptors */
 };
 
-/* Those who have not asked yet. */
-struct askers {
-    size_t of_uid, of_others, of_all;
-};
-
-static struct askers count_askers(const struct server *server, uid_t uid)
+/* Who has connected and not asked yet. */
+static struct crowd count_askers(const struct server *server, uid_t uid)
 {
     const struct client *client;
-    struct askers askers = { .of_all = 0 };
+    struct crowd crowd = { .of_all = 0 };
 
     for (client = server->clients; client != NULL; client = client->next)
-        if (!client->has_asked) {
-            askers.of_uid += client->uid == uid;
-            askers.of_others += client->uid != 0;
-            askers.of_all++;
-        }
-    return askers;
+        if (!client->has_asked)
+            crowd_count(&crowd, client->uid, uid);
+    return crowd;
 }
 
 static bool is_full(const struct server *server)
@@ -74,7 +67,7 @@ static bool is_full(const struct server *server)
 /* Whether a peer that is not root has all the places that it, or all such peers together, may have. */
 static bool has_too_many(const struct server *server, uid_t uid)
 {
-    const struct askers askers = count_askers(server, uid);
+    const struct crowd askers = count_askers(server, uid);
 
     return uid != 0 && (askers.of_uid >= CLIENTS_OF_UID || askers.of_others >= CLIENTS_OF_OTHERS);
 }

@@ -3,6 +3,7 @@ import json
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,7 +12,7 @@ from daemon import SOCKET, Daemon, ask, exchange_question
 from host import PRIVATE, run, wait_until
 from tenant import Tenant
 
-PASSWORDS = PRIVATE / "latchkeyd" / "passwords"
+PASSWORDS = PRIVATE / "sockets" / "passwords"
 AS_BOB = ["setpriv", "--reuid", "bob", "--regid", "bob", "--init-groups", "/usr/bin/python3", "-c"]
 
 # What one server sends: so many attempts a second for so many seconds, none of which waits for another. One line with
@@ -146,8 +147,8 @@ def test_rule_27_a_slow_tenant_shuts_no_other_out_of_a_server(site, second, door
         assert set(refused) == {"credential_refused", "tenant_unavailable"}
 
 
-# Asks with an API key for so many invented accounts, and tells how many of the questions still wait.
-INVENTED = """
+# Asks so many times, each time for another invented account. Prints how many of the questions are not answered at once.
+MANY = """
 import json, signal, socket, sys
 path, count, question, waiting = sys.argv[1], int(sys.argv[2]), json.load(sys.stdin), []
 for number in range(count):
@@ -166,22 +167,40 @@ signal.pause()
 """
 
 
+@contextmanager
+def questions_of_bob(question, count):
+    """bob asks this many times and leaves the connections open. Yields how many of the questions wait for an answer."""
+    crowd = subprocess.Popen([*AS_BOB, MANY, str(SOCKET), str(count)], text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    crowd.stdin.write(json.dumps(question))
+    crowd.stdin.close()
+    yield int(crowd.stdout.readline())
+    crowd.kill()
+    crowd.wait()
+    crowd.stdout.close()
+
+
 def test_rule_27_one_user_leaves_places_of_a_slow_tenant_for_root(site):
     site.configure(latchkeyd_options='allow = {"bob"}  timeout = 20')
     site.give_keys_to_daemon()
     site.tenant.fault("exchange", "never", count=32)  # as many as may wait for one user other than root
     with Daemon(site.host) as daemon:
         wait_until(lambda: daemon.status()["tenants"][0]["keys"], "latchkeyd has looked for the key set")
-        crowd = subprocess.Popen([*AS_BOB, INVENTED, str(SOCKET), "40"], text=True,
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        crowd.stdin.write(json.dumps(exchange_question(site)))
-        crowd.stdin.close()
-        waiting = crowd.stdout.readline()
-        answer = ask(exchange_question(site))
-        crowd.kill()
-        crowd.wait()
-        crowd.stdout.close()
-    assert waiting == "32\n" and answer["answer"] == "ok"
+        with questions_of_bob(exchange_question(site), 40) as waiting:
+            answer = ask(exchange_question(site))
+    assert waiting == 32 and answer["answer"] == "ok"
+
+
+def test_rule_21_one_user_leaves_places_of_a_slow_refresh_for_root(site):
+    site.configure(latchkeyd_options='allow = {"bob"}')
+    site.give_keys_to_daemon()
+    question = {"ask": "refresh", "tenant": site.tenant.tenant}
+    with Daemon(site.host) as daemon:
+        wait_until(lambda: daemon.status()["tenants"][0]["keys"], "latchkeyd has looked for the key set")
+        site.tenant.fault("discovery", "slow-body", seconds=2)
+        with questions_of_bob(question, 8) as waiting:
+            answer = ask(question)
+    assert waiting == 8 and answer["answer"] == "ok"
 
 
 def guess(site, until):

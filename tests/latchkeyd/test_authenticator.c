@@ -38,10 +38,11 @@ void exchange_ask(struct exchange *exchange, const struct config *by, uid_t uid,
     exchanged.asked++;
 }
 
-void keysets_ask(struct keysets *keysets, const struct config *by, struct slice tenant_id, int64_t now_ms,
+void keysets_ask(struct keysets *keysets, const struct config *by, uid_t uid, struct slice tenant_id, int64_t now_ms,
                  int64_t until_ms, keysets_done *done, void *context)
 {
     (void)keysets, (void)by;
+    assert_int_equal(uid, 4711);
     assert_in_range(clock_ms() - now_ms, 0, 1000);
     looked.until_ms = until_ms;
     snprintf(looked.tenant, sizeof looked.tenant, "%.*s", SLICE_ARG(tenant_id));

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "config/snapshot.h"
 #include "latchkeyd/keysets.h"
+#include "latchkeyd/waiting.h"
 
 #define DAY_MS 86400000
 
@@ -120,10 +121,15 @@ static size_t begun_at(const struct config *by, int64_t now_ms)
     return look_count - before;
 }
 
-static void ask_until(const char *tenant, int64_t now_ms, int64_t until_ms, struct asker *asker)
+static void ask_as(uid_t uid, const char *tenant, int64_t now_ms, int64_t until_ms, struct asker *asker)
 {
     *asker = (struct asker){ .reason = REASON_SYSTEM_ERROR };
-    keysets_ask(keysets, config, slice_of(tenant), now_ms, until_ms, keep_answer, asker);
+    keysets_ask(keysets, config, uid, slice_of(tenant), now_ms, until_ms, keep_answer, asker);
+}
+
+static void ask_until(const char *tenant, int64_t now_ms, int64_t until_ms, struct asker *asker)
+{
+    ask_as(0, tenant, now_ms, until_ms, asker);
 }
 
 static void ask(const char *tenant, int64_t now_ms, struct asker *asker)
@@ -598,7 +604,7 @@ static void who_asks_while_it_looks_waits_for_that_look(void **state)
 static void ask_again(void *context, const struct latchkeyd_answer *answer)
 {
     keep_answer(context, answer);
-    keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), INT64_MAX, keep_answer, context);
+    keysets_ask(keysets, only_t_1, 0, slice_of("t-1"), clock_ms(), INT64_MAX, keep_answer, context);
 }
 
 static void who_asks_again_from_within_the_answer_is_answered_twice(void **state)
@@ -610,7 +616,7 @@ static void who_asks_again_from_within_the_answer_is_answered_twice(void **state
     begin(only_t_1);
     begun_at(only_t_1, clock_ms() + 2000);
     for (i = 0; i < COUNT(askers); i++)
-        keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), INT64_MAX, ask_again, &askers[i]);
+        keysets_ask(keysets, only_t_1, 0, slice_of("t-1"), clock_ms(), INT64_MAX, ask_again, &askers[i]);
     end_last(KEY_REFRESH_UNCHANGED);
     for (i = 0; i < COUNT(askers); i++)
         assert_int_equal(askers[i].answers, 1);
@@ -642,7 +648,7 @@ static void who_waits_is_answered_though_another_answer_forgets_the_tenant(void 
     begin(only_t_1);
     begun_at(only_t_1, clock_ms() + 2000);
     for (i = 0; i < COUNT(askers); i++)
-        keysets_ask(keysets, only_t_1, slice_of("t-1"), clock_ms(), INT64_MAX, configure_none, &askers[i]);
+        keysets_ask(keysets, only_t_1, 0, slice_of("t-1"), clock_ms(), INT64_MAX, configure_none, &askers[i]);
     end_last(KEY_REFRESH_REPLACED);
     for (i = 0; i < COUNT(askers); i++)
         assert_int_equal(askers[i].answers, 1);
@@ -705,7 +711,7 @@ static void a_tenant_among_many_has_a_smaller_share(void **state)
         begin(many);
         for (j = 0; j < COUNT(askers); j++) {
             askers[j] = (struct asker){ .answers = 0 };
-            keysets_ask(keysets, many, LITERAL("t-0"), clock_ms(), INT64_MAX, keep_answer, &askers[j]);
+            keysets_ask(keysets, many, 0, LITERAL("t-0"), clock_ms(), INT64_MAX, keep_answer, &askers[j]);
         }
         for (j = 0; j < COUNT(askers); j++)
             waiting += askers[j].answers == 0;
@@ -768,6 +774,62 @@ static void rule_21_few_wait_for_a_service_that_takes_its_time(void **state)
     ask_until("t-1", now, now, &late);
     assert_not_yet(&late);
     assert_int_equal(look_count, 2);
+}
+
+/* What the processes of one uid ask, and how many of the questions wait. */
+struct waiting_row {
+    uid_t uid;
+    size_t asks, waiting;
+};
+
+/* The processes of several uids ask one after the other. So many of each wait at that time after the first question. */
+static void assert_waiting(const struct waiting_row *rows, size_t count, int64_t after_ms)
+{
+    static struct asker askers[4][WAITING_OF_TENANT + 1];
+    const int64_t now = clock_ms();
+    size_t i, j;
+
+    begin_after_first_look(only_t_1);
+    for (i = 0; i < count; i++)
+        for (j = 0; j < rows[i].asks; j++)
+            ask_as(rows[i].uid, "t-1", now, now + 4750, &askers[i][j]);
+    keysets_run(keysets, only_t_1, now + after_ms);
+    for (i = 0; i < count; i++) {
+        size_t waiting = 0;
+
+        for (j = 0; j < rows[i].asks; j++)
+            waiting += askers[i][j].answers == 0;
+        assert_int_equal(waiting, rows[i].waiting);
+    }
+    end_last(KEY_REFRESH_REPLACED);
+}
+
+static void rule_21_no_uid_takes_all_places_of_a_look(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t after_ms;
+        struct waiting_row rows[4];
+    } cases[] = {
+        { "root may take all", 0, { { 0, 65, 64 } } },
+        { "another uid half of them", 0, { { 1000, 65, 32 } } },
+        { "two such uids together three quarters", 0, { { 1000, 32, 32 }, { 1001, 32, 16 }, { 0, 64, 16 } } },
+        { "of those that wait for a slow service root may take all", 500, { { 0, 8, 4 } } },
+        { "another uid two", 500, { { 1000, 8, 2 }, { 0, 8, 2 } } },
+        { "other uids together three", 500, { { 1000, 2, 2 }, { 1001, 2, 1 }, { 1002, 2, 0 }, { 0, 2, 1 } } },
+        { "a uid that comes late has a place", 500, { { 1000, 8, 2 }, { 1001, 1, 1 } } },
+    };
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        size_t count = 0;
+
+        ROW(cases[i].name);
+        for (j = 0; j < COUNT(cases[i].rows); j++)
+            count += cases[i].rows[j].asks > 0;
+        assert_waiting(cases[i].rows, count, cases[i].after_ms);
+    }
 }
 
 static void a_tenant_without_a_key_set_of_its_own_is_not_looked_for(void **state)
@@ -853,7 +915,7 @@ static void a_tenant_that_is_gone_is_forgotten(void **state)
     assert_int_equal(begun_at(none, clock_ms() + DAY_MS), 0);
     assert_int_equal(logged.count, before);
     assert_false(keysets_status(keysets, 0, &status));
-    keysets_ask(keysets, none, slice_of("t-1"), clock_ms(), INT64_MAX, keep_answer, &asker);
+    keysets_ask(keysets, none, 0, slice_of("t-1"), clock_ms(), INT64_MAX, keep_answer, &asker);
     assert_int_equal(asker.reason, REASON_TENANT_UNKNOWN);
     ROW("one that comes back while it is under way is the same");
     keysets_configure(keysets, only_t_1, clock_ms());
@@ -980,6 +1042,7 @@ int main(void)
         cmocka_unit_test(more_than_can_wait_are_refused),
         cmocka_unit_test(a_tenant_among_many_has_a_smaller_share),
         cmocka_unit_test(rule_21_few_wait_for_a_service_that_takes_its_time),
+        cmocka_unit_test(rule_21_no_uid_takes_all_places_of_a_look),
         cmocka_unit_test(a_tenant_without_a_key_set_of_its_own_is_not_looked_for),
         cmocka_unit_test(what_is_known_of_tenants_that_stay_is_kept),
         cmocka_unit_test(a_tenant_that_is_gone_is_forgotten),
