@@ -10,7 +10,7 @@
 #include "base/trusted_file.h"
 #include "verdict/verdict.h"
 #include "login/authenticate.h"
-#include "login/credential_form.h"
+#include "login/credential.h"
 #include "pam/options.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
@@ -165,7 +165,7 @@ int command_askpass(int argc, char **argv)
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
     char error[TRUSTED_FILE_ERROR_MAX];
     struct file_stamp stamp;
-    enum credential_form form;
+    struct credential credential;
     struct slice token, host;
     const char *path = find_token_file(argc, argv);
     size_t offset;
@@ -188,9 +188,9 @@ int command_askpass(int argc, char **argv)
         return STATUS_UNAVAILABLE;
     }
     token = credential_trim((struct slice){ content.bytes, content.len });
-    form = credential_form(token);
-    if (form != CREDENTIAL_FORM_BARE) {
-        fprintf(stderr, "latchkey askpass: %s: the file holds %s\n", path, credential_form_sentence(form));
+    credential = credential_whole(token);
+    if (credential.form != CREDENTIAL_FORM_BARE) {
+        fprintf(stderr, "latchkey askpass: %s: the file holds %s\n", path, credential_form_sentence(credential.form));
         return STATUS_REFUSED;
     }
     if (offset > token.len) {

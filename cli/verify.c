@@ -143,6 +143,7 @@ static bool judge(struct verdict *verdict, const struct verify_options *options,
                   struct login *login)
 {
     CLEANUP(secret_clear) struct secret input = { NULL, 0 };
+    struct credential credential;
 
     verdict_check(verdict, CHECK_CONFIGURATION);
     if (!config_acquire(verdict, options->config, config))
@@ -150,8 +151,8 @@ static bool judge(struct verdict *verdict, const struct verify_options *options,
     if (!read_input(STDIN_FILENO, INPUT_MAX, &input))
         return verdict_check(verdict, CHECK_CREDENTIAL)
             && verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
-    return authenticate(verdict, *config, &options->attempt, credential_trim((struct slice){ input.bytes, input.len }),
-                        login);
+    credential = credential_whole(credential_trim((struct slice){ input.bytes, input.len }));
+    return authenticate(verdict, *config, &options->attempt, &credential, login);
 }
 
 int command_verify(int argc, char **argv)

@@ -155,6 +155,7 @@ static struct judgement *judgement_new(const struct authenticator *authenticator
 void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct attempt *attempt,
                          struct slice credential, authenticator_done *done, void *context)
 {
+    const struct credential whole = credential_whole(credential);
     struct verdict refusal = VERDICT_INIT;
     const struct config *config = authenticator->config(authenticator->server, &refusal);
     struct judgement *judgement =
@@ -163,7 +164,7 @@ void authenticator_judge(const struct authenticator *authenticator, uid_t uid, c
     if (judgement == NULL) {
         verdict_reject(&refusal, REASON_OUT_OF_MEMORY, "latchkeyd"); /* unless it was the configuration */
         done(context, &refusal, NULL);
-    } else if (!authenticate_plan(&judgement->verdict, judgement->config, &judgement->attempt, token_of(judgement),
+    } else if (!authenticate_plan(&judgement->verdict, judgement->config, &judgement->attempt, &whole,
                                   &judgement->plan)) {
         finish(judgement);
     } else if (judgement->plan.verify.exchange_subject == NULL) {

@@ -19,7 +19,6 @@
 #include "verdict/verdict.h"
 #include "config/snapshot.h"
 #include "login/authenticate.h"
-#include "login/credential_form.h"
 #include "pam/options.h"
 #include "pam/prompt.h"
 #include "pam/subject.h"
@@ -41,6 +40,7 @@ struct call {
     char *service, *user, *rhost;
     struct attempt attempt; /* lends them, but for a service= of the options; the time is that of the last decision */
     struct verdict verdict;
+    enum credential_form form; /* of the last text that was decided about */
 };
 
 static const char *item(pam_handle_t *pamh, int type)
@@ -190,13 +190,13 @@ static bool remember_login(const struct call *call, const struct login *login)
     return false;
 }
 
-static struct slice typed(const struct credential *credential)
+static struct slice typed(const struct prompted *credential)
 {
     return (struct slice){ credential->bytes, credential->len };
 }
 
 /* Too few bytes for a token, by a count that a hidden answer has, too. */
-static bool is_short(const struct credential *credential)
+static bool is_short(const struct prompted *credential)
 {
     return credential->heard < JWT_MIN_LEN;
 }
@@ -207,7 +207,7 @@ static bool is_short(const struct credential *credential)
  * Where the host hides users every short answer is left there, or else the next module's prompt would tell what it was;
  * in place of a piece of a token, or of a refused API key, as many other bytes.
  */
-static void pass_on_password(const struct call *call, struct credential *credential)
+static void pass_on_password(const struct call *call, struct prompted *credential)
 {
     const bool is_password = call->verdict.reason == REASON_CREDENTIAL_NOT_ALLOWED && credential->len > 0
         && !prompt_token_was_typed(call->pamh);
@@ -237,17 +237,18 @@ static bool check_same_user(struct call *call)
 
 /* What has come, by the configuration of now: the answer may have taken minutes, and a revocation of the meantime
  * holds. */
-static bool decide(struct call *call, const struct credential *credential)
+static bool decide(struct call *call, const struct prompted *prompted, const struct credential *credential)
 {
     struct login login;
 
-    debug(call, "%zu bytes of credential %s", credential->len,
-          credential->was_asked ? "by prompt" : "from an earlier module");
+    debug(call, "%zu bytes of credential %s", prompted->len,
+          prompted->was_asked ? "by prompt" : "from an earlier module");
     config_release(&call->config);
     if (!check_same_user(call) || !call_config(call))
         return false;
     call->attempt.now = time(NULL);
-    if (!authenticate(&call->verdict, call->config, &call->attempt, typed(credential), &login))
+    call->form = credential->form;
+    if (!authenticate(&call->verdict, call->config, &call->attempt, credential, &login))
         return false;
     if (remember_login(call, &login))
         return true;
@@ -261,20 +262,20 @@ static bool takes_api_keys(const struct call *call)
 }
 
 /* Whether there is something to decide: of a part, and of what an API key cannot be, everything is known. */
-static bool is_worth_deciding(const struct call *call, const struct credential *credential)
+static bool is_worth_deciding(const struct call *call, const struct prompted *prompted, enum credential_kind kind)
 {
-    const enum credential_kind kind = credential_kind(call->config, typed(credential));
-
-    if (credential->is_repeated)
+    if (prompted->is_repeated)
         return false;
-    return kind == CREDENTIAL_JWT || (kind == CREDENTIAL_OTHER && credential->answers == 1 && takes_api_keys(call));
+    return kind == CREDENTIAL_JWT || (kind == CREDENTIAL_OTHER && prompted->answers == 1 && takes_api_keys(call));
 }
 
 /* A short answer where the host hides users: an API key or nothing of Latchkey's. */
-static bool judge_short(struct call *call, struct credential *credential)
+static bool judge_short(struct call *call, struct prompted *credential)
 {
-    if (credential_kind(call->config, typed(credential)) == CREDENTIAL_OTHER)
-        return decide(call, credential);
+    const struct credential whole = credential_whole(typed(credential));
+
+    if (whole.kind == CREDENTIAL_OTHER)
+        return decide(call, credential, &whole);
     if (credential->heard == 0)
         return verdict_reject(&call->verdict, REASON_CREDENTIAL_ABSENT, "empty");
     return verdict_reject(&call->verdict, REASON_CREDENTIAL_NOT_ALLOWED, "%zu bytes are too few for a token",
@@ -285,24 +286,24 @@ static bool judge_short(struct call *call, struct credential *credential)
  * Everything has come. What was decided last stays; a text of which nothing was decided yet is judged as a whole, and
  * may be a token that was shorter than expected.
  */
-static bool judge_whole(struct call *call, struct credential *credential)
+static bool judge_whole(struct call *call, struct prompted *credential)
 {
-    const bool is_part = credential_kind(call->config, typed(credential)) == CREDENTIAL_JWT_PART;
+    const struct credential so_far = credential_so_far(call->config, typed(credential));
 
     if (call->verdict.reason != REASON_UNDECIDED) {
         if (credential->is_repeated)
             verdict_add(&call->verdict, "the program repeated the same %zu bytes", credential->first_len);
         return false;
     }
-    if (credential->is_repeated && is_part)
+    if (credential->is_repeated && so_far.kind == CREDENTIAL_JWT_PART)
         return verdict_reject(&call->verdict, REASON_ANSWER_REPEATED, "the program repeated the same %zu bytes",
                               credential->first_len);
-    return decide(call, credential);
+    return decide(call, credential, &so_far);
 }
 
 /* One more part; false at the end. An earlier verdict stays, unless the asking itself failed: that a repeated answer is
  * too long in the end is no news. */
-static bool ask_on(struct call *call, struct credential *credential)
+static bool ask_on(struct call *call, struct prompted *credential)
 {
     struct verdict asking = VERDICT_INIT;
 
@@ -319,7 +320,7 @@ static bool ask_on(struct call *call, struct credential *credential)
  * one, any other text and a hidden answer look alike. Only a refusal that proves the user's own good token ends it
  * earlier.
  */
-static bool judge_by_length(struct call *call, struct credential *credential)
+static bool judge_by_length(struct call *call, struct prompted *credential)
 {
     const struct verdict undecided = call->verdict;
     size_t parts;
@@ -329,9 +330,11 @@ static bool judge_by_length(struct call *call, struct credential *credential)
     if (is_short(credential))
         return judge_short(call, credential);
     for (parts = 1;; parts++) {
-        if (is_worth_deciding(call, credential)) {
+        const struct credential so_far = credential_so_far(call->config, typed(credential));
+
+        if (is_worth_deciding(call, credential, so_far.kind)) {
             call->verdict = undecided;
-            if (decide(call, credential) || reason_proves_own_token(call->verdict.reason))
+            if (decide(call, credential, &so_far) || reason_proves_own_token(call->verdict.reason))
                 return call->verdict.reason == REASON_OK;
             if (call->config == NULL)
                 return false;
@@ -345,15 +348,19 @@ static bool judge_by_length(struct call *call, struct credential *credential)
     return judge_whole(call, credential);
 }
 
-static bool judge_by_content(struct call *call, struct credential *credential)
+static bool judge_by_content(struct call *call, struct prompted *credential)
 {
-    return (call->options.use_first_pass
-            || prompt_complete(&call->verdict, call->pamh, &call->options, call->config, credential))
-        && decide(call, credential);
+    struct credential whole;
+
+    if (!call->options.use_first_pass
+        && !prompt_complete(&call->verdict, call->pamh, &call->options, call->config, credential))
+        return false;
+    whole = credential_whole(typed(credential));
+    return decide(call, credential, &whole);
 }
 
 /* What an earlier module asked for. */
-static bool take_first_pass(struct call *call, struct credential *credential)
+static bool take_first_pass(struct call *call, struct prompted *credential)
 {
     if (!call->options.use_first_pass && !call->options.try_first_pass)
         return true;
@@ -364,14 +371,14 @@ static bool take_first_pass(struct call *call, struct credential *credential)
     /* A password for another module, which this one would refuse: the person may have a token as well. */
     if (!takes_api_keys(call)
         && (credential->is_counted_raw ? is_short(credential)
-                                       : credential_kind(call->config, typed(credential)) == CREDENTIAL_OTHER)) {
-        credential_clear(credential);
+                                       : credential_whole(typed(credential)).kind == CREDENTIAL_OTHER)) {
+        prompted_clear(credential);
         prompt_begin(call->pamh, credential);
     }
     return true;
 }
 
-static bool judge(struct call *call, struct credential *credential)
+static bool judge(struct call *call, struct prompted *credential)
 {
     forget_login(call);
     prompt_begin(call->pamh, credential);
@@ -385,7 +392,7 @@ static bool judge(struct call *call, struct credential *credential)
  * Where the host hides users the code and the text depend on the length alone: of a short answer "not for Latchkey", of
  * a longer one "not accepted", whatever the reason is, which stands in the log.
  */
-static bool is_answered_by_length(const struct call *call, const struct credential *credential)
+static bool is_answered_by_length(const struct call *call, const struct prompted *credential)
 {
     const enum reason reason = call->verdict.reason;
 
@@ -393,7 +400,7 @@ static bool is_answered_by_length(const struct call *call, const struct credenti
         && reason != REASON_CONVERSATION_FAILED && !reason_proves_own_token(reason);
 }
 
-static int answer_by_length(const struct call *call, const struct credential *credential, int flags)
+static int answer_by_length(const struct call *call, const struct prompted *credential, int flags)
 {
     if (is_short(credential))
         return PAM_CRED_INSUFFICIENT;
@@ -403,9 +410,9 @@ static int answer_by_length(const struct call *call, const struct credential *cr
 }
 
 /* What the person pasted instead of a token. It says nothing but what they know, and the same for every user. */
-static void tell_form(const struct call *call, const struct credential *credential, int flags)
+static void tell_form(const struct call *call, int flags)
 {
-    const char *sentence = credential_form_sentence(credential_form(typed(credential)));
+    const char *sentence = credential_form_sentence(call->form);
 
     if ((flags & PAM_SILENT) == 0 && call->verdict.reason == REASON_TOKEN_MALFORMED && sentence != NULL)
         pam_error(call->pamh, "What was entered is %s.", sentence);
@@ -414,7 +421,7 @@ static void tell_form(const struct call *call, const struct credential *credenti
 EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
     CLEANUP(call_end) struct call call;
-    CLEANUP(credential_clear) struct credential credential = { .len = 0 };
+    CLEANUP(prompted_clear) struct prompted credential = { .len = 0 };
     int code;
 
     if (call_begin(&call, pamh, argc, argv) && !judge(&call, &credential))
@@ -424,7 +431,7 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
         code = answer_by_length(&call, &credential, flags);
     else if (credential.was_asked && call.verdict.reason != REASON_OK) {
         tell(&call, flags);
-        tell_form(&call, &credential, flags);
+        tell_form(&call, flags);
     }
     subject_settle(pamh);
     log_verdict(&call);

@@ -13,12 +13,12 @@
 #define SUDO_ADVICE \
     "sudo passes at most 511 bytes an answer; a longer token comes in parts, or by sudo -A and latchkey-askpass"
 
-void credential_clear(struct credential *credential)
+void prompted_clear(struct prompted *credential)
 {
     explicit_bzero(credential, sizeof *credential);
 }
 
-static struct slice so_far(const struct credential *credential)
+static struct slice so_far(const struct prompted *credential)
 {
     return (struct slice){ credential->bytes, credential->len };
 }
@@ -42,9 +42,9 @@ static bool host_is_sudo(pam_handle_t *pamh)
     return strncmp(text_item(pamh, PAM_SERVICE), "sudo", 4) == 0;
 }
 
-void prompt_begin(pam_handle_t *pamh, struct credential *ret_credential)
+void prompt_begin(pam_handle_t *pamh, struct prompted *ret_credential)
 {
-    *ret_credential = (struct credential){ .is_counted_raw = host_hides_users(pamh) };
+    *ret_credential = (struct prompted){ .is_counted_raw = host_hides_users(pamh) };
 }
 
 bool prompt_note_token(pam_handle_t *pamh)
@@ -71,13 +71,13 @@ void prompt_mask(char *bytes, size_t len)
     bytes[len] = '\0';
 }
 
-static bool is_first_again(const struct credential *credential, struct slice part)
+static bool is_first_again(const struct prompted *credential, struct slice part)
 {
     return credential->answers == 1 && part.len > 0
         && slice_equal(part, (struct slice){ credential->bytes, credential->first_len });
 }
 
-static bool append(struct verdict *verdict, struct credential *credential, const char *answer)
+static bool append(struct verdict *verdict, struct prompted *credential, const char *answer)
 {
     const struct slice typed = slice_of(answer);
     const struct slice part = credential_trim(typed);
@@ -98,7 +98,7 @@ static bool append(struct verdict *verdict, struct credential *credential, const
     return true;
 }
 
-bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct credential *credential)
+bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct prompted *credential)
 {
     const void *authtok = NULL;
 
@@ -108,7 +108,7 @@ bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct crede
 }
 
 /* One prompt and its answer, which may be NULL. Returns PAM's code. */
-static int converse(pam_handle_t *pamh, const struct pam_options *options, const struct credential *credential,
+static int converse(pam_handle_t *pamh, const struct pam_options *options, const struct prompted *credential,
                     bool names_limit, char **ret_answer)
 {
     const char *prompt = options->prompt;
@@ -125,7 +125,7 @@ static int converse(pam_handle_t *pamh, const struct pam_options *options, const
 }
 
 bool prompt_ask(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
-                struct credential *credential)
+                struct prompted *credential)
 {
     const bool is_sudo = host_is_sudo(pamh);
     char *answer;
@@ -150,7 +150,7 @@ bool prompt_ask(struct verdict *verdict, pam_handle_t *pamh, const struct pam_op
     if (answer != NULL)
         explicit_bzero(answer, strlen(answer));
     free(answer);
-    if (!ok || !credential_may_hold_token(so_far(credential)) || prompt_note_token(pamh))
+    if (!ok || !credential_whole(so_far(credential)).may_hold_token || prompt_note_token(pamh))
         return ok;
     return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "pam_set_data");
 }
@@ -162,12 +162,12 @@ static bool expects_line_end(size_t answer_len)
 }
 
 bool prompt_complete(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
-                     const struct config *config, struct credential *credential)
+                     const struct config *config, struct prompted *credential)
 {
     size_t before = 0, added = 1, len, parts;
 
     for (parts = 0; parts < PROMPT_PARTS_MAX; parts++) {
-        const enum credential_kind kind = credential_kind(config, so_far(credential));
+        const enum credential_kind kind = credential_so_far(config, so_far(credential)).kind;
 
         if (kind != CREDENTIAL_ABSENT && kind != CREDENTIAL_JWT_PART)
             return true;
@@ -185,7 +185,7 @@ bool prompt_complete(struct verdict *verdict, pam_handle_t *pamh, const struct p
     return true;
 }
 
-void prompt_wait(const struct credential *credential)
+void prompt_wait(const struct prompted *credential)
 {
     struct timespec now, end;
     int64_t passed;

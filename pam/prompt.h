@@ -12,13 +12,13 @@
 
 #include "verdict/verdict.h"
 #include "config/model.h"
-#include "login/authenticate.h"
+#include "login/credential.h"
 #include "pam/options.h"
 
 #define PROMPT_PARTS_MAX 64 /* sudo's conversation brings 511 bytes a prompt: a token of 16 KiB takes 33 */
 
-/* Wiped by credential_clear(), which every way out must pass. */
-struct credential {
+/* What came from an earlier module and by prompts. Wiped by prompted_clear(), which every way out must pass. */
+struct prompted {
     char bytes[CREDENTIAL_MAX_LEN + 1];
     size_t len;
     size_t heard;     /* bytes that came, with the line ends and repeated answers that are not in `bytes` */
@@ -31,7 +31,7 @@ struct credential {
     bool is_counted_raw;         /* the host hides users: `heard` is what prompts and limits go by, and else `len` */
 };
 
-void credential_clear(struct credential *credential);
+void prompted_clear(struct prompted *credential);
 
 /*
  * An empty credential, and whether the host may hide from its modules what was typed (is_counted_raw). sshd does: for a
@@ -39,11 +39,11 @@ void credential_clear(struct credential *credential);
  * characters. What such a host's client can see (prompts, texts, time) must then depend on the lengths of the answers
  * alone, or it tells who exists. OpenSSH is known by its PAM_TTY, "ssh", and by its service name.
  */
-void prompt_begin(pam_handle_t *pamh, struct credential *ret_credential);
+void prompt_begin(pam_handle_t *pamh, struct prompted *ret_credential);
 
 /* PAM_AUTHTOK as the beginning of the credential; nothing where no module has set it. False with TOKEN_TOO_LONG or
  * SYSTEM_ERROR. */
-bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct credential *credential);
+bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct prompted *credential);
 
 /*
  * One prompt; its answer is appended. The first prompt is the administrator's, a further one says how much has arrived:
@@ -56,21 +56,21 @@ bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct crede
  * TOKEN_TOO_LONG or OUT_OF_MEMORY.
  */
 bool prompt_ask(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
-                struct credential *credential);
+                struct prompted *credential);
 
 /*
- * While what has come is only the beginning of a JWT (authenticate.h), ask for the rest. An empty answer ends it, but
+ * While what has come is only the beginning of a JWT (credential.h), ask for the rest. An empty answer ends it, but
  * not one behind an answer of exactly PAM_PROMPT_PART_MAX bytes: polkit-agent-helper-1 reads so much of a line, and
  * gives the line end that is left to the next prompt.
  * False with ANSWER_REPEATED and the reasons of prompt_ask().
  */
 bool prompt_complete(struct verdict *verdict, pam_handle_t *pamh, const struct pam_options *options,
-                     const struct config *config, struct credential *credential);
+                     const struct config *config, struct prompted *credential);
 
 /* Wait until the time since the last answer is a multiple of PROMPT_STEP_MS, so that the time which a look at the
  * answer took cannot be measured at the prompt or refusal that follows. */
 #define PROMPT_STEP_MS 20
-void prompt_wait(const struct credential *credential);
+void prompt_wait(const struct prompted *credential);
 
 /*
  * Something typed in this attempt (the PAM handle: it outlives failed conversations) was the beginning of a token, or

@@ -6,9 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/trusted_file.h"
-#include "token/jwt.h"
-#include "login/authenticate.h"
-#include "login/credential_form.h"
+#include "login/credential.h"
 #include "sasl/messages.h"
 #include "sasl/plugin.h"
 
@@ -52,7 +50,7 @@ struct slice input_token(const struct client_input *input)
 
 bool input_token_is_no_jwt(const struct client_input *input)
 {
-    return !jwt_begins(input_token(input));
+    return credential_whole(input_token(input)).kind != CREDENTIAL_JWT;
 }
 
 void input_clear(struct client_input *input)
@@ -152,7 +150,7 @@ static const char *token_file(const sasl_utils_t *utils)
 /* What no server could accept is told at once, and to the person who can mend it. `where`: a file, or NULL. */
 static int check_token(const struct client_input *input, const sasl_client_params_t *params, const char *where)
 {
-    const enum credential_form form = credential_form(input_token(input));
+    const enum credential_form form = credential_whole(input_token(input)).form;
 
     if (form == CREDENTIAL_FORM_BARE || form == CREDENTIAL_FORM_IN_TEXT) /* opaque tokens look like anything */
         return SASL_OK;

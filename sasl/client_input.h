@@ -47,7 +47,7 @@ struct slice input_authzid(const struct client_input *input);
 struct slice input_authcid(const struct client_input *input);
 struct slice input_token(const struct client_input *input);
 
-/* An API key of Latchkey, or an opaque token of another server: not the beginning of a JWT. */
+/* An API key of Latchkey, or an opaque token of another server: neither a JWT nor a text with one in it. */
 bool input_token_is_no_jwt(const struct client_input *input);
 
 void input_clear(struct client_input *input);

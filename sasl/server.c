@@ -263,15 +263,17 @@ static bool refuse_name(struct verdict *verdict)
 static bool judge(const struct exchange *exchange, sasl_server_params_t *params, const struct attempt *attempt,
                   struct slice bearer, struct verdict *verdict, const struct config **config, struct login *login)
 {
+    const struct credential credential = credential_whole(bearer);
     struct attempt canonical = *attempt;
     char name[AUTHZID_MAX + 1];
     bool is_refused = false;
 
     if (!config_acquire(verdict, exchange->of->server->config, config))
         return false;
-    if (bearer.len > 0 && !find_authzid(params, attempt, verdict, name, &canonical.authzid, &is_refused))
+    if (credential.kind != CREDENTIAL_ABSENT
+        && !find_authzid(params, attempt, verdict, name, &canonical.authzid, &is_refused))
         return false;
-    if (!authenticate(verdict, *config, &canonical, bearer, login))
+    if (!authenticate(verdict, *config, &canonical, &credential, login))
         return false;
     return !is_refused || refuse_name(verdict);
 }

@@ -6,112 +6,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "token/jwks.h"
-#include "token/jwt.h"
 #include "config/snapshot.h"
 #include "ipc/client.h"
-#include "login/credential_form.h"
 #include "login/delegate.h"
-
-struct slice credential_trim(struct slice text)
-{
-    if (text.len > 0 && text.bytes[text.len - 1] == '\n')
-        text.len--;
-    if (text.len > 0 && text.bytes[text.len - 1] == '\r')
-        text.len--;
-    return text;
-}
-
-/*
- * How long an RSA signature will be, before it is known whose: that of the longest key that could be meant, so that a
- * prompt asks once too often rather than once too little.
- */
-static size_t longest_rsa_signature(const void *context, const struct jwt_header *header)
-{
-    const struct config *config = context;
-    const struct algorithm *algorithm = algorithm_find(header->alg);
-    size_t longest = 0, i;
-
-    for (i = 0; i < config->tenant_count; i++) {
-        const struct jwks *jwks = config->tenants[i].jwks;
-        struct verdict unheard = VERDICT_INIT;
-        const struct jwk *key;
-        size_t len = 0;
-
-        if (jwks != NULL && jwks_find(&unheard, jwks, algorithm, header, &key))
-            len = jwk_rsa_signature_len(key);
-        else if (jwks != NULL && unheard.reason == REASON_KEY_UNKNOWN && algorithm->key_type == KEY_RSA)
-            len = jwks_longest_rsa_signature(jwks); /* the tenant's newest key, which is mostly like its others */
-        if (len > longest)
-            longest = len;
-    }
-    return longest;
-}
-
-/* What pasting adds, and no mask is made of alone. */
-static bool is_blank(char c)
-{
-    return c == '\t' || c == '\n' || c == '\r';
-}
-
-bool credential_is_masked(struct slice credential)
-{
-    size_t i = 0;
-
-    while (i < credential.len
-           && (is_blank(credential.bytes[i]) || !slice_has_control((struct slice){ &credential.bytes[i], 1 })))
-        i++;
-    return credential.len >= JWT_MIN_LEN && i < credential.len;
-}
-
-enum credential_kind credential_kind(const struct config *config, struct slice credential)
-{
-    if (credential.len == 0)
-        return CREDENTIAL_ABSENT;
-    if (credential_is_masked(credential))
-        return CREDENTIAL_JWT;
-    switch (jwt_extent(credential, longest_rsa_signature, config)) {
-    case JWT_NOT:
-        /* "Bearer " and a token, or one in quotes, is for nobody else: no other module, and no tenant as an API key. */
-        return jwt_stands_in(credential) ? CREDENTIAL_JWT : CREDENTIAL_OTHER;
-    case JWT_PART:
-        return CREDENTIAL_JWT_PART;
-    default:
-        return CREDENTIAL_JWT;
-    }
-}
-
-/* Only base64url and dots, as every piece of a token has. */
-static bool has_alphabet_of_jwt(struct slice text)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-    size_t i = 0;
-
-    while (i < text.len && memchr(alphabet, text.bytes[i], sizeof alphabet - 1) != NULL)
-        i++;
-    return i == text.len;
-}
-
-bool credential_may_hold_token(struct slice text)
-{
-    const enum credential_form form = credential_form(text);
-
-    if (jwt_stands_in(text))
-        return true;
-    return text.len >= JWT_MIN_LEN
-        && (form == CREDENTIAL_FORM_JSON || form == CREDENTIAL_FORM_SCHEME || has_alphabet_of_jwt(text));
-}
-
-/* Of a credential of which nothing more is to come: how much of a JWT it is makes no difference. */
-static enum credential_kind kind_of_whole(const struct config *config, struct slice credential)
-{
-    return jwt_begins(credential) ? CREDENTIAL_JWT : credential_kind(config, credential);
-}
-
-const char *credential_user_for_log(const char *user)
-{
-    return user != NULL && jwt_stands_in(slice_of(user)) ? "(a token)" : user;
-}
 
 static bool check_revocation_list(struct verdict *verdict, const struct config *config)
 {
@@ -299,7 +196,7 @@ bool authenticate_name(struct verdict *verdict, const struct service_rules *serv
  * looks like one.
  */
 static bool find_exchange(struct verdict *verdict, const struct config *config, const char *user,
-                          struct slice credential, struct auth_plan *plan)
+                          const struct credential *credential, struct auth_plan *plan)
 {
     const struct user_block *block = user != NULL ? identity_user_block(&config->identity, user) : NULL;
 
@@ -312,7 +209,7 @@ static bool find_exchange(struct verdict *verdict, const struct config *config, 
     plan->attempt.user = block->name;
     plan->verify.exchange_tenant = config_exchange_tenant(config, block);
     plan->verify.exchange_subject = block->subjects.items[0]; /* the configuration has seen to both */
-    return config_is_api_key(plan->verify.exchange_tenant, credential)
+    return config_is_api_key(plan->verify.exchange_tenant, credential->text)
         || verdict_reject(verdict, REASON_CREDENTIAL_NOT_ALLOWED, "neither a JWT nor in the form of an API key");
 }
 
@@ -345,9 +242,9 @@ static bool read_authzid(struct verdict *verdict, const struct service_rules *se
 
 /* sshd puts other bytes in the place of what was typed for a user whom it does not know, or lets in another way alone.
  * The token may be a good one, and whoever reads the log must not look for a fault in it. */
-static bool check_seen(struct verdict *verdict, struct slice credential)
+static bool check_seen(struct verdict *verdict, const struct credential *credential)
 {
-    return !credential_is_masked(credential)
+    return !credential->is_masked
         || verdict_reject(
             verdict, REASON_TOKEN_MALFORMED,
             "control characters: the host hides what was typed (no such user, or one that it does not let "
@@ -355,21 +252,20 @@ static bool check_seen(struct verdict *verdict, struct slice credential)
 }
 
 bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
-                       struct slice credential, struct auth_plan *ret_plan)
+                       const struct credential *credential, struct auth_plan *ret_plan)
 {
     const struct service_rules *service = config_service(config, attempt->service);
-    const enum credential_kind kind = kind_of_whole(config, credential);
     const char *user = attempt->user;
 
     *ret_plan = (struct auth_plan){ .attempt = *attempt, .ahead = attempt->now - time(NULL) };
     ret_plan->verify.attempt = &ret_plan->attempt;
     if (!verdict_check(verdict, CHECK_CONFIGURATION) || !check_revocation_list(verdict, config)
-        || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, kind)
+        || !verdict_check(verdict, CHECK_CREDENTIAL) || !check_kind(verdict, service, credential->kind)
         || !check_seen(verdict, credential) || !read_authzid(verdict, service, ret_plan))
         return false;
     if (user == NULL && ret_plan->hint[0] != '\0')
         user = ret_plan->verify.hint = ret_plan->hint;
-    return kind != CREDENTIAL_OTHER || find_exchange(verdict, config, user, credential, ret_plan);
+    return credential->kind != CREDENTIAL_OTHER || find_exchange(verdict, config, user, credential, ret_plan);
 }
 
 void authenticate_catch_up(struct auth_plan *plan)
@@ -450,7 +346,7 @@ static bool judge_token(struct verdict *verdict, const struct config *config, co
 
 /* The configuration is out of sight: whoever can see it decides. */
 static bool delegate(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
-                     struct slice credential, struct login *ret_login)
+                     const struct credential *credential, struct login *ret_login)
 {
     const struct latchkeyd_question question = {
         .ask = LATCHKEYD_AUTHENTICATE,
@@ -459,7 +355,7 @@ static bool delegate(struct verdict *verdict, const struct config *config, const
         .user = slice_of(attempt->user),
         .authzid = slice_of(attempt->authzid),
         .is_directory = attempt->is_directory,
-        .secret = credential,
+        .secret = credential->text,
     };
 
     verdict_check(verdict, CHECK_CONFIGURATION);
@@ -468,28 +364,29 @@ static bool delegate(struct verdict *verdict, const struct config *config, const
         return verdict_reject(verdict, REASON_USER_MISMATCH, "the user has no name");
     if (attempt->authzid != NULL && attempt->authzid[0] == '\0')
         return verdict_reject(verdict, REASON_AUTHZID_NOT_ALLOWED, "it has 0 bytes");
-    if (credential.len == 0)
+    if (credential->kind == CREDENTIAL_ABSENT)
         return verdict_reject(verdict, REASON_CREDENTIAL_ABSENT, "empty");
-    if (credential.len > JWT_MAX_LEN)
-        return verdict_reject(verdict, REASON_TOKEN_TOO_LONG, "%zu bytes", credential.len);
-    if (!latchkeyd_is_plain(credential))
+    if (credential->text.len > JWT_MAX_LEN)
+        return verdict_reject(verdict, REASON_TOKEN_TOO_LONG, "%zu bytes", credential->text.len);
+    if (!latchkeyd_is_plain(credential->text))
         return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "bytes that stand in no credential");
     return delegate_authenticate(verdict, config, &question, ret_login);
 }
 
 /* What people paste instead of a token is told as what it is, behind the first fault that was found in it. */
-static void add_form(struct verdict *verdict, struct slice credential)
+static void add_form(struct verdict *verdict, const struct credential *credential)
 {
-    const char *sentence = credential_form_sentence(credential_form(credential));
+    const char *sentence = credential_form_sentence(credential->form);
 
-    if (verdict->reason == REASON_TOKEN_MALFORMED && sentence != NULL && !credential_is_masked(credential))
+    if (verdict->reason == REASON_TOKEN_MALFORMED && sentence != NULL && !credential->is_masked)
         verdict_add(verdict, "what came is %s", sentence);
 }
 
 static bool judge(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
-                  struct slice credential, struct login *ret_login)
+                  const struct credential *credential, struct login *ret_login)
 {
     CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
+    struct slice token = credential->text;
     struct auth_plan plan;
 
     if (config_is_out_of_sight())
@@ -498,16 +395,16 @@ static bool judge(struct verdict *verdict, const struct config *config, const st
         return false;
     plan.verify.elsewhere = ask_signature;
     if (plan.verify.exchange_subject != NULL) {
-        if (!exchange(verdict, config, &plan.verify, credential, &reply))
+        if (!exchange(verdict, config, &plan.verify, token, &reply))
             return false;
-        credential = reply.answer.token;
+        token = reply.answer.token;
         authenticate_catch_up(&plan);
     }
-    return judge_token(verdict, config, attempt, &plan, credential, ret_login);
+    return judge_token(verdict, config, attempt, &plan, token, ret_login);
 }
 
 bool authenticate(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
-                  struct slice credential, struct login *ret_login)
+                  const struct credential *credential, struct login *ret_login)
 {
     if (judge(verdict, config, attempt, credential, ret_login))
         return true;

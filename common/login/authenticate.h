@@ -11,40 +11,8 @@
 #include "verdict/attempt.h"
 #include "verdict/verdict.h"
 #include "config/model.h"
+#include "login/credential.h"
 #include "login/verify.h"
-
-#define CREDENTIAL_MAX_LEN JWT_MAX_LEN /* bytes */
-
-enum credential_kind {
-    CREDENTIAL_ABSENT,   /* empty */
-    CREDENTIAL_JWT,      /* a whole JWT, or a broken or masked one, or a text with one in it: nothing more is to come */
-    CREDENTIAL_JWT_PART, /* the beginning of a JWT (jwt.h): ask for more */
-    CREDENTIAL_OTHER     /* not the beginning of a JWT: an API key, or a password for somebody else */
-};
-
-/* A line end after the credential is not part of it, whatever typed it. */
-struct slice credential_trim(struct slice text);
-
-/*
- * A host that hides who exists, as sshd does, hands on what is typed for an unknown user as so many bytes of a text
- * with control characters (others than tabs and line ends, which pasting brings). Where a token may have been typed,
- * from JWT_MIN_LEN bytes on, the answer must be the one that a known user's bad token gets (it will be
- * TOKEN_MALFORMED), and not that of a password.
- */
-bool credential_is_masked(struct slice credential);
-
-/*
- * Whether a text holds a token or the beginning of one, or may be a piece from its middle or end, or the reply or
- * header that one came in: then no other module may get it as a password. A piece is known by its alphabet (base64url
- * and dots) and its length, JWT_MIN_LEN: shorter ones look like passwords.
- */
-bool credential_may_hold_token(struct slice text);
-
-/* A user's name for the log: people paste into the wrong field, and then it is "(a token)". NULL stays NULL. */
-const char *credential_user_for_log(const char *user);
-
-/* What has arrived so far. Verifies nothing. */
-enum credential_kind credential_kind(const struct config *config, struct slice credential);
 
 /*
  * A name in the server's own form → one of this host. The service lists which realms may stand behind the @, and any
@@ -69,7 +37,7 @@ struct auth_plan {
     int64_t ahead; /* s of the attempt's clock before the host's: 0, but in tests */
 };
 bool authenticate_plan(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
-                       struct slice credential, struct auth_plan *ret_plan);
+                       const struct credential *credential, struct auth_plan *ret_plan);
 
 /* After a wait: go on at the time it is now. A token that was made meanwhile is not one of the future. */
 void authenticate_catch_up(struct auth_plan *plan);
@@ -90,7 +58,7 @@ bool authenticate_is_possible(struct verdict *verdict, const struct config *conf
 /* Decide about a credential. Where the configuration is out of sight (config.h), latchkeyd decides. *ret_login is
  * complete on success, and means nothing otherwise. False with any reason of reason.h. */
 bool authenticate(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
-                  struct slice credential, struct login *ret_login);
+                  const struct credential *credential, struct login *ret_login);
 
 /*
  * Once more before the session begins. With a login of Latchkey: the account is still the one that was logged in, the

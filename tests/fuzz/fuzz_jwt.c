@@ -149,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_claims(jwt_unverified_payload(jwt), &tenants[1].claims);
     }
     jwt_free(&jwt);
-    kind = credential_kind(&config, token);
+    kind = credential_so_far(&config, token).kind;
     if (is_jwt && kind != CREDENTIAL_JWT && kind != CREDENTIAL_JWT_PART)
         abort();
     if (accepted(token, &verdict) && (!is_jwt || kind != CREDENTIAL_JWT || !has_seed_signature(token)))
