@@ -41,6 +41,7 @@ struct jwk {
     size_t rsa_signature_len;
     struct secret secret; /* in pages of its own */
     _Atomic(struct verify_context *) waiting[ALGORITHM_ROWS][WAITING_MAX];
+    _Atomic(struct seen *) seen[ALGORITHM_ROWS]; /* NULL until the first token with a good signature */
 };
 
 struct jwks {
@@ -546,15 +547,19 @@ bool jwks_from_secret(struct verdict *verdict, struct slice secret, struct jwks 
 
 static void key_clear(struct jwk *key)
 {
+    struct seen *seen;
     size_t row, slot;
 
-    for (row = 0; row < ALGORITHM_ROWS; row++)
+    for (row = 0; row < ALGORITHM_ROWS; row++) {
         for (slot = 0; slot < WAITING_MAX; slot++) {
             struct verify_context *context = atomic_exchange(&key->waiting[row][slot], NULL);
 
             if (context != NULL)
                 context->free(context);
         }
+        seen = atomic_exchange(&key->seen[row], NULL);
+        seen_free(&seen);
+    }
     EVP_PKEY_free(key->pkey);
     secret_clear_pages(&key->secret);
 }
@@ -680,7 +685,7 @@ size_t jwks_longest_rsa_signature(const struct jwks *jwks)
     return longest;
 }
 
-/* The slots are all that changes in a key set, and each changes hands by one atomic exchange. */
+/* The slots, and what was seen, are all that changes in a key set. Each slot changes hands by one atomic exchange. */
 static _Atomic(struct verify_context *) *slots(const struct jwk *key, const struct algorithm *algorithm)
 {
     return ((struct jwk *)key)->waiting[algorithm_row(algorithm)];
@@ -713,4 +718,34 @@ void jwk_give_context(const struct jwk *key, const struct algorithm *algorithm, 
     }
     if (context != NULL)
         context->free(context);
+}
+
+static _Atomic(struct seen *) *seen_of(const struct jwk *key, const struct algorithm *algorithm)
+{
+    return &((struct jwk *)key)->seen[algorithm_row(algorithm)];
+}
+
+bool jwk_has_seen(const struct jwk *key, const struct algorithm *algorithm, const unsigned char digest[SEEN_DIGEST_LEN])
+{
+    struct seen *seen = atomic_load_explicit(seen_of(key, algorithm), memory_order_acquire);
+
+    return seen != NULL && seen_has(seen, digest);
+}
+
+void jwk_note_seen(const struct jwk *key, const struct algorithm *algorithm,
+                   const unsigned char digest[SEEN_DIGEST_LEN])
+{
+    _Atomic(struct seen *) *place = seen_of(key, algorithm);
+    struct seen *seen = atomic_load_explicit(place, memory_order_acquire), *made;
+
+    if (seen == NULL) {
+        made = seen_new();
+        if (made == NULL)
+            return;
+        if (atomic_compare_exchange_strong(place, &seen, made))
+            seen = made;
+        else
+            seen_free(&made); /* another thread was first: `seen` is its memory */
+    }
+    seen_add(seen, digest);
 }

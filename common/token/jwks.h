@@ -1,6 +1,6 @@
 /*
- * A JSON Web Key Set (RFC 7517), or the one HMAC secret of a tenant: the keys that may verify a token. Immutable once
- * parsed, and used from many threads at once.
+ * A JSON Web Key Set (RFC 7517), or the one HMAC secret of a tenant: the keys that may verify a token. The keys never
+ * change once parsed. Many threads use a set at the same time.
  */
 #ifndef LATCHKEY_JWKS_H
 #define LATCHKEY_JWKS_H
@@ -12,6 +12,7 @@
 #include "verdict/verdict.h"
 #include "token/algorithm.h"
 #include "token/jwt.h"
+#include "token/seen.h"
 
 #define JWKS_MAX_LEN      (1U << 20) /* bytes of the text */
 #define JWKS_MAX_KEYS     100        /* members of "keys" */
@@ -78,5 +79,15 @@ struct verify_context {
 };
 struct verify_context *jwk_take_context(const struct jwk *key, const struct algorithm *algorithm);
 void jwk_give_context(const struct jwk *key, const struct algorithm *algorithm, struct verify_context *context);
+
+/*
+ * Whether this key has verified the token of this digest with this algorithm, and the note that it has (seen.h). Each
+ * key has its own memory for each algorithm. It ends with the key set, so that a withdrawn key is remembered nowhere.
+ * Without memory for the note the next login verifies the signature again.
+ */
+bool jwk_has_seen(const struct jwk *key, const struct algorithm *algorithm,
+                  const unsigned char digest[SEEN_DIGEST_LEN]);
+void jwk_note_seen(const struct jwk *key, const struct algorithm *algorithm,
+                   const unsigned char digest[SEEN_DIGEST_LEN]);
 
 #endif

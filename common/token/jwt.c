@@ -11,7 +11,8 @@
 #define RSA_SIGNATURE_MIN_LEN 256 /* bytes: RFC 7518 §3.3 wants keys of 2048 bits or more */
 
 struct jwt {
-    struct slice signing_input; /* borrowed: the token is the caller's */
+    struct slice text;          /* borrowed: the token is the caller's */
+    struct slice signing_input; /* the beginning of `text` */
     struct slice signature;     /* in decoded, like the texts that the JSON trees were made from */
     struct json *header_json;
     struct json *payload;
@@ -154,8 +155,11 @@ bool jwt_parse(struct verdict *verdict, struct slice token, struct jwt **ret_jwt
     jwt = malloc(sizeof *jwt + token.len);
     if (jwt == NULL)
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "token");
-    *jwt =
-        (struct jwt){ .signing_input = { token.bytes, parts.header.len + 1 + parts.payload.len }, .room = token.len };
+    *jwt = (struct jwt){
+        .text = token,
+        .signing_input = { token.bytes, parts.header.len + 1 + parts.payload.len },
+        .room = token.len,
+    };
     if (!decode(verdict, jwt, &parts)) {
         jwt_free(&jwt);
         return false;
@@ -178,6 +182,11 @@ void jwt_free(struct jwt **jwt)
 const struct jwt_header *jwt_header(const struct jwt *jwt)
 {
     return &jwt->header;
+}
+
+struct slice jwt_text(const struct jwt *jwt)
+{
+    return jwt->text;
 }
 
 struct slice jwt_signing_input(const struct jwt *jwt)

@@ -41,6 +41,8 @@ bool jwt_parse(struct verdict *verdict, struct slice token, struct jwt **ret_jwt
 void jwt_free(struct jwt **jwt); /* accepts NULL and a pointer to NULL; leaves NULL */
 
 const struct jwt_header *jwt_header(const struct jwt *jwt);
+/* All three parts with their dots, as received. */
+struct slice jwt_text(const struct jwt *jwt);
 /* The text over which the signature was made: header "." payload, as received (RFC 7515 §5.2 step 8). */
 struct slice jwt_signing_input(const struct jwt *jwt);
 struct slice jwt_signature(const struct jwt *jwt);

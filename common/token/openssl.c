@@ -39,17 +39,29 @@ OSSL_LIB_CTX *openssl_context(void)
     return expected;
 }
 
-const EVP_MD *openssl_digest(const struct algorithm *algorithm)
+static const EVP_MD *fetch_once(_Atomic(EVP_MD *) *place, const char *name)
 {
-    static _Atomic(EVP_MD *) fetched[ALGORITHM_ROWS];
-    _Atomic(EVP_MD *) *place = &fetched[algorithm_row(algorithm)];
     EVP_MD *digest = atomic_load(place), *expected = NULL;
 
     if (digest != NULL)
         return digest;
-    digest = EVP_MD_fetch(openssl_context(), algorithm->digest, NULL);
+    digest = EVP_MD_fetch(openssl_context(), name, NULL);
     if (digest == NULL || atomic_compare_exchange_strong(place, &expected, digest))
         return digest;
     EVP_MD_free(digest);
     return expected;
+}
+
+const EVP_MD *openssl_digest(const struct algorithm *algorithm)
+{
+    static _Atomic(EVP_MD *) fetched[ALGORITHM_ROWS];
+
+    return fetch_once(&fetched[algorithm_row(algorithm)], algorithm->digest);
+}
+
+const EVP_MD *openssl_sha256(void)
+{
+    static _Atomic(EVP_MD *) fetched;
+
+    return fetch_once(&fetched, "SHA256");
 }

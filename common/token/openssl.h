@@ -15,5 +15,6 @@ struct ossl_lib_ctx_st *openssl_context(void);
  * NULL when out of memory. */
 struct evp_md_st;
 const struct evp_md_st *openssl_digest(const struct algorithm *algorithm);
+const struct evp_md_st *openssl_sha256(void); /* the same for SHA-256, whatever the algorithm */
 
 #endif

@@ -16,6 +16,7 @@
  * Verify with one key (RFC 7515 §5.2, RFC 7518 §3, RFC 8037 §3.1). `key` is what jwks_find() gave for `algorithm`.
  * ECDSA signatures are R‖S of the exact width (RFC 7518 §3.4), RSA signatures as long as the modulus, the PSS salt as
  * long as the hash (§3.5), an HMAC secret at least as long as the hash (§3.2).
+ * The same key remembers the tokens whose signature held, all bytes of them (seen.h): then it is not computed again.
  *   out  ret_payload  the claims, lent by the jwt; set on success only
  * False with SIGNATURE_INVALID, KEY_UNSUITABLE, OUT_OF_MEMORY or SYSTEM_ERROR. Thread-safe. The host's OpenSSL error
  * queue is left as it was.

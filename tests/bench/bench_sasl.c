@@ -1,6 +1,7 @@
 /*
  * What an authentication costs a server that uses libsasl, beside the bare check of the same token's signature and
- * beside SCRAM and PLAIN with sasldb.
+ * beside SCRAM and PLAIN with sasldb. A new token is one that the server has not seen before, or so long ago that it
+ * has forgotten it (token/seen.h).
  *
  *   bench_sasl PLUGIN FOLDERS SASLDB USER PASSWORD
  *       PLUGIN: liblatchkey.so; FOLDERS: where the other plug-ins are; USER with PASSWORD stands in SASLDB
@@ -22,6 +23,7 @@
 #define ROUNDS       100
 #define MILLISECONDS 500 /* of one measurement of throughput */
 #define TRIES        9
+#define TOKENS       (4 * SEEN_MAX + 1)
 
 static struct site site;
 static struct host host;
@@ -139,17 +141,74 @@ static double send_one(const char *mechanism, const char *message, size_t len)
     return bench_now_us() - start;
 }
 
-static char *oauthbearer, *xoauth2, *plain;
+/* First messages, each with another token: so many that each is forgotten when its turn comes again. */
+struct messages {
+    const char *mechanism;
+    char *texts[TOKENS];
+    atomic_uint turn;
+};
+
+static struct messages rs256 = { .mechanism = "OAUTHBEARER" }, es256 = { .mechanism = "OAUTHBEARER" };
+static struct messages xoauth2 = { .mechanism = "XOAUTH2" };
+static char *plain;
 static size_t plain_len;
 
-static double do_oauthbearer(void)
+static void make_messages(struct messages *messages, const struct signer *signer, const char *alg, const char *kid)
 {
-    return send_one("OAUTHBEARER", oauthbearer, strlen(oauthbearer));
+    const char *authzid = strcmp(messages->mechanism, "XOAUTH2") == 0 ? SITE_USER : NULL;
+    unsigned i;
+
+    for (i = 0; i < TOKENS; i++) {
+        char *token = site_token_by(signer, alg, kid, 3600, i);
+
+        messages->texts[i] = host_message(messages->mechanism, authzid, token);
+        free(token);
+    }
+}
+
+static void free_messages(struct messages *messages)
+{
+    size_t i;
+
+    for (i = 0; i < TOKENS; i++)
+        free(messages->texts[i]);
+}
+
+static double send_new(struct messages *messages)
+{
+    const char *text = messages->texts[1 + atomic_fetch_add(&messages->turn, 1) % (TOKENS - 1)];
+
+    return send_one(messages->mechanism, text, strlen(text));
+}
+
+static double send_again(const struct messages *messages)
+{
+    return send_one(messages->mechanism, messages->texts[0], strlen(messages->texts[0]));
+}
+
+static double do_rs256_new(void)
+{
+    return send_new(&rs256);
+}
+
+static double do_rs256_again(void)
+{
+    return send_again(&rs256);
+}
+
+static double do_es256_new(void)
+{
+    return send_new(&es256);
+}
+
+static double do_es256_again(void)
+{
+    return send_again(&es256);
 }
 
 static double do_xoauth2(void)
 {
-    return send_one("XOAUTH2", xoauth2, strlen(xoauth2));
+    return send_new(&xoauth2);
 }
 
 static double do_plain(void)
@@ -246,8 +305,11 @@ static struct {
     struct bench_row row;
 } rows[] = {
     { "the signature alone", raw_verify, 50, "nothing", { .rounds = 0 } },
-    { "OAUTHBEARER, RS256", do_oauthbearer, 50, "nothing", { .rounds = 0 } },
-    { "XOAUTH2, RS256", do_xoauth2, 50, "nothing", { .rounds = 0 } },
+    { "OAUTHBEARER, RS256, new", do_rs256_new, 50, "nothing", { .rounds = 0 } },
+    { "OAUTHBEARER, RS256, seen", do_rs256_again, 50, "nothing", { .rounds = 0 } },
+    { "OAUTHBEARER, ES256, new", do_es256_new, 50, "nothing", { .rounds = 0 } },
+    { "OAUTHBEARER, ES256, seen", do_es256_again, 50, "nothing", { .rounds = 0 } },
+    { "XOAUTH2, RS256, new", do_xoauth2, 50, "nothing", { .rounds = 0 } },
     { "  a look at the files", look_at_files, 50, "nothing", { .rounds = 0 } },
     { "  a look-up of the account", look_up_account, 50, "nothing", { .rounds = 0 } },
     { "a connection without exchange", connect_only, 50, "nothing", { .rounds = 0 } },
@@ -255,6 +317,12 @@ static struct {
     { "SCRAM-SHA-256, sasldb", do_scram, 1, "sasldb", { .rounds = 0 } },
 };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void compare_seen(const char *alg, struct bench_row *new, struct bench_row *again, double limit)
+{
+    printf("  %s: a token seen before costs %.2f x a new one (aim: at most %.2f)\n", alg,
+           bench_median(again) / bench_median(new), limit);
+}
 
 static void compare(void)
 {
@@ -276,13 +344,25 @@ static void compare(void)
         us = bench_median(&rows[i].row);
         printf("  %-30s %9.2f  %7.2f\n", rows[i].name, us, us / bare);
     }
+    compare_seen("RS256", &rows[1].row, &rows[2].row, 0.75);
+    compare_seen("ES256", &rows[3].row, &rows[4].row, 0.50);
 }
 
 static atomic_bool is_over;
 
-/* One thread's work: exchanges, or bare verifications with a context of its own, which show what the machine has. */
+/* What a thread does: exchanges, or bare verifications with a context of its own, which show what the machine has. */
+static const struct work {
+    const char *name;
+    double (*run)(void); /* NULL: bare verifications */
+    const char *aim;
+} works[] = {
+    { "exchanges", do_rs256_new, " (aim: at least 1.8)" },
+    { "exchanges with one token", do_rs256_again, "" },
+    { "bare verifications", NULL, ", all that the machine has" },
+};
+
 struct worker {
-    bool is_bare;
+    const struct work *work;
     unsigned long count;
 };
 
@@ -292,10 +372,10 @@ static void *work_until_over(void *context)
     EVP_PKEY_CTX *own = EVP_PKEY_CTX_dup(raw.key);
 
     while (!atomic_load(&is_over)) {
-        if (worker->is_bare)
+        if (worker->work->run == NULL)
             raw_verify_with(own);
         else
-            do_oauthbearer();
+            worker->work->run();
         worker->count++;
     }
     EVP_PKEY_CTX_free(own);
@@ -303,10 +383,10 @@ static void *work_until_over(void *context)
 }
 
 /* A second. */
-static double throughput(bool is_bare, size_t thread_count)
+static double throughput(const struct work *work, size_t thread_count)
 {
     const struct timespec pause = { .tv_nsec = MILLISECONDS * 1000000L };
-    struct worker workers[2] = { { is_bare, 0 }, { is_bare, 0 } };
+    struct worker workers[2] = { { work, 0 }, { work, 0 } };
     const double start = bench_now_us();
     pthread_t threads[2];
     size_t i;
@@ -323,20 +403,19 @@ static double throughput(bool is_bare, size_t thread_count)
 
 static void compare_threads(void)
 {
-    static struct bench_row measured[2][2];
-    size_t bare, count;
+    static struct bench_row measured[COUNT(works)][2];
+    size_t i, count;
     int try;
 
     for (try = 0; try < TRIES; try++)
-        for (bare = 0; bare < 2; bare++)
+        for (i = 0; i < COUNT(works); i++)
             for (count = 1; count <= 2; count++)
-                bench_add(&measured[bare][count - 1], throughput(bare == 1, count));
-    for (bare = 0; bare < 2; bare++) {
-        double one = bench_median(&measured[bare][0]), two = bench_median(&measured[bare][1]);
+                bench_add(&measured[i][count - 1], throughput(&works[i], count));
+    for (i = 0; i < COUNT(works); i++) {
+        double one = bench_median(&measured[i][0]), two = bench_median(&measured[i][1]);
 
-        printf("  %s a second: %.0f by one thread, %.0f by two: %.2f x%s\n",
-               bare == 1 ? "bare verifications" : "exchanges", one, two, two / one,
-               bare == 1 ? ", all that the machine has" : " (aim: at least 1.8)");
+        printf("  %s a second: %.0f by one thread, %.0f by two: %.2f x%s\n", works[i].name, one, two, two / one,
+               works[i].aim);
     }
 }
 
@@ -360,8 +439,12 @@ int main(int argc, char **argv)
     host_set(&host, "latchkey_config", site.config);
     host_set(&host, "sasldb_path", argv[3]);
     host_set(&host, "pwcheck_method", "auxprop");
-    oauthbearer = host_message("OAUTHBEARER", NULL, site.good);
-    xoauth2 = host_message("XOAUTH2", SITE_USER, site.good);
+    signer_free(&site.other_key);
+    site.other_key = signer_generate("ES256", 0);
+    site_replace(&site, 0);
+    make_messages(&rs256, site.key, "RS256", "one");
+    make_messages(&es256, site.other_key, "ES256", "other");
+    make_messages(&xoauth2, site.key, "RS256", "one");
     plain_len = 2 + strlen(user) + strlen(password);
     plain = calloc(1, plain_len + 1);
     memcpy(plain + 1, user, strlen(user));
@@ -379,5 +462,8 @@ int main(int argc, char **argv)
     compare_threads();
     sasl_done();
     site_remove(&site);
+    free_messages(&rs256);
+    free_messages(&es256);
+    free_messages(&xoauth2);
     return 0;
 }

@@ -33,6 +33,18 @@ static const struct {
     { "OAUTHBEARER", true, true, true, NULL, SASL_BADPROT },
 };
 
+/* Later by so much that no file has changed just now. Else each exchange would read the files again, and no two threads
+ * would share a key set and what its keys have seen. */
+__attribute__((visibility("default"))) time_t time(time_t *ret)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (ret != NULL)
+        *ret = now.tv_sec + 10;
+    return now.tv_sec + 10;
+}
+
 static void *make_mutex(void)
 {
     pthread_mutex_t *mutex = malloc(sizeof *mutex);

@@ -73,19 +73,20 @@ static inline void site_replace(const struct site *site, unsigned version)
     site_put(site, "latchkey.conf", text);
 }
 
-/* Of about 700 bytes. malloc'ed. */
-static inline char *site_token(const struct site *site, const char *alg, long lifetime)
+/* Of about 700 bytes, another one for each number. malloc'ed. */
+static inline char *site_token_by(const struct signer *signer, const char *alg, const char *kid, long lifetime,
+                                  unsigned number)
 {
     char header[128], payload[1024], *token;
     const long now = (long)time(NULL);
 
-    snprintf(header, sizeof header, "{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"one\"}", alg);
+    snprintf(header, sizeof header, "{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"%s\"}", alg, kid);
     snprintf(payload, sizeof payload,
              "{\"iss\":\"https://auth.example.com/tenant/" SITE_TENANT "/v2.0/Auth\",\"aud\":\"" SITE_TENANT "\","
-             "\"sub\":\"" SITE_SUBJECT "\",\"https://agglestone.com/tenantId\":\"" SITE_TENANT "\","
+             "\"sub\":\"" SITE_SUBJECT "\",\"https://agglestone.com/tenantId\":\"" SITE_TENANT "\",\"jti\":\"%u\","
              "\"groups\":[\"501b38ea-16af-4cd2-9f20-35675d2c001e\"],\"iat\":%ld,\"exp\":%ld}",
-             now, now + lifetime);
-    token = signer_token(site->key, alg, slice_of(header), slice_of(payload));
+             number, now, now + lifetime);
+    token = signer_token(signer, alg, slice_of(header), slice_of(payload));
     if (token == NULL)
         site_die("a token");
     return token;
@@ -101,8 +102,8 @@ static inline void site_make(struct site *site, const char *alg, const char *plu
     site->other_key = signer_generate(alg, 2048);
     if (site->key == NULL || site->other_key == NULL || !host_plugin_folder(site->plugins, plugin))
         site_die("the plug-in or a key");
-    site->good = site_token(site, alg, 3600);
-    site->expired = site_token(site, alg, -3600);
+    site->good = site_token_by(site->key, alg, "one", 3600, 0);
+    site->expired = site_token_by(site->key, alg, "one", -3600, 0);
     site_put(site, "revoked", "jti nobody\n");
     site_replace(site, 0);
 }

@@ -1,6 +1,7 @@
 #include "tests/support/unit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -21,7 +22,20 @@
 struct jwt {
     struct slice input;
     struct slice signature;
+    uint64_t number; /* stands for the text, and is new each time: here no token was seen before (see test_seen.c) */
 };
+
+static uint64_t new_number(void)
+{
+    static _Atomic uint64_t numbers;
+
+    return ++numbers;
+}
+
+struct slice jwt_text(const struct jwt *jwt)
+{
+    return (struct slice){ (const char *)&jwt->number, sizeof jwt->number };
+}
 
 struct slice jwt_signing_input(const struct jwt *jwt)
 {
@@ -106,7 +120,7 @@ static enum reason outcome(const struct jwks *jwks, const char *alg, struct slic
 {
     const struct algorithm *algorithm = algorithm_find(slice_of(alg));
     const struct jwt_header header = { 0 };
-    const struct jwt jwt = { input, signature };
+    const struct jwt jwt = { input, signature, new_number() };
     struct verdict verdict = VERDICT_INIT;
     const struct json *payload = NULL;
     const struct jwk *key;
@@ -538,7 +552,7 @@ static void rule_06_the_public_key_is_no_hmac_secret(void **state)
             const struct json *payload = NULL;
             char signature[SIGNER_SIGNATURE_MAX];
             const struct jwk *key;
-            struct jwt jwt = { input, { signature, 0 } };
+            struct jwt jwt = { input, { signature, 0 }, new_number() };
 
             ROW(cases[i].name);
             assert_true(signer_sign(attacker, "HS256", input, signature, &jwt.signature.len));
@@ -672,7 +686,7 @@ static void *take_turns(void *argument)
 
     /* No cmocka in here: its assertions jump, and belong to the main thread. */
     for (i = 0; i < THREAD_TURNS; i++) {
-        const struct jwt jwt = { turn->inputs[i % 3 == 0], turn->signature };
+        const struct jwt jwt = { turn->inputs[i % 3 == 0], turn->signature, new_number() };
         const struct jwt_header header = { 0 };
         struct verdict verdict = VERDICT_INIT;
         const struct json *payload;
