@@ -26,6 +26,7 @@ struct client {
     /* Of its question, for the log. */
     int64_t asked_ms;
     enum latchkeyd_ask ask;
+    const char *credential; /* "none", "jwt", "api_key"; static */
     char tenant[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
     /* What a client of saslauthd's protocol has sent so far, and for the log who wants in where. */

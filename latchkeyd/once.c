@@ -22,7 +22,7 @@ static void send_answer(void *context, const struct latchkeyd_answer *answer)
     bool *is_answered = context;
 
     *is_answered = true;
-    if (!latchkeyd_answer_write(answer, NULL, NULL, &text)
+    if (!latchkeyd_answer_write(LATCHKEYD_EXCHANGE, answer, &text)
         || send(STDIN_FILENO, text.bytes, text.len, MSG_NOSIGNAL) < 0)
         log_event(LOG_OF_ERROR, "the answer could not be sent");
 }
@@ -79,7 +79,7 @@ static void answer_question(const struct config *config, struct slice text)
         refuse(REASON_LATCHKEYD_UNAVAILABLE, error);
         return;
     }
-    if (question.ask != LATCHKEYD_EXCHANGE) {
+    if (!latchkeyd_ask_is_for_child(question.ask)) {
         refuse(REASON_LATCHKEYD_UNAVAILABLE, "only a latchkeyd that stays does that");
         return;
     }

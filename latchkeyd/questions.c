@@ -11,32 +11,31 @@
 #include "latchkeyd/log.h"
 #include "latchkeyd/status.h"
 
-/* Send what there is to say, and have done with the client. */
-static void send_away(struct client *client, const struct latchkeyd_answer *answer, const char *name, struct json *more)
+static void send_answer(struct client *client, const struct latchkeyd_answer *answer)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
 
     client->is_done = true;
-    if (!latchkeyd_answer_write(answer, name, more, &text))
-        log_event(LOG_OF_ERROR, "out of memory: a question goes without an answer");
+    if (!latchkeyd_answer_write(client->ask, answer, &text))
+        log_event(LOG_OF_ERROR, "out of memory: a question is not answered");
     else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE
              && errno != ECONNRESET)
-        log_event(LOG_OF_ERROR, "an answer could not be sent: %s", strerror(errno));
+        log_event(LOG_OF_ERROR, "cannot send an answer: %s", strerror(errno));
 }
 
+/* Also before the client has asked: client->ask is any kind then, and a refusal is the same for each. */
 static void refuse(struct client *client, enum reason reason, const char *detail)
 {
     const struct latchkeyd_answer answer = latchkeyd_answer_of(reason, detail);
 
-    send_away(client, &answer, NULL, NULL);
+    send_answer(client, &answer);
 }
 
 static void log_of_client(const struct client *client, const struct latchkeyd_answer *answer)
 {
     struct verdict verdict = VERDICT_INIT;
 
-    if (client->ask == LATCHKEYD_EXCHANGE || client->ask == LATCHKEYD_SIGNATURE)
-        verdict.credential = client->ask == LATCHKEYD_EXCHANGE ? "api_key" : "jwt";
+    verdict.credential = client->credential;
     memcpy(verdict.tenant, client->tenant, sizeof verdict.tenant);
     memcpy(verdict.subject, client->subject, sizeof verdict.subject);
     if (answer->reason == REASON_OK)
@@ -51,7 +50,7 @@ static void answered(void *context, const struct latchkeyd_answer *answer)
     struct client *client = context;
 
     log_of_client(client, answer);
-    send_away(client, answer, NULL, NULL);
+    send_answer(client, answer);
 }
 
 static void ask_exchange(struct client *client, const struct latchkeyd_question *question)
@@ -95,7 +94,6 @@ static void ask_signature(struct client *client, const struct latchkeyd_question
 
 static void ask_status(struct client *client, const struct latchkeyd_question *question)
 {
-    const struct latchkeyd_answer ok = { .reason = REASON_OK };
     const struct service *service = client->service;
     const struct status_facts facts = {
         .config = service->config,
@@ -111,12 +109,13 @@ static void ask_status(struct client *client, const struct latchkeyd_question *q
         .refused_broken = service->refused_broken,
     };
     CLEANUP(json_free) struct json *status = status_json(&facts);
+    const struct latchkeyd_answer ok = { .reason = REASON_OK, .status = status };
 
     (void)question;
     if (status == NULL)
         refuse(client, REASON_OUT_OF_MEMORY, "latchkeyd");
     else
-        send_away(client, &ok, "status", status);
+        send_answer(client, &ok);
 }
 
 /* For a host that sees neither configuration nor keys: the whole verdict, and the login with it. */
@@ -124,11 +123,12 @@ static void answer_login(void *context, const struct verdict *verdict, const str
 {
     struct client *client = context;
     CLEANUP(json_free) struct json *facts = delegate_login(verdict, login);
-    const struct latchkeyd_answer answer =
+    struct latchkeyd_answer answer =
         latchkeyd_answer_of(facts != NULL ? verdict->reason : REASON_OUT_OF_MEMORY, verdict->evidence);
 
+    answer.login = facts;
     log_answer(latchkeyd_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, verdict);
-    send_away(client, &answer, "login", facts);
+    send_answer(client, &answer);
 }
 
 static void ask_authenticate(struct client *client, const struct latchkeyd_question *question)
@@ -152,16 +152,20 @@ static void ask_authenticate(struct client *client, const struct latchkeyd_quest
                             client);
 }
 
-static const struct {
+/* Each kind of question, and the function that answers it. */
+static const struct question_row {
     void (*answer)(struct client *client, const struct latchkeyd_question *question);
-    bool is_of_login; /* somebody is let in by the answer */
+    const char
+        *credential;  /* the kind of credential in the question, for the log; "none": unknown before the verdict */
+    bool is_of_login; /* the answer decides about a login */
 } asks[] = {
-    [LATCHKEYD_EXCHANGE] = { ask_exchange, true },
-    [LATCHKEYD_REFRESH] = { ask_refresh, false }, /* starts a look once in KEYSETS_PAUSE_MS */
-    [LATCHKEYD_SIGNATURE] = { ask_signature, true },
-    [LATCHKEYD_AUTHENTICATE] = { ask_authenticate, true },
-    [LATCHKEYD_STATUS] = { ask_status, false },
+    [LATCHKEYD_EXCHANGE] = { ask_exchange, "api_key", true },
+    [LATCHKEYD_REFRESH] = { ask_refresh, "none", false },
+    [LATCHKEYD_SIGNATURE] = { ask_signature, "jwt", true },
+    [LATCHKEYD_AUTHENTICATE] = { ask_authenticate, "none", true },
+    [LATCHKEYD_STATUS] = { ask_status, "none", false },
 };
+_Static_assert(sizeof asks / sizeof asks[0] == LATCHKEYD_ASK_COUNT, "each kind of question has a row");
 
 static void refuse_broken(struct client *client, const char *error)
 {
@@ -171,25 +175,14 @@ static void refuse_broken(struct client *client, const char *error)
     refuse(client, REASON_LATCHKEYD_UNAVAILABLE, error);
 }
 
-/* Whether the question is to be answered; else it has been. */
-static bool may_answer(struct client *client)
-{
-    struct service *service = client->service;
-    struct latchkeyd_answer refusal;
-    struct verdict verdict = VERDICT_INIT;
-
-    if (!asks[client->ask].is_of_login || service_may_decide(service, &verdict))
-        return true;
-    refusal = latchkeyd_answer_of(verdict.reason, verdict.evidence);
-    answered(client, &refusal);
-    return false;
-}
-
 static void take_question(struct client *client, struct slice text)
 {
     struct service *service = client->service;
     CLEANUP(json_free) struct json *json = NULL;
     struct latchkeyd_question question;
+    struct latchkeyd_answer refusal;
+    struct verdict verdict = VERDICT_INIT;
+    const struct question_row *row;
     const char *error;
 
     if (!latchkeyd_question_read(text, &json, &question, &error)) {
@@ -197,14 +190,20 @@ static void take_question(struct client *client, struct slice text)
         return;
     }
     service_look_at_config(service);
+    row = &asks[question.ask];
     client->ask = question.ask;
+    client->credential = row->credential;
     client->has_asked = true;
     client->asked_ms = clock_ms();
     verdict_fact(client->tenant, sizeof client->tenant, question.tenant);
     verdict_fact(client->subject, sizeof client->subject, question.subject);
     service->asked[question.ask]++;
-    if (may_answer(client))
-        asks[question.ask].answer(client, &question);
+    if (!row->is_of_login || service_may_decide(service, &verdict)) {
+        row->answer(client, &question);
+    } else {
+        refusal = latchkeyd_answer_of(verdict.reason, verdict.evidence);
+        answered(client, &refusal);
+    }
 }
 
 static void read_client(struct client *client)
@@ -217,7 +216,7 @@ static void read_client(struct client *client)
     if (got <= 0) /* hung up */
         client->is_done = true;
     else if ((size_t)got > sizeof text)
-        refuse_broken(client, "longer than any message");
+        refuse_broken(client, LATCHKEYD_TOO_LONG);
     else
         take_question(client, (struct slice){ text, (size_t)got });
     if (got > 0)

@@ -690,7 +690,7 @@ static bool is_complete(struct slice text, struct json_object *value)
     return is_equal;
 }
 
-const char *json_print(struct json *json, bool indented)
+const char *json_print(const struct json *json, bool indented)
 {
     int layout = indented ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
     struct json_object *value = unwrap(json);

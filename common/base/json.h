@@ -71,7 +71,7 @@ bool json_append(struct json *array, struct json *value);
 /* The text on one line, or indented. Lent until the next call on `json` or its end. NULL when memory is short, or when
  * the text could not be read back: invalid UTF-8, more than JSON_DEPTH_MAX levels or JSON_VALUES_MAX
  * values. */
-const char *json_print(struct json *json, bool indented);
+const char *json_print(const struct json *json, bool indented);
 
 /* The same for a terminal: what is not printable (utf8.h) is written as \u escapes, so that nothing is lost. */
 const char *json_print_printable(struct json *json, bool indented);

@@ -134,8 +134,7 @@ static bool receive_answer(struct verdict *verdict, int socket, struct secret *r
     text.len = got > 0 ? LATCHKEYD_MESSAGE_MAX : 0;
     secret_clear(&text);
     if (got > 0)
-        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
-                              "the answer of latchkeyd: longer than any message");
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "the answer of latchkeyd: " LATCHKEYD_TOO_LONG);
     if (got == 0)
         return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "latchkeyd hung up without an answer");
     return verdict->reason != REASON_UNDECIDED ? false : refuse_errno(verdict, "recv");
@@ -173,7 +172,7 @@ static bool ask_child(struct verdict *verdict, const struct config *config, cons
     struct latchkeyd_child child;
     bool ok;
 
-    if (question->ask != LATCHKEYD_EXCHANGE || config->latchkeyd.program == NULL)
+    if (!latchkeyd_ask_is_for_child(question->ask) || config->latchkeyd.program == NULL)
         return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "nobody listens on %s",
                               config->latchkeyd.sockets.count > 0 ? config->latchkeyd.sockets.items[0] : "any socket");
     if (!latchkeyd_spawn(verdict, config->latchkeyd.program, config->path, &child))

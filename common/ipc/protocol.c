@@ -1,6 +1,7 @@
 #include "ipc/protocol.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,59 +9,66 @@
 
 #define URL_MAX 1024 /* bytes, as of any string of a configuration */
 
-/* The texts of a question, by the bits that say which of them a kind of question has. */
-enum { TENANT = 1, SUBJECT = 2, SERVICE = 4, USER = 8, AUTHZID = 16, URL = 32, CONFIG = 64 };
-
-static const struct text_row {
-    unsigned bit;
-    const char *name;
-    size_t offset; /* of a struct slice in struct latchkeyd_question */
-    size_t max;    /* bytes */
-    const char *fault;
-} texts[] = {
-    { TENANT, "tenant", offsetof(struct latchkeyd_question, tenant), FACT_MAX - 1, "no tenant, or none that could be" },
-    { SUBJECT, "subject", offsetof(struct latchkeyd_question, subject), SUBJECT_MAX,
-      "no subject, or none that could be" },
-    { URL, "url", offsetof(struct latchkeyd_question, url), URL_MAX, "no url that could be one" },
-    { CONFIG, "config", offsetof(struct latchkeyd_question, config), PATH_MAX - 1, "no config that could be a path" },
-    { SERVICE, "service", offsetof(struct latchkeyd_question, service), SUBJECT_MAX, "no service that could be one" },
-    { USER, "user", offsetof(struct latchkeyd_question, user), SUBJECT_MAX, "no user that could be one" },
-    { AUTHZID, "authzid", offsetof(struct latchkeyd_question, authzid), SUBJECT_MAX, "no authzid that could be one" },
+/*
+ * How the value of a member is read, checked and written. `slot` is the field of the struct that holds it. A value is
+ * either added to the JSON object, or printed behind the members that are already there: a secret must not be copied
+ * into memory that is not wiped, and an object of an answer belongs to the caller.
+ */
+struct kind {
+    bool (*read)(const struct json *json, void *slot); /* false: the value has another type, or is empty */
+    bool (*is_set)(const void *slot);
+    bool (*is_valid)(const void *slot, size_t max); /* of a value that is set */
+    struct json *(*make)(const void *slot);         /* NULL: print() */
+    struct slice (*print)(const void *slot);
+    const char *quote; /* before and behind what print() returns */
 };
-#define TEXT_COUNT (sizeof texts / sizeof texts[0])
 
-/* What a question of each kind must bring, and what it may bring. */
-static const struct ask_row {
-    const char *name;
-    unsigned must;
-    unsigned may;
-    const char *secret; /* the member that holds it; NULL: none */
-} asks[] = {
-    [LATCHKEYD_EXCHANGE] = { "exchange", TENANT | SUBJECT, URL, "api_key" },
-    [LATCHKEYD_REFRESH] = { "refresh", TENANT, 0, NULL },
-    [LATCHKEYD_SIGNATURE] = { "signature", TENANT, 0, "token" },
-    [LATCHKEYD_AUTHENTICATE] = { "authenticate", 0, CONFIG | SERVICE | USER | AUTHZID, "credential" },
-    [LATCHKEYD_STATUS] = { "status", 0, 0, NULL },
-};
-#define ASK_COUNT (sizeof asks / sizeof asks[0])
-
-const char *latchkeyd_ask_name(enum latchkeyd_ask ask)
+static bool read_string(const struct json *json, void *slot)
 {
-    return asks[ask].name;
+    struct slice *string = slot;
+
+    return json_string(json, string) && string->len > 0;
 }
 
-static struct slice *text_of(const struct latchkeyd_question *question, const struct text_row *row)
+static bool string_is_set(const void *slot)
 {
-    return (struct slice *)((char *)question + row->offset);
+    return ((const struct slice *)slot)->len > 0;
 }
 
-/* 1 … max bytes without control bytes. */
-static bool is_text(struct slice value, size_t max)
+static bool is_text(const void *slot, size_t max)
 {
-    return value.len > 0 && value.len <= max && slice_is_utf8(value) && !slice_has_control(value);
+    const struct slice *text = slot;
+
+    return text->len <= max && slice_is_utf8(*text) && !slice_has_control(*text);
 }
 
-/* What stands in a JSON string, and in a header, as it is. */
+static struct json *make_string(const void *slot)
+{
+    return json_new_string(*(const struct slice *)slot);
+}
+
+static bool read_flag(const struct json *json, void *slot)
+{
+    *(bool *)slot = json_is_true(json);
+    return json_type_of(json) == JSON_BOOLEAN;
+}
+
+static bool flag_is_set(const void *slot)
+{
+    return *(const bool *)slot;
+}
+
+static bool is_any_flag(const void *slot, size_t max)
+{
+    (void)slot, (void)max;
+    return true;
+}
+
+static struct json *make_flag(const void *slot)
+{
+    return json_new_boolean(*(const bool *)slot);
+}
+
 bool latchkeyd_is_plain(struct slice value)
 {
     size_t i;
@@ -71,22 +79,153 @@ bool latchkeyd_is_plain(struct slice value)
     return value.len > 0;
 }
 
-/* NULL, or what is wrong with the question. */
-static const char *find_fault(const struct latchkeyd_question *question)
+static bool is_secret(const void *slot, size_t max)
 {
-    const struct ask_row *row = &asks[question->ask];
-    size_t i;
+    const struct slice *secret = slot;
 
-    for (i = 0; i < TEXT_COUNT; i++) {
-        struct slice text = *text_of(question, &texts[i]);
-        bool is_needed = (row->must & texts[i].bit) != 0 || ((row->may & texts[i].bit) != 0 && text.len > 0);
+    return secret->len <= max && latchkeyd_is_plain(*secret);
+}
 
-        if (is_needed && !is_text(text, texts[i].max))
-            return texts[i].fault;
+static struct slice print_secret(const void *slot)
+{
+    return *(const struct slice *)slot;
+}
+
+static bool read_object(const struct json *json, void *slot)
+{
+    const struct json **object = slot;
+
+    *object = json_type_of(json) == JSON_OBJECT ? json : NULL;
+    return *object != NULL;
+}
+
+static bool object_is_set(const void *slot)
+{
+    return *(const struct json *const *)slot != NULL;
+}
+
+static bool is_object(const void *slot, size_t max)
+{
+    (void)max;
+    return json_type_of(*(const struct json *const *)slot) == JSON_OBJECT;
+}
+
+static struct slice print_object(const void *slot)
+{
+    return slice_of(json_print(*(const struct json *const *)slot, false));
+}
+
+static const struct kind text_kind = { read_string, string_is_set, is_text, make_string, NULL, NULL };
+static const struct kind flag_kind = { read_flag, flag_is_set, is_any_flag, make_flag, NULL, NULL };
+static const struct kind secret_kind = { read_string, string_is_set, is_secret, NULL, print_secret, "\"" };
+static const struct kind object_kind = { read_object, object_is_set, is_object, NULL, print_object, "" };
+
+struct member {
+    unsigned bit; /* 0: of an answer */
+    const char *name;
+    const struct kind *kind;
+    size_t offset; /* of the slot in struct latchkeyd_question or struct latchkeyd_answer */
+    size_t max;    /* bytes of a text or a secret */
+    const char *fault;
+};
+
+/* The members of questions, as bits. */
+enum {
+    TENANT = 1 << 0,
+    SUBJECT = 1 << 1,
+    URL = 1 << 2,
+    CONFIG = 1 << 3,
+    SERVICE = 1 << 4,
+    USER = 1 << 5,
+    AUTHZID = 1 << 6,
+    DIRECTORY = 1 << 7,
+    API_KEY = 1 << 8,
+    TOKEN = 1 << 9,
+    CREDENTIAL = 1 << 10,
+};
+
+#define SLOT(field)        offsetof(struct latchkeyd_question, field)
+#define ANSWER_SLOT(field) offsetof(struct latchkeyd_answer, field)
+
+/* In the order in which they are written. A question has at most one that is printed, and it is the last. */
+static const struct member members[] = {
+    { TENANT, "tenant", &text_kind, SLOT(tenant), FACT_MAX - 1, "tenant is missing or malformed" },
+    { SUBJECT, "subject", &text_kind, SLOT(subject), SUBJECT_MAX, "subject is missing or malformed" },
+    { URL, "url", &text_kind, SLOT(url), URL_MAX, "url is malformed" },
+    { CONFIG, "config", &text_kind, SLOT(config), PATH_MAX - 1, "config is malformed" },
+    { SERVICE, "service", &text_kind, SLOT(service), SUBJECT_MAX, "service is malformed" },
+    { USER, "user", &text_kind, SLOT(user), SUBJECT_MAX, "user is malformed" },
+    { AUTHZID, "authzid", &text_kind, SLOT(authzid), SUBJECT_MAX, "authzid is malformed" },
+    { DIRECTORY, "directory", &flag_kind, SLOT(is_directory), 0, "directory is not a boolean" },
+    { API_KEY, "api_key", &secret_kind, SLOT(secret), SIZE_MAX, "api_key is missing or malformed" },
+    { TOKEN, "token", &secret_kind, SLOT(secret), SIZE_MAX, "token is missing or malformed" },
+    { CREDENTIAL, "credential", &secret_kind, SLOT(secret), SIZE_MAX, "credential is missing or malformed" },
+};
+#define MEMBER_COUNT (sizeof members / sizeof members[0])
+
+static const struct member token_answer = {
+    0, "token", &secret_kind, ANSWER_SLOT(token), SIZE_MAX, "token is missing or malformed"
+};
+static const struct member login_answer = {
+    0, "login", &object_kind, ANSWER_SLOT(login), 0, "login is missing or malformed"
+};
+static const struct member status_answer = {
+    0, "status", &object_kind, ANSWER_SLOT(status), 0, "status is missing or malformed"
+};
+
+/* A question of each kind: the members that it must have and may have, and the member that its answer carries. */
+static const struct ask_row {
+    const char *name;
+    unsigned must;
+    unsigned may;
+    const struct member *answer; /* which a success must have; NULL: none */
+    bool is_of_refusals;         /* a refusal may have it, too */
+    bool is_for_child;           /* a latchkeyd that is started for one question answers it */
+} asks[] = {
+    [LATCHKEYD_EXCHANGE] = { "exchange", TENANT | SUBJECT | API_KEY, URL, &token_answer, false, true },
+    [LATCHKEYD_REFRESH] = { "refresh", TENANT, 0, NULL, false, false },
+    [LATCHKEYD_SIGNATURE] = { "signature", TENANT | TOKEN, 0, NULL, false, false },
+    [LATCHKEYD_AUTHENTICATE] = { "authenticate", CREDENTIAL, CONFIG | SERVICE | USER | AUTHZID | DIRECTORY,
+                                 &login_answer, true, false },
+    [LATCHKEYD_STATUS] = { "status", 0, 0, &status_answer, false, false },
+};
+_Static_assert(sizeof asks / sizeof asks[0] == LATCHKEYD_ASK_COUNT, "each kind of question has a row");
+
+const char *latchkeyd_ask_name(enum latchkeyd_ask ask)
+{
+    return asks[ask].name;
+}
+
+bool latchkeyd_ask_is_for_child(enum latchkeyd_ask ask)
+{
+    return asks[ask].is_for_child;
+}
+
+static const void *slot_of(const void *message, const struct member *member)
+{
+    return (const char *)message + member->offset;
+}
+
+/* The next member of the row, from *index on; NULL: no more. */
+static const struct member *next_member(const struct ask_row *row, size_t *index)
+{
+    while (*index < MEMBER_COUNT) {
+        const struct member *member = &members[(*index)++];
+
+        if (((row->must | row->may) & member->bit) != 0)
+            return member;
     }
-    if (row->secret != NULL && !latchkeyd_is_plain(question->secret))
-        return "no credential, or none that could be";
     return NULL;
+}
+
+/* NULL, or what is wrong with the value. */
+static const char *find_fault(const void *message, const struct member *member, bool is_needed)
+{
+    const void *slot = slot_of(message, member);
+
+    if (!member->kind->is_set(slot))
+        return is_needed ? member->fault : NULL;
+    return member->kind->is_valid(slot, member->max) ? NULL : member->fault;
 }
 
 static void put(char **at, struct slice bytes)
@@ -96,25 +235,35 @@ static void put(char **at, struct slice bytes)
     *at += bytes.len;
 }
 
-/* `object`, with one more member behind the others whose value is written as it is: `"name":` open value close. */
-static bool splice(struct json *object, const char *name, const char *quote, struct slice value,
-                   struct secret *ret_text)
+/* The text of `object`, in memory that the caller wipes. */
+static bool write_object(struct json *object, struct secret *ret_text)
 {
-    struct slice text = slice_of(json_print(object, false));
+    const struct slice text = slice_of(json_print(object, false));
+
+    return text.len > 0 && text.len <= LATCHKEYD_MESSAGE_MAX && secret_copy(text, ret_text);
+}
+
+/* The same with one more member behind the others: its value as print() returns it. */
+static bool write_object_with(struct json *object, const struct member *member, const void *slot,
+                              struct secret *ret_text)
+{
+    const struct slice text = slice_of(json_print(object, false)), value = member->kind->print(slot);
+    const char *quote = member->kind->quote;
     struct secret room = { NULL, 0 };
     char *at;
 
-    if (text.len == 0)
+    if (text.len == 0 || value.len == 0)
         return false;
-    if (name == NULL)
-        return text.len <= LATCHKEYD_MESSAGE_MAX && secret_copy(text, ret_text);
-    room.len = text.len + strlen(",\"\":") + strlen(name) + 2 * strlen(quote) + value.len;
-    if (room.len > LATCHKEYD_MESSAGE_MAX || (room.bytes = malloc(room.len)) == NULL)
+    room.len = text.len + strlen(",\"\":") + strlen(member->name) + 2 * strlen(quote) + value.len;
+    if (room.len > LATCHKEYD_MESSAGE_MAX)
+        return false;
+    room.bytes = malloc(room.len);
+    if (room.bytes == NULL)
         return false;
     at = room.bytes;
     put(&at, (struct slice){ text.bytes, text.len - 1 });
     put(&at, slice_of(",\""));
-    put(&at, slice_of(name));
+    put(&at, slice_of(member->name));
     put(&at, slice_of("\":"));
     put(&at, slice_of(quote));
     put(&at, value);
@@ -124,38 +273,36 @@ static bool splice(struct json *object, const char *name, const char *quote, str
     return true;
 }
 
-static bool add_texts(const struct latchkeyd_question *question, struct json *object)
-{
-    const struct ask_row *row = &asks[question->ask];
-    size_t i;
-
-    for (i = 0; i < TEXT_COUNT; i++) {
-        struct slice text = *text_of(question, &texts[i]);
-
-        if (((row->must | row->may) & texts[i].bit) != 0 && text.len > 0
-            && !json_add(object, texts[i].name, json_new_string(text)))
-            return false;
-    }
-    return true;
-}
-
 bool latchkeyd_question_write(const struct latchkeyd_question *question, struct secret *ret_text)
 {
     const struct ask_row *row = &asks[question->ask];
     CLEANUP(json_free) struct json *object = json_new_object();
+    const struct member *member, *printed = NULL;
+    size_t index = 0;
 
-    return object != NULL && find_fault(question) == NULL
-        && json_add(object, "ask", json_new_string(slice_of(row->name))) && add_texts(question, object)
-        && (question->ask != LATCHKEYD_AUTHENTICATE || !question->is_directory
-            || json_add(object, "directory", json_new_boolean(true)))
-        && splice(object, row->secret, "\"", question->secret, ret_text);
+    if (object == NULL || !json_add(object, "ask", json_new_string(slice_of(row->name))))
+        return false;
+    while ((member = next_member(row, &index)) != NULL) {
+        const void *slot = slot_of(question, member);
+
+        if (find_fault(question, member, (row->must & member->bit) != 0) != NULL)
+            return false;
+        if (!member->kind->is_set(slot))
+            continue;
+        if (member->kind->make == NULL)
+            printed = member;
+        else if (!json_add(object, member->name, member->kind->make(slot)))
+            return false;
+    }
+    return printed != NULL ? write_object_with(object, printed, slot_of(question, printed), ret_text)
+                           : write_object(object, ret_text);
 }
 
 static bool find_ask(struct slice name, enum latchkeyd_ask *ret)
 {
     size_t i;
 
-    for (i = 0; i < ASK_COUNT; i++)
+    for (i = 0; i < LATCHKEYD_ASK_COUNT; i++)
         if (slice_equal_string(name, asks[i].name)) {
             *ret = (enum latchkeyd_ask)i;
             return true;
@@ -163,8 +310,8 @@ static bool find_ask(struct slice name, enum latchkeyd_ask *ret)
     return false;
 }
 
-/* A member that is there and no string reads like one that is absent: find_fault() says which is missed. */
-static struct slice text_member(const struct json *object, const char *name)
+/* Empty when the member is absent or not a string. */
+static struct slice string_member(const struct json *object, const char *name)
 {
     struct slice value = { NULL, 0 };
 
@@ -176,7 +323,7 @@ static struct slice text_member(const struct json *object, const char *name)
 static bool parse_object(struct slice text, struct json **ret_json, const char **ret_error)
 {
     if (text.len > LATCHKEYD_MESSAGE_MAX) {
-        *ret_error = "longer than any message";
+        *ret_error = LATCHKEYD_TOO_LONG;
         return false;
     }
     if (!json_parse(text, ret_json, ret_error))
@@ -184,21 +331,21 @@ static bool parse_object(struct slice text, struct json **ret_json, const char *
     if (json_type_of(*ret_json) == JSON_OBJECT)
         return true;
     json_free(ret_json);
-    *ret_error = "no JSON object";
+    *ret_error = "not a JSON object";
     return false;
 }
 
-/* What may be left out must not be taken for left out because it is a number, or empty: without the user's name a
- * question for one account would be one for any. */
-static const char *find_odd_text(const struct ask_row *row, const struct json *json)
+/*
+ * NULL, or what is wrong with the value. A member that may be absent, but is there with a number or an empty string, is
+ * a fault: a question for one account would become a question for any account without the user's name.
+ */
+static const char *read_member(const struct json *object, const struct member *member, void *message, bool is_needed)
 {
-    size_t i;
+    const struct json *json = json_member(object, member->name);
 
-    for (i = 0; i < TEXT_COUNT; i++)
-        if ((row->may & texts[i].bit) != 0 && json_member(json, texts[i].name) != NULL
-            && text_member(json, texts[i].name).len == 0)
-            return texts[i].fault;
-    return NULL;
+    if (json != NULL && !member->kind->read(json, (char *)message + member->offset))
+        return member->fault;
+    return find_fault(message, member, is_needed);
 }
 
 bool latchkeyd_question_read(struct slice text, struct json **ret_json, struct latchkeyd_question *ret_question,
@@ -207,26 +354,21 @@ bool latchkeyd_question_read(struct slice text, struct json **ret_json, struct l
     CLEANUP(json_free) struct json *json = NULL;
     struct latchkeyd_question question = { .ask = LATCHKEYD_STATUS };
     const struct ask_row *row;
-    size_t i;
+    const struct member *member;
+    size_t index = 0;
 
     if (!parse_object(text, &json, ret_error))
         return false;
-    if (!find_ask(text_member(json, "ask"), &question.ask)) {
-        *ret_error = "asks for nothing that is known";
+    if (!find_ask(string_member(json, "ask"), &question.ask)) {
+        *ret_error = "unknown question";
         return false;
     }
     row = &asks[question.ask];
-    for (i = 0; i < TEXT_COUNT; i++)
-        if (((row->must | row->may) & texts[i].bit) != 0)
-            *text_of(&question, &texts[i]) = text_member(json, texts[i].name);
-    question.is_directory = question.ask == LATCHKEYD_AUTHENTICATE && json_is_true(json_member(json, "directory"));
-    if (row->secret != NULL)
-        question.secret = text_member(json, row->secret);
-    *ret_error = find_odd_text(row, json);
-    if (*ret_error == NULL)
-        *ret_error = find_fault(&question);
-    if (*ret_error != NULL)
-        return false;
+    while ((member = next_member(row, &index)) != NULL) {
+        *ret_error = read_member(json, member, &question, (row->must & member->bit) != 0);
+        if (*ret_error != NULL)
+            return false;
+    }
     *ret_question = question;
     *ret_json = json;
     json = NULL;
@@ -241,35 +383,26 @@ struct latchkeyd_answer latchkeyd_answer_of(enum reason reason, const char *deta
     return answer;
 }
 
-bool latchkeyd_answer_write(const struct latchkeyd_answer *answer, const char *name, struct json *more,
-                            struct secret *ret_text)
+/* The member that an answer with this reason carries; NULL: none. */
+static const struct member *member_of(enum latchkeyd_ask ask, enum reason reason)
+{
+    return reason == REASON_OK || asks[ask].is_of_refusals ? asks[ask].answer : NULL;
+}
+
+bool latchkeyd_answer_write(enum latchkeyd_ask ask, const struct latchkeyd_answer *answer, struct secret *ret_text)
 {
     CLEANUP(json_free) struct json *object = json_new_object();
-    struct slice text;
+    const struct member *member = member_of(ask, answer->reason);
 
     if (object == NULL || !json_add(object, "answer", json_new_string(slice_of(reason_name(answer->reason)))))
         return false;
     if (answer->reason != REASON_OK && !json_add(object, "detail", json_new_string(slice_of(answer->detail))))
         return false;
-    if (more != NULL) {
-        text = slice_of(json_print(more, false));
-        return text.len > 0 && splice(object, name, "", text, ret_text);
-    }
-    if (answer->reason == REASON_OK && answer->token.len > 0)
-        return latchkeyd_is_plain(answer->token) && splice(object, "token", "\"", answer->token, ret_text);
-    return splice(object, NULL, "", (struct slice){ NULL, 0 }, ret_text);
-}
-
-/* NULL, or what a success lacks. */
-static const char *find_lack(enum latchkeyd_ask ask, const struct latchkeyd_answer *answer)
-{
-    if (ask == LATCHKEYD_EXCHANGE && !latchkeyd_is_plain(answer->token))
-        return "no token in the answer";
-    if (ask == LATCHKEYD_STATUS && json_type_of(answer->status) != JSON_OBJECT)
-        return "no status in the answer";
-    if (ask == LATCHKEYD_AUTHENTICATE && json_type_of(answer->login) != JSON_OBJECT)
-        return "no login in the answer";
-    return NULL;
+    if (member != NULL && find_fault(answer, member, answer->reason == REASON_OK) != NULL)
+        return false;
+    return member != NULL && member->kind->is_set(slot_of(answer, member))
+        ? write_object_with(object, member, slot_of(answer, member), ret_text)
+        : write_object(object, ret_text);
 }
 
 bool latchkeyd_answer_read(enum latchkeyd_ask ask, struct slice text, struct json **ret_json,
@@ -277,31 +410,25 @@ bool latchkeyd_answer_read(enum latchkeyd_ask ask, struct slice text, struct jso
 {
     CLEANUP(json_free) struct json *json = NULL;
     struct latchkeyd_answer answer = { .reason = REASON_UNDECIDED };
+    const struct member *member;
     struct slice name;
 
     if (!parse_object(text, &json, ret_error))
         return false;
-    name = text_member(json, "answer");
+    name = string_member(json, "answer");
     /* json.c ends strings with a NUL that is not counted. */
     if (name.len > 0 && strlen(name.bytes) == name.len)
         answer.reason = reason_find(name.bytes);
     if (answer.reason == REASON_UNDECIDED) {
-        *ret_error = "no known answer";
+        *ret_error = "unknown answer";
         return false;
     }
-    if (ask == LATCHKEYD_AUTHENTICATE)
-        answer.login = json_member(json, "login");
-    if (answer.reason == REASON_OK) {
-        if (ask == LATCHKEYD_EXCHANGE)
-            answer.token = text_member(json, "token");
-        if (ask == LATCHKEYD_STATUS)
-            answer.status = json_member(json, "status");
-        *ret_error = find_lack(ask, &answer);
-        if (*ret_error != NULL)
-            return false;
-    } else {
-        verdict_fact(answer.detail, sizeof answer.detail, text_member(json, "detail"));
-    }
+    member = member_of(ask, answer.reason);
+    *ret_error = member != NULL ? read_member(json, member, &answer, answer.reason == REASON_OK) : NULL;
+    if (*ret_error != NULL)
+        return false;
+    if (answer.reason != REASON_OK)
+        verdict_fact(answer.detail, sizeof answer.detail, string_member(json, "detail"));
     *ret_answer = answer;
     *ret_json = json;
     json = NULL;

@@ -1,5 +1,5 @@
 /*
- * An answer that is read can be written, and reads the same again, whatever was asked.
+ * An answer that can be read can be written, and reads the same again, for each kind of question.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -23,6 +23,8 @@ static void check_answer(enum latchkeyd_ask ask, const struct latchkeyd_answer *
     demand((answer->token.len > 0) == (ask == LATCHKEYD_EXCHANGE && answer->reason == REASON_OK));
     demand((answer->status != NULL) == (ask == LATCHKEYD_STATUS && answer->reason == REASON_OK));
     demand(answer->status == NULL || json_type_of(answer->status) == JSON_OBJECT);
+    demand(answer->login == NULL || (ask == LATCHKEYD_AUTHENTICATE && json_type_of(answer->login) == JSON_OBJECT));
+    demand(answer->login != NULL || ask != LATCHKEYD_AUTHENTICATE || answer->reason != REASON_OK);
     demand(strlen(answer->detail) < EVIDENCE_MAX && !slice_has_control(slice_of(answer->detail)));
     demand(slice_is_utf8(slice_of(answer->detail)));
     for (i = 0; i < answer->token.len; i++)
@@ -40,8 +42,8 @@ static void check_same(struct latchkeyd_answer *a, struct latchkeyd_answer *b)
     demand((of_a != NULL) == (of_b != NULL));
     if (of_a == NULL)
         return;
-    more = strdup(json_print((struct json *)of_a, false));
-    demand(more != NULL && strcmp(more, json_print((struct json *)of_b, false)) == 0);
+    more = strdup(json_print(of_a, false));
+    demand(more != NULL && strcmp(more, json_print(of_b, false)) == 0);
     free(more);
 }
 
@@ -58,8 +60,7 @@ static void read_answer(enum latchkeyd_ask ask, struct slice text)
     }
     demand(text.len <= LATCHKEYD_MESSAGE_MAX);
     check_answer(ask, &answer);
-    demand(latchkeyd_answer_write(&answer, answer.login != NULL ? "login" : "status",
-                                  (struct json *)(answer.login != NULL ? answer.login : answer.status), &written));
+    demand(latchkeyd_answer_write(ask, &answer, &written));
     demand(written.len <= LATCHKEYD_MESSAGE_MAX);
     demand(latchkeyd_answer_read(ask, (struct slice){ written.bytes, written.len }, &json_again, &again, &error));
     check_same(&answer, &again);

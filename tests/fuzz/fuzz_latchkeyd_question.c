@@ -1,5 +1,5 @@
 /*
- * A question that is read can be written, and reads the same again.
+ * A question that can be read can be written, and reads the same again.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     demand(again.ask == question.ask && slice_equal(again.tenant, question.tenant)
            && slice_equal(again.subject, question.subject) && slice_equal(again.service, question.service)
            && slice_equal(again.user, question.user) && slice_equal(again.authzid, question.authzid)
-           && slice_equal(again.config, question.config) && slice_equal(again.secret, question.secret));
+           && slice_equal(again.config, question.config) && slice_equal(again.secret, question.secret)
+           && slice_equal(again.url, question.url) && again.is_directory == question.is_directory);
     json_free(&json);
     json_free(&json_again);
     secret_clear(&text);

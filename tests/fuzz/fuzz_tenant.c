@@ -47,7 +47,7 @@ static void read_exchange(const struct http_reply *reply)
         return;
     demand(token.len > 0 && token.len <= JWT_MAX_LEN);
     answer.token = (struct slice){ token.bytes, token.len };
-    demand(latchkeyd_answer_write(&answer, NULL, NULL, &text));
+    demand(latchkeyd_answer_write(LATCHKEYD_EXCHANGE, &answer, &text));
     secret_clear(&text);
     secret_clear(&token);
 }

@@ -265,11 +265,11 @@ static const struct {
     { "it hangs up", NULL, "latchkeyd hung up without an answer" },
     { "no JSON", "ok", "the answer of latchkeyd: neither an object nor an array" },
     { "half an answer", "{\"answer\":\"ok\"", "the answer of latchkeyd: the text ends too early" },
-    { "an unknown answer", "{\"answer\":\"maybe\"}", "the answer of latchkeyd: no known answer" },
-    { "a success without a token", "{\"answer\":\"ok\"}", "the answer of latchkeyd: no token in the answer" },
+    { "an unknown answer", "{\"answer\":\"maybe\"}", "the answer of latchkeyd: unknown answer" },
+    { "a success without a token", "{\"answer\":\"ok\"}", "the answer of latchkeyd: token is missing or malformed" },
     { "a success with a broken token", "{\"answer\":\"ok\",\"token\":\"a b\"}",
-      "the answer of latchkeyd: no token in the answer" },
-    { "nobody's decision", "{\"answer\":\"undecided\"}", "the answer of latchkeyd: no known answer" },
+      "the answer of latchkeyd: token is missing or malformed" },
+    { "nobody's decision", "{\"answer\":\"undecided\"}", "the answer of latchkeyd: unknown answer" },
 };
 
 static void rule_32_a_broken_answer_is_none(void **state)
@@ -299,7 +299,7 @@ static void an_answer_has_a_limit(void **state)
         ROW(fits ? "64 KiB" : "more, though what fits would be an answer");
         assert_int_equal(ask_double(&exchange, text, len), fits ? REASON_OK : REASON_LATCHKEYD_UNAVAILABLE);
         if (!fits)
-            assert_string_equal(verdict.evidence, "the answer of latchkeyd: longer than any message");
+            assert_string_equal(verdict.evidence, "the answer of latchkeyd: " LATCHKEYD_TOO_LONG);
     }
     free(text);
 }

@@ -217,12 +217,14 @@ static void what_a_question_does_not_need_is_not_written(void **state)
     secret_clear(&text);
 }
 
-#define NO_TENANT  "no tenant, or none that could be"
-#define NO_SUBJECT "no subject, or none that could be"
-#define NO_SECRET  "no credential, or none that could be"
-#define NO_ASK     "asks for nothing that is known"
-#define DUPLICATE  "a member name stands twice"
-#define ASK        "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"s\",\"api_key\":"
+#define NO_TENANT    "tenant is missing or malformed"
+#define NO_SUBJECT   "subject is missing or malformed"
+#define NO_SECRET    "api_key is missing or malformed"
+#define NO_JWT       "token is missing or malformed"
+#define NO_ASK       "unknown question"
+#define DUPLICATE    "a member name stands twice"
+#define AUTHENTICATE "{\"ask\":\"authenticate\",\"credential\":\"k\","
+#define ASK          "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"s\",\"api_key\":"
 
 static const struct {
     const char *name;
@@ -239,7 +241,7 @@ static const struct {
     { "an escape for a harmless character", TEXT(ASK "\"\\u006b\"}"), "" },
     { "nothing", NONE, "neither an object nor an array" },
     { "no JSON", TEXT("exchange"), "neither an object nor an array" },
-    { "an array", TEXT("[\"exchange\"]"), "no JSON object" },
+    { "an array", TEXT("[\"exchange\"]"), "not a JSON object" },
     { "something behind it", TEXT("{\"ask\":\"status\"}x"), "something follows the end" },
     { "two questions", TEXT("{\"ask\":\"status\"}{\"ask\":\"status\"}"), "something follows the end" },
     { "half a question", TEXT("{\"ask\":\"status\""), "the text ends too early" },
@@ -285,9 +287,21 @@ static const struct {
     { "a key that would end its header", TEXT(ASK "\"k\\r\\nHost: x\"}"), NO_SECRET },
     { "a key with a NUL", TEXT(ASK "\"k\\u0000\"}"), NO_SECRET },
     { "a key beyond ASCII", TEXT(ASK "\"\xc3\xa4\"}"), NO_SECRET },
-    { "no token", TEXT("{\"ask\":\"signature\",\"tenant\":\"t\"}"), NO_SECRET },
-    { "a key in the place of the token", TEXT("{\"ask\":\"signature\",\"tenant\":\"t\",\"api_key\":\"k\"}"),
-      NO_SECRET },
+    { "no token", TEXT("{\"ask\":\"signature\",\"tenant\":\"t\"}"), NO_JWT },
+    { "a key in the place of the token", TEXT("{\"ask\":\"signature\",\"tenant\":\"t\",\"api_key\":\"k\"}"), NO_JWT },
+    { "no credential", TEXT("{\"ask\":\"authenticate\"}"), "credential is missing or malformed" },
+    { "a url that is a number",
+      TEXT("{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"s\",\"url\":1,\"api_key\":\"k\"}"),
+      "url is malformed" },
+    { "a user that is empty", TEXT(AUTHENTICATE "\"user\":\"\"}"), "user is malformed" },
+    { "a user that is null", TEXT(AUTHENTICATE "\"user\":null}"), "user is malformed" },
+    { "a service that is a list", TEXT(AUTHENTICATE "\"service\":[]}"), "service is malformed" },
+    { "an authzid with a NUL", TEXT(AUTHENTICATE "\"authzid\":\"root\\u0000x\"}"), "authzid is malformed" },
+    { "a config with a line end", TEXT(AUTHENTICATE "\"config\":\"/a\\n\"}"), "config is malformed" },
+    { "a directory", TEXT(AUTHENTICATE "\"directory\":true}"), "" },
+    { "no directory", TEXT(AUTHENTICATE "\"directory\":false}"), "" },
+    { "a directory that is text", TEXT(AUTHENTICATE "\"directory\":\"true\"}"), "directory is not a boolean" },
+    { "a directory that is a number", TEXT(AUTHENTICATE "\"directory\":1}"), "directory is not a boolean" },
     { "bytes that are not UTF-8", TEXT(ASK "\"k\xff\"}"), "not UTF-8" },
     { "a control byte as it is", TEXT(ASK "\"k\001\"}"), "a control character in a string" },
 };
@@ -399,24 +413,24 @@ static void what_is_received_has_limits(void **state)
         ROW(len == LATCHKEYD_MESSAGE_MAX ? "a question and an answer of 64 KiB" : "and of one byte more");
         text = padded("{\"ask\":\"status\"}", len);
         assert_string_equal(question_fault((struct slice){ text, len }),
-                            len == LATCHKEYD_MESSAGE_MAX ? "" : "longer than any message");
+                            len == LATCHKEYD_MESSAGE_MAX ? "" : LATCHKEYD_TOO_LONG);
         free(text);
         text = padded(answer, len);
         assert_int_equal(latchkeyd_answer_read(LATCHKEYD_REFRESH, (struct slice){ text, len }, &json, &got, &error),
                          len == LATCHKEYD_MESSAGE_MAX);
-        assert_string_equal(error != NULL ? error : "", len == LATCHKEYD_MESSAGE_MAX ? "" : "longer than any message");
+        assert_string_equal(error != NULL ? error : "", len == LATCHKEYD_MESSAGE_MAX ? "" : LATCHKEYD_TOO_LONG);
         json_free(&json);
         free(text);
     }
 }
 
 /* The text of an answer; NULL when it is not written. Lent until the next call. */
-static const char *answer_text(const struct latchkeyd_answer *answer, struct json *status)
+static const char *answer_text(enum latchkeyd_ask ask, const struct latchkeyd_answer *answer)
 {
     static char copy[LATCHKEYD_MESSAGE_MAX + 1];
     struct secret text = { NULL, 0 };
 
-    if (!latchkeyd_answer_write(answer, "status", status, &text)) {
+    if (!latchkeyd_answer_write(ask, answer, &text)) {
         assert_null(text.bytes);
         return NULL;
     }
@@ -454,9 +468,9 @@ static void every_reason_travels(void **state)
 
         ROW(reason_name(answer.reason));
         snprintf(answer.detail, sizeof answer.detail, "detail of \"%d\"", reason);
-        text = answer_text(&answer, NULL);
-        assert_non_null(text);
         for (ask = LATCHKEYD_EXCHANGE; ask < LATCHKEYD_ASK_COUNT; ask++) {
+            text = answer_text(ask, &answer);
+            assert_non_null(text);
             assert_string_equal(answer_fault(ask, slice_of(text), &json, &got), "");
             assert_int_equal(got.reason, reason);
             assert_string_equal(got.detail, answer.detail);
@@ -469,46 +483,102 @@ static void every_reason_travels(void **state)
     {
         struct latchkeyd_answer answer = { .reason = REASON_UNDECIDED }, got;
         struct json *json = NULL;
-        const char *text = answer_text(&answer, NULL);
+        const char *text = answer_text(LATCHKEYD_REFRESH, &answer);
 
         if (text != NULL)
-            assert_string_equal(answer_fault(LATCHKEYD_REFRESH, slice_of(text), &json, &got), "no known answer");
+            assert_string_equal(answer_fault(LATCHKEYD_REFRESH, slice_of(text), &json, &got), "unknown answer");
     }
 }
 
 static void a_success_carries_what_was_asked_for(void **state)
 {
-    const struct latchkeyd_answer token = { .reason = REASON_OK, .token = TEXT("a.b.c") },
-                                  bare = { .reason = REASON_OK };
-    struct json *status = json_new_object(), *json = NULL;
+    struct json *object = json_new_object(), *json = NULL;
+    const struct latchkeyd_answer all = {
+        .reason = REASON_OK, .token = TEXT("a.b.c"), .status = object, .login = object
+    };
+    static const struct {
+        enum latchkeyd_ask ask;
+        const char *text;
+    } cases[] = {
+        { LATCHKEYD_EXCHANGE, "{\"answer\":\"ok\",\"token\":\"a.b.c\"}" },
+        { LATCHKEYD_REFRESH, "{\"answer\":\"ok\"}" },
+        { LATCHKEYD_SIGNATURE, "{\"answer\":\"ok\"}" },
+        { LATCHKEYD_AUTHENTICATE, "{\"answer\":\"ok\",\"login\":{\"pid\":4711}}" },
+        { LATCHKEYD_STATUS, "{\"answer\":\"ok\",\"status\":{\"pid\":4711}}" },
+    };
     struct latchkeyd_answer got;
-    const char *text;
     double pid;
+    size_t i;
 
     (void)state;
-    ROW("a token");
-    text = answer_text(&token, NULL);
-    assert_string_equal(text, "{\"answer\":\"ok\",\"token\":\"a.b.c\"}");
-    assert_string_equal(answer_fault(LATCHKEYD_EXCHANGE, slice_of(text), &json, &got), "");
-    assert_int_equal(got.reason, REASON_OK);
-    assert_slice(got.token, slice_of("a.b.c"));
+    assert_int_equal(COUNT(cases), LATCHKEYD_ASK_COUNT);
+    assert_true(json_add(object, "pid", json_new_integer(4711)));
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(latchkeyd_ask_name(cases[i].ask));
+        assert_string_equal(answer_text(cases[i].ask, &all), cases[i].text);
+        assert_string_equal(answer_fault(cases[i].ask, slice_of(cases[i].text), &json, &got), "");
+        assert_int_equal(got.reason, REASON_OK);
+        assert_int_equal(got.token.len > 0, cases[i].ask == LATCHKEYD_EXCHANGE);
+        assert_int_equal(got.login != NULL, cases[i].ask == LATCHKEYD_AUTHENTICATE);
+        assert_int_equal(got.status != NULL, cases[i].ask == LATCHKEYD_STATUS);
+        if (got.token.len > 0)
+            assert_slice(got.token, slice_of("a.b.c"));
+        if (got.status != NULL)
+            assert_true(json_number(json_member(got.status, "pid"), &pid) && pid == 4711);
+        json_free(&json);
+    }
+    ROW("the object stays the caller's");
+    assert_string_equal(json_print(object, false), "{\"pid\":4711}");
+    json_free(&object);
+}
+
+static void a_success_without_what_was_asked_for_is_not_written(void **state)
+{
+    const struct latchkeyd_answer bare = { .reason = REASON_OK };
+    enum latchkeyd_ask ask;
+
+    (void)state;
+    for (ask = LATCHKEYD_EXCHANGE; ask < LATCHKEYD_ASK_COUNT; ask++) {
+        ROW(latchkeyd_ask_name(ask));
+        assert_int_equal(answer_text(ask, &bare) != NULL, ask == LATCHKEYD_REFRESH || ask == LATCHKEYD_SIGNATURE);
+    }
+}
+
+static void a_refused_authentication_may_have_a_login(void **state)
+{
+    struct json *object = json_new_object(), *json = NULL;
+    struct latchkeyd_answer answer = { .reason = REASON_TOKEN_EXPIRED, .detail = "x", .login = object }, got;
+    const char *text;
+
+    (void)state;
+    assert_true(json_add(object, "user", json_new_string(slice_of("alice"))));
+    text = answer_text(LATCHKEYD_AUTHENTICATE, &answer);
+    assert_string_equal(text, "{\"answer\":\"token_expired\",\"detail\":\"x\",\"login\":{\"user\":\"alice\"}}");
+    assert_string_equal(answer_fault(LATCHKEYD_AUTHENTICATE, slice_of(text), &json, &got), "");
+    assert_int_equal(got.reason, REASON_TOKEN_EXPIRED);
+    assert_non_null(got.login);
     json_free(&json);
-    ROW("a status, which stays the caller's");
-    assert_true(json_add(status, "pid", json_new_integer(4711)));
-    text = answer_text(&bare, status);
-    assert_string_equal(text, "{\"answer\":\"ok\",\"status\":{\"pid\":4711}}");
-    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(text), &json, &got), "");
-    assert_true(json_number(json_member(got.status, "pid"), &pid) && pid == 4711);
+    ROW("or none");
+    answer.login = NULL;
+    text = answer_text(LATCHKEYD_AUTHENTICATE, &answer);
+    assert_string_equal(text, "{\"answer\":\"token_expired\",\"detail\":\"x\"}");
+    assert_string_equal(answer_fault(LATCHKEYD_AUTHENTICATE, slice_of(text), &json, &got), "");
+    assert_null(got.login);
     json_free(&json);
-    assert_string_equal(json_print(status, false), "{\"pid\":4711}");
-    json_free(&status);
-    ROW("nothing");
-    text = answer_text(&bare, NULL);
-    assert_string_equal(text, "{\"answer\":\"ok\"}");
-    assert_string_equal(answer_fault(LATCHKEYD_REFRESH, slice_of(text), &json, &got), "");
-    json_free(&json);
-    assert_string_equal(answer_fault(LATCHKEYD_SIGNATURE, slice_of(text), &json, &got), "");
-    json_free(&json);
+    ROW("no other refusal has one");
+    answer.login = object;
+    assert_string_equal(answer_text(LATCHKEYD_STATUS, &answer), "{\"answer\":\"token_expired\",\"detail\":\"x\"}");
+    json_free(&object);
+}
+
+/* What a client may ask of a latchkeyd that it starts for this question alone. */
+static void only_an_exchange_is_for_a_child(void **state)
+{
+    enum latchkeyd_ask ask;
+
+    (void)state;
+    for (ask = LATCHKEYD_EXCHANGE; ask < LATCHKEYD_ASK_COUNT; ask++)
+        assert_int_equal(latchkeyd_ask_is_for_child(ask), ask == LATCHKEYD_EXCHANGE);
 }
 
 static void what_must_not_be_spliced_is_no_token(void **state)
@@ -532,7 +602,7 @@ static void what_must_not_be_spliced_is_no_token(void **state)
         const struct latchkeyd_answer answer = { .reason = REASON_OK, .token = cases[i].token };
 
         ROW(cases[i].name);
-        assert_null(answer_text(&answer, NULL));
+        assert_null(answer_text(LATCHKEYD_EXCHANGE, &answer));
     }
 }
 
@@ -553,7 +623,7 @@ static void answers_have_limits(void **state)
         bool fits = len == LATCHKEYD_MESSAGE_MAX - TOKEN_FRAME;
 
         ROW(fits ? "a token that makes 64 KiB" : "and of one byte more");
-        text = answer_text(&answer, NULL);
+        text = answer_text(LATCHKEYD_EXCHANGE, &answer);
         assert_int_equal(text != NULL, fits);
         if (fits) {
             assert_int_equal(strlen(text), LATCHKEYD_MESSAGE_MAX);
@@ -564,14 +634,15 @@ static void answers_have_limits(void **state)
         free(token);
     }
     for (len = LATCHKEYD_MESSAGE_MAX - STATUS_FRAME; len <= LATCHKEYD_MESSAGE_MAX - STATUS_FRAME + 1; len++) {
-        const struct latchkeyd_answer answer = { .reason = REASON_OK };
+        struct latchkeyd_answer answer = { .reason = REASON_OK };
         char *padding = filled(len, 'a');
         bool fits = len == LATCHKEYD_MESSAGE_MAX - STATUS_FRAME;
 
         ROW(fits ? "a status that makes 64 KiB" : "and of one byte more");
         status = json_new_object();
         assert_true(json_add(status, "x", json_new_string(slice_of(padding))));
-        assert_int_equal(answer_text(&answer, status) != NULL, fits);
+        answer.status = status;
+        assert_int_equal(answer_text(LATCHKEYD_STATUS, &answer) != NULL, fits);
         json_free(&status);
         free(padding);
     }
@@ -585,17 +656,18 @@ static void what_cannot_be_printed_is_not_written(void **state)
     (void)state;
     ROW("a status that is not UTF-8 does not leave a hole in the text");
     assert_true(json_add(status, "x", json_new_string(slice_of("\xff"))));
-    assert_null(answer_text(&answer, status));
+    answer.status = status;
+    assert_null(answer_text(LATCHKEYD_STATUS, &answer));
     json_free(&status);
     ROW("a detail that is not UTF-8");
     answer.reason = REASON_SYSTEM_ERROR;
     strcpy(answer.detail, "\xff");
-    assert_null(answer_text(&answer, NULL));
+    assert_null(answer_text(LATCHKEYD_EXCHANGE, &answer));
 }
 
-#define NO_TOKEN  "no token in the answer"
-#define NO_STATUS "no status in the answer"
-#define NO_ANSWER "no known answer"
+#define NO_TOKEN  "token is missing or malformed"
+#define NO_STATUS "status is missing or malformed"
+#define NO_ANSWER "unknown answer"
 
 static const struct {
     const char *name;
@@ -639,7 +711,7 @@ static const struct {
     { "a reason that is true", LATCHKEYD_REFRESH, TEXT("{\"answer\":true}"), NO_ANSWER },
     { "a reason that is null", LATCHKEYD_REFRESH, TEXT("{\"answer\":null}"), NO_ANSWER },
     { "two reasons", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"user_forbidden\",\"answer\":\"ok\"}"), DUPLICATE },
-    { "a list", LATCHKEYD_REFRESH, TEXT("[{\"answer\":\"ok\"}]"), "no JSON object" },
+    { "a list", LATCHKEYD_REFRESH, TEXT("[{\"answer\":\"ok\"}]"), "not a JSON object" },
     { "a bare word", LATCHKEYD_REFRESH, TEXT("\"ok\""), "neither an object nor an array" },
     { "nothing", LATCHKEYD_REFRESH, NONE, "neither an object nor an array" },
     { "something behind it", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\"}\0"), "something follows the end" },
@@ -710,7 +782,8 @@ static void rule_34_a_detail_is_printable(void **state)
     }
     ROW("as long as can be");
     strcpy(answer.detail, longest);
-    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(answer_text(&answer, NULL)), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(answer_text(LATCHKEYD_STATUS, &answer)), &json, &got),
+                        "");
     assert_string_equal(got.detail, longest);
     json_free(&json);
     ROW("a longer one is cut");
@@ -725,7 +798,8 @@ static void rule_34_a_detail_is_printable(void **state)
     assert_string_equal(answer.detail, longest);
     answer = latchkeyd_answer_of(REASON_SYSTEM_ERROR, "a character that was cut: \xc3");
     assert_string_equal(answer.detail, "a character that was cut: ?");
-    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(answer_text(&answer, NULL)), &json, &got), "");
+    assert_string_equal(answer_fault(LATCHKEYD_STATUS, slice_of(answer_text(LATCHKEYD_STATUS, &answer)), &json, &got),
+                        "");
     json_free(&json);
     free(longest);
     free(longer);
@@ -752,6 +826,9 @@ int main(void)
         cmocka_unit_test(what_is_received_has_limits),
         cmocka_unit_test(every_reason_travels),
         cmocka_unit_test(a_success_carries_what_was_asked_for),
+        cmocka_unit_test(a_success_without_what_was_asked_for_is_not_written),
+        cmocka_unit_test(a_refused_authentication_may_have_a_login),
+        cmocka_unit_test(only_an_exchange_is_for_a_child),
         cmocka_unit_test(what_must_not_be_spliced_is_no_token),
         cmocka_unit_test(answers_have_limits),
         cmocka_unit_test(what_cannot_be_printed_is_not_written),

@@ -112,7 +112,7 @@ static const struct {
     { "it says something else", "babbles", REASON_LATCHKEYD_UNAVAILABLE,
       "the answer of latchkeyd: neither an object nor an array", 0, 900 },
     { "its answer is longer than any", "long", REASON_LATCHKEYD_UNAVAILABLE,
-      "the answer of latchkeyd: longer than any message", 0, 900 },
+      "the answer of latchkeyd: " LATCHKEYD_TOO_LONG, 0, 900 },
 };
 
 static void rule_32_whatever_becomes_of_the_child(void **state)
