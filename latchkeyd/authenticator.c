@@ -7,17 +7,18 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "config/snapshot.h"
+#include "login/decision.h"
 
-/* A verdict on its way. It stays where it is: the plan points into it. */
+/* A decision under way. It stays where it is: `decision` points into it. */
 struct judgement {
     const struct authenticator *authenticator;
-    const struct config *config; /* held */
+    struct decision_driver driver;
+    struct decision decision;
     char *service, *user, *authzid;
-    struct attempt attempt; /* lends them */
-    struct auth_plan plan;
-    uid_t uid;           /* of the process that asks */
-    int64_t until_ms;    /* by when there is a verdict, so that who asks has not gone */
-    struct secret token; /* what is to be verified: the credential, or what it was exchanged for */
+    struct attempt attempt;   /* lends them */
+    uid_t uid;                /* of the process that asks */
+    int64_t until_ms;         /* by when there is a verdict, before the client gives up */
+    struct secret credential; /* until it is exchanged */
     struct verdict verdict;
     struct login login;
     authenticator_done *done;
@@ -26,8 +27,7 @@ struct judgement {
 
 static void judgement_free(struct judgement *judgement)
 {
-    config_release(&judgement->config);
-    secret_clear(&judgement->token);
+    secret_clear(&judgement->credential);
     free(judgement->service);
     free(judgement->user);
     free(judgement->authzid);
@@ -38,85 +38,62 @@ static void finish(struct judgement *judgement)
 {
     judgement->done(judgement->context, &judgement->verdict,
                     judgement->verdict.reason == REASON_OK ? &judgement->login : NULL);
+    decision_end(&judgement->decision);
     judgement_free(judgement);
 }
 
-static struct slice token_of(const struct judgement *judgement)
-{
-    return (struct slice){ judgement->token.bytes, judgement->token.len };
-}
+static void carry_on(struct judgement *judgement, const struct latchkeyd_question *question);
 
-/* The key set is as new as can be had: whatever comes out now is the verdict. */
-static void verify_again(void *context, const struct latchkeyd_answer *answer)
+static void hear(void *context, const struct latchkeyd_answer *answer)
 {
     struct judgement *judgement = context;
-    const struct authenticator *authenticator = judgement->authenticator;
-    const struct config *newest;
-    struct verdict again = VERDICT_INIT;
-    struct auth_plan plan;
 
-    if (answer->reason != REASON_OK) {
-        verdict_add(&judgement->verdict, "no newer key set: %s", answer->detail);
-        finish(judgement);
-        return;
-    }
-    newest = authenticator->config(authenticator->server, &again);
-    again.credential = judgement->verdict.credential;
-    if (newest != NULL && authenticate_replan(&again, newest, &judgement->attempt, &judgement->plan, &plan))
-        verify_token(&again, newest, &plan.verify, token_of(judgement), &judgement->login);
-    judgement->verdict = again;
-    finish(judgement);
+    carry_on(judgement, decision_answer(&judgement->decision, answer, true));
 }
 
-static void verify(struct judgement *judgement)
+/* The answer may come before exchange_ask() returns, and end the judgement. The API key is not needed after the call,
+ * and is not kept while the tenant service is asked. */
+static void ask_exchange(struct judgement *judgement, struct latchkeyd_question question)
 {
-    if (!verify_token(&judgement->verdict, judgement->config, &judgement->plan.verify, token_of(judgement),
-                      &judgement->login)
-        && authenticate_wants_keys(judgement->verdict.reason)
-        && config_publishes_keys(config_tenant(judgement->config, slice_of(judgement->verdict.tenant))))
-        keysets_ask(judgement->authenticator->keysets, judgement->config, judgement->uid,
-                    slice_of(judgement->verdict.tenant), clock_ms(), judgement->until_ms, verify_again, judgement);
-    else
-        finish(judgement);
-}
+    struct secret api_key = judgement->credential;
+    const struct config *config = judgement->decision.config;
 
-static void exchanged(void *context, const struct latchkeyd_answer *answer)
-{
-    struct judgement *judgement = context;
-    struct secret token = { NULL, 0 };
-
-    if (answer->reason != REASON_OK) {
-        verdict_reject(&judgement->verdict, answer->reason, "%s", answer->detail);
-    } else if (!secret_copy(answer->token, &token)) {
-        verdict_reject(&judgement->verdict, REASON_OUT_OF_MEMORY, "a token");
-    } else {
-        secret_clear(&judgement->token);
-        judgement->token = token;
-        authenticate_catch_up(&judgement->plan);
-        verify(judgement);
-        return;
-    }
-    finish(judgement);
-}
-
-static void exchange(struct judgement *judgement)
-{
-    const struct verify_request *verify = &judgement->plan.verify;
-    struct secret api_key =
-        judgement->token; /* exchange_ask() needs it no longer than it runs; the answer replaces it */
-    const struct latchkeyd_question question = {
-        .ask = LATCHKEYD_EXCHANGE,
-        .tenant = slice_of(verify->exchange_tenant->id),
-        .subject = slice_of(verify->exchange_subject),
-        .secret = { api_key.bytes, api_key.len },
-    };
-
-    verdict_fact(judgement->verdict.tenant, sizeof judgement->verdict.tenant, question.tenant);
-    verdict_fact(judgement->verdict.subject, sizeof judgement->verdict.subject, question.subject);
-    judgement->token = (struct secret){ NULL, 0 };
-    exchange_ask(judgement->authenticator->exchange, judgement->config, judgement->uid, &question,
-                 exchange_timeout_ms(judgement->config), exchanged, judgement);
+    judgement->credential = (struct secret){ NULL, 0 };
+    exchange_ask(judgement->authenticator->exchange, config, judgement->uid, &question, exchange_timeout_ms(config),
+                 hear, judgement);
     secret_clear(&api_key);
+}
+
+/* To the next question, or to the end. */
+static void carry_on(struct judgement *judgement, const struct latchkeyd_question *question)
+{
+    if (question == NULL) {
+        finish(judgement);
+        return;
+    }
+    switch (question->ask) {
+    case LATCHKEYD_EXCHANGE:
+        ask_exchange(judgement, *question);
+        break;
+    case LATCHKEYD_REFRESH:
+        keysets_ask(judgement->authenticator->keysets, judgement->decision.config, judgement->uid, question->tenant,
+                    clock_ms(), judgement->until_ms, hear, judgement);
+        break;
+    default: /* a host's questions: decision.h */
+        verdict_reject(&judgement->verdict, REASON_SYSTEM_ERROR, "latchkeyd cannot ask itself");
+        finish(judgement);
+    }
+}
+
+static bool acquire_newest(void *context, struct verdict *verdict, const struct config **ret_config)
+{
+    const struct authenticator *authenticator = ((struct judgement *)context)->authenticator;
+    const struct config *newest = authenticator->config(authenticator->server, verdict);
+
+    if (newest == NULL)
+        return false;
+    *ret_config = config_hold(newest);
+    return true;
 }
 
 static bool copy_text(const char *text, char **ret, const char **ret_lent)
@@ -126,27 +103,23 @@ static bool copy_text(const char *text, char **ret, const char **ret_lent)
     return text == NULL || *ret != NULL;
 }
 
-static struct judgement *judgement_new(const struct authenticator *authenticator, const struct config *config,
-                                       uid_t uid, const struct attempt *attempt, struct slice credential,
-                                       authenticator_done *done, void *context)
+static struct judgement *judgement_new(const struct authenticator *authenticator, uid_t uid,
+                                       const struct attempt *attempt, struct slice credential)
 {
     struct judgement *judgement = calloc(1, sizeof *judgement);
 
     if (judgement == NULL)
         return NULL;
     judgement->authenticator = authenticator;
-    judgement->config = config_hold(config);
+    judgement->driver = (struct decision_driver){ .acquire = acquire_newest, .context = judgement };
     judgement->uid = uid;
-    judgement->until_ms = clock_ms() + exchange_timeout_ms(config);
     judgement->verdict = VERDICT_INIT;
     judgement->attempt = *attempt;
     judgement->attempt.rhost = NULL;
-    judgement->done = done;
-    judgement->context = context;
     if (copy_text(attempt->service, &judgement->service, &judgement->attempt.service)
         && copy_text(attempt->user, &judgement->user, &judgement->attempt.user)
         && copy_text(attempt->authzid, &judgement->authzid, &judgement->attempt.authzid)
-        && secret_copy(credential, &judgement->token))
+        && secret_copy(credential, &judgement->credential))
         return judgement;
     judgement_free(judgement);
     return NULL;
@@ -155,21 +128,21 @@ static struct judgement *judgement_new(const struct authenticator *authenticator
 void authenticator_judge(const struct authenticator *authenticator, uid_t uid, const struct attempt *attempt,
                          struct slice credential, authenticator_done *done, void *context)
 {
-    const struct credential whole = credential_whole(credential);
     struct verdict refusal = VERDICT_INIT;
     const struct config *config = authenticator->config(authenticator->server, &refusal);
-    struct judgement *judgement =
-        config != NULL ? judgement_new(authenticator, config, uid, attempt, credential, done, context) : NULL;
+    struct judgement *judgement = config != NULL ? judgement_new(authenticator, uid, attempt, credential) : NULL;
+    struct credential whole;
 
     if (judgement == NULL) {
         verdict_reject(&refusal, REASON_OUT_OF_MEMORY, "latchkeyd"); /* unless it was the configuration */
         done(context, &refusal, NULL);
-    } else if (!authenticate_plan(&judgement->verdict, judgement->config, &judgement->attempt, &whole,
-                                  &judgement->plan)) {
-        finish(judgement);
-    } else if (judgement->plan.verify.exchange_subject == NULL) {
-        verify(judgement);
-    } else {
-        exchange(judgement);
+        return;
     }
+    judgement->done = done;
+    judgement->context = context;
+    judgement->until_ms = clock_ms() + exchange_timeout_ms(config);
+    whole = credential_whole((struct slice){ judgement->credential.bytes, judgement->credential.len });
+    carry_on(judgement,
+             decision_begin(&judgement->decision, &judgement->driver, config, &judgement->attempt, &whole,
+                            &judgement->verdict, &judgement->login));
 }

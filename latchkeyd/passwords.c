@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "verdict/log_line.h"
+#include "login/realm.h"
 #include "latchkeyd/client.h"
 #include "latchkeyd/log.h"
 
@@ -54,7 +55,7 @@ static void take_password(struct client *client, const struct saslauthd_request 
              password->realm.len > 0 ? "@" : "", SLICE_ARG(password->realm));
     service->passwords++;
     if (!service_may_decide(service, &verdict)
-        || !authenticate_name(&verdict, config_service(service->config, client->service_name), client->login, &name)) {
+        || !realm_drop(&verdict, config_service(service->config, client->service_name), client->login, &name)) {
         answer_password(client, &verdict, NULL);
         return;
     }

@@ -3,9 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "ipc/client.h"
-
 static bool add_fact(struct json *object, const char *name, const char *fact)
 {
     return fact[0] == '\0' || json_add(object, name, json_new_string(slice_of(fact)));
@@ -97,20 +94,22 @@ static bool read_login(struct verdict *verdict, const struct json *object, struc
     return true;
 }
 
-/* Whoever decides: nobody opens another account than the one that was named. */
-static bool is_for(struct verdict *verdict, const struct login *login, struct slice user)
+/* latchkeyd decides, but not about another account than the one that was asked for. */
+static bool is_for(struct verdict *verdict, const struct login *login, const char *user)
 {
-    return user.len == 0 || slice_equal_string(user, login->identity.user)
-        || verdict_reject(verdict, REASON_USER_MISMATCH, "it opens %s", login->identity.user);
+    if (user == NULL || strcmp(user, login->identity.user) == 0)
+        return true;
+    return verdict_reject(verdict, REASON_USER_MISMATCH, "token maps to user %s", login->identity.user);
 }
 
-bool delegate_authenticate(struct verdict *verdict, const struct config *config,
-                           const struct latchkeyd_question *question, struct login *ret_login)
+void delegate_take(struct verdict *verdict, const struct latchkeyd_answer *answer, const struct attempt *attempt,
+                   struct login *ret_login)
 {
-    CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
-    bool ok = latchkeyd_ask(verdict, config, question, &reply);
-
-    read_facts(reply.answer.login, verdict);
-    return ok && read_login(verdict, reply.answer.login, ret_login) && is_for(verdict, ret_login, question->user)
-        && verdict_accept(verdict);
+    if (answer->reason != REASON_OK)
+        verdict_reject(verdict, answer->reason, "%s", answer->detail);
+    read_facts(answer->login, verdict);
+    if (answer->reason != REASON_OK || !read_login(verdict, answer->login, ret_login))
+        return;
+    if (is_for(verdict, ret_login, attempt->user))
+        verdict_accept(verdict);
 }

@@ -8,18 +8,17 @@
 #include <stdbool.h>
 
 #include "base/json.h"
+#include "verdict/attempt.h"
 #include "verdict/verdict.h"
-#include "config/model.h"
 #include "ipc/protocol.h"
 #include "login/verify.h"
 
 /*
- * Ask latchkeyd for the verdict on a credential. The facts of the verdict and *ret_login are as if it had been decided
- * here (but for jti, kid and iat, which nobody needs after it); *ret_login means something on success only.
- * True with REASON_OK in the verdict. False with any reason of reason.h, LATCHKEYD_UNAVAILABLE when nobody answers.
+ * The verdict on a credential, from latchkeyd's answer. The facts of the verdict and *ret_login are as if it had been
+ * decided here (but for jti, kid and iat); *ret_login means something with REASON_OK only.
  */
-bool delegate_authenticate(struct verdict *verdict, const struct config *config,
-                           const struct latchkeyd_question *question, struct login *ret_login);
+void delegate_take(struct verdict *verdict, const struct latchkeyd_answer *answer, const struct attempt *attempt,
+                   struct login *ret_login);
 
 /* latchkeyd's side of it: what the answer says of a login, or of a refused one (login NULL) as far as it got. NULL when
  * memory is short. End it with json_free(). */

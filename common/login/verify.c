@@ -98,11 +98,20 @@ static bool check_algorithm(struct verdict *verdict, struct verification *v)
     return true;
 }
 
+/* latchkeyd found that the signature holds by the secret of this tenant. */
+static bool is_vouched(const struct verification *v)
+{
+    return v->request->vouched != NULL && strcmp(v->request->vouched, v->tenant->id) == 0;
+}
+
 /* A secret that is there and is kept from this process: latchkeyd may read it. */
 static bool is_elsewhere(const struct verification *v)
 {
-    return v->tenant->jwks == NULL && v->tenant->secret_path != NULL && v->request->elsewhere != NULL
-        && v->tenant->keys_failure.reason == REASON_JWKS_UNAVAILABLE;
+    const struct tenant *tenant = v->tenant;
+
+    if (tenant->jwks != NULL || tenant->secret_path == NULL || tenant->keys_failure.reason != REASON_JWKS_UNAVAILABLE)
+        return false;
+    return is_vouched(v) || v->request->elsewhere != NULL;
 }
 
 static bool find_key(struct verdict *verdict, struct verification *v)
@@ -123,9 +132,17 @@ static bool find_key(struct verdict *verdict, struct verification *v)
     return true;
 }
 
+bool verify_has_revocation_list(struct verdict *verdict, const struct config *config)
+{
+    const struct verdict *failure = &config->revocation_failure;
+
+    if (failure->reason == REASON_UNDECIDED)
+        return true;
+    return verdict_reject(verdict, failure->reason, "%s", failure->evidence);
+}
+
 static bool check_revocation(struct verdict *verdict, struct verification *v)
 {
-    const struct verdict *failure = &v->config->revocation_failure;
     const struct revocable token = {
         .subject = v->claims.subject,
         .jti = v->claims.jti,
@@ -134,9 +151,7 @@ static bool check_revocation(struct verdict *verdict, struct verification *v)
         .issued_at = v->claims.issued_at,
     };
 
-    if (failure->reason != REASON_UNDECIDED)
-        return verdict_reject(verdict, failure->reason, "%s", failure->evidence);
-    return revocation_check(verdict, v->config->revocation, &token);
+    return verify_has_revocation_list(verdict, v->config) && revocation_check(verdict, v->config->revocation, &token);
 }
 
 static bool map_user(struct verdict *verdict, struct verification *v)
@@ -217,13 +232,14 @@ static bool check_header(struct verdict *verdict, struct verification *v)
 
 static bool check_signature(struct verdict *verdict, struct verification *v)
 {
-    if (v->key == NULL) {
-        if (!v->request->elsewhere(verdict, v->config, v->tenant, v->token))
-            return false;
-        v->payload = jwt_unverified_payload(v->jwt); /* which latchkeyd has just vouched for */
-        return true;
+    if (v->key != NULL)
+        return signature_verify(verdict, v->jwt, v->algorithm, v->key, &v->payload);
+    if (!is_vouched(v)) {
+        *v->request->elsewhere = v->tenant;
+        return false;
     }
-    return signature_verify(verdict, v->jwt, v->algorithm, v->key, &v->payload);
+    v->payload = jwt_unverified_payload(v->jwt); /* for which latchkeyd has just vouched */
+    return true;
 }
 
 static bool read_claims(struct verdict *verdict, struct verification *v)

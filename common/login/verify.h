@@ -27,17 +27,17 @@ struct login {
     char authzid[SUBJECT_MAX + 1]; /* whom the user acts as; the user, unless somebody else was asked for and allowed */
 };
 
-/* Whom to ask about a signature whose key this process may not read: a secret that is root's or latchkeyd's. True when
- * it holds; else false with the reason. */
-typedef bool verify_elsewhere(struct verdict *verdict, const struct config *config, const struct tenant *tenant,
-                              struct slice token);
-
 struct verify_request {
     const struct attempt *attempt; /* its authzid is not read: see below */
     struct slice authzid;          /* the name to act as, without a realm; empty: the user itself */
     const char *hint;              /* of several accounts of one subject, the one that is meant; NULL: none */
     bool skip_account;             /* do not ask NSS for the mapped user: for benchmarks and fuzzing */
-    verify_elsewhere *elsewhere;   /* NULL: nobody */
+    /* A tenant's secret that this process may not read, root's or latchkeyd's. The verification stops before the
+     * signature, returns false, leaves the verdict undecided, and sets *elsewhere to the tenant, for which latchkeyd
+     * must judge the signature; then the token is verified again with the tenant's id as `vouched`. NULL: such a token
+     * is refused. */
+    const struct tenant **elsewhere;
+    const char *vouched; /* NULL: no tenant */
     /* A token that came for an API key must be this one's, and no other; NULL: whoever's it is. */
     const struct tenant *exchange_tenant;
     const char *exchange_subject;
@@ -45,6 +45,9 @@ struct verify_request {
 
 /* Whether an authzid is a name of the directory ("dn:…", RFC 4513 §5.2.1.8); false where the host is not one. */
 bool verify_is_directory_name(const struct attempt *attempt, struct slice authzid);
+
+/* Whether the revocation list of the configuration can be used. False with REVOCATION_UNAVAILABLE. */
+bool verify_has_revocation_list(struct verdict *verdict, const struct config *config);
 
 /*
  * The rules of the service that ask for more than a valid token: max_age and require_group.
@@ -66,7 +69,7 @@ bool verify_exchanged(struct verdict *verdict, const struct config *config, cons
 
 /*
  * Decide about one token. *ret_login is complete on success, and means nothing otherwise.
- * False with any reason of reason.h.
+ * False with any reason of reason.h, or undecided (`elsewhere`).
  */
 bool verify_token(struct verdict *verdict, const struct config *config, const struct verify_request *request,
                   struct slice token, struct login *ret_login);

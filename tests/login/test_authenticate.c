@@ -10,7 +10,7 @@
 #include "token/algorithm.h"
 #include "config/snapshot.h"
 #include "login/authenticate.h"
-#include "login/delegate.h"
+#include "login/realm.h"
 
 #define NOW 1000000
 
@@ -637,7 +637,7 @@ static void a_realm_is_dropped_where_the_service_lists_it(void **state)
         struct verdict verdict = VERDICT_INIT;
 
         ROW(rows[i].name);
-        assert_int_equal(authenticate_name(&verdict, config_service(config, rows[i].service), rows[i].sent, &got),
+        assert_int_equal(realm_drop(&verdict, config_service(config, rows[i].service), rows[i].sent, &got),
                          rows[i].want != NULL);
         if (rows[i].want != NULL)
             assert_true(slice_equal_string(got, rows[i].want));
@@ -682,96 +682,6 @@ static void a_name_of_a_directory_has_no_realm(void **state)
             assert_string_equal(outcome.login.authzid, rows[i].authzid);
     }
     free(token);
-}
-
-#define T_1                                                                          \
-    "tenant \"t-1\" { url = \"https://auth.example.com\" keys = \"~/keys.json\" }\n" \
-    "tenant \"t-3\" { url = \"https://auth.example.com\" keys = \"~/keys.json\" }\n"
-#define BIN  "user \"bin\" { sub = {\"sub-bin\"} tenant = {\"t-1\"} api_key = true }\n"
-#define BOTH "service \"both\" { credentials = {\"jwt\", \"api_key\"} }\n"
-
-static void a_newer_configuration_is_asked_again_what_may_be(void **state)
-{
-    static const struct {
-        const char *name, *newer;
-        enum reason key, token; /* of an API key, and of a token */
-    } rows[] = {
-        { "the same", T_1 BIN BOTH, REASON_UNDECIDED, REASON_UNDECIDED },
-        { "the account takes no key any more", T_1 "user \"bin\" { sub = {\"sub-bin\"} tenant = {\"t-1\"} }\n" BOTH,
-          REASON_CREDENTIAL_NOT_ALLOWED, REASON_UNDECIDED },
-        { "the account is gone", T_1 BOTH, REASON_CREDENTIAL_NOT_ALLOWED, REASON_UNDECIDED },
-        { "it is somebody else's", T_1 "user \"bin\" { sub = {\"sub-new\"} tenant = {\"t-1\"} api_key = true }\n" BOTH,
-          REASON_CREDENTIAL_NOT_ALLOWED, REASON_UNDECIDED },
-        { "the service takes no key any more", T_1 BIN "service \"both\" { credentials = {\"jwt\"} }\n",
-          REASON_CREDENTIAL_NOT_ALLOWED, REASON_UNDECIDED },
-        { "the service takes no token any more", T_1 BIN "service \"both\" { credentials = {\"api_key\"} }\n",
-          REASON_UNDECIDED, REASON_CREDENTIAL_NOT_ALLOWED },
-        { "the tenant is gone", "tenant \"t-3\" { url = \"https://auth.example.com\" keys = \"~/keys.json\" }\n" BOTH,
-          REASON_TENANT_UNKNOWN, REASON_UNDECIDED },
-    };
-    const struct attempt attempt = { .service = "both", .user = "bin", .now = NOW };
-    char *token = valid_token(NULL);
-    const struct credential key = credential_whole(slice_of(API_KEY)), credential = credential_whole(slice_of(token));
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
-        const struct config *newer = config_of(rows[i].newer);
-        struct auth_plan plan, again;
-        struct verdict verdict = VERDICT_INIT;
-
-        ROW(rows[i].name);
-        assert_true(authenticate_plan(&verdict, config, &attempt, &key, &plan));
-        assert_int_equal(authenticate_replan(&verdict, newer, &attempt, &plan, &again),
-                         rows[i].key == REASON_UNDECIDED);
-        assert_int_equal(verdict.reason, rows[i].key);
-        verdict = VERDICT_INIT;
-        assert_true(authenticate_plan(&verdict, config, &attempt, &credential, &plan));
-        assert_int_equal(authenticate_replan(&verdict, newer, &attempt, &plan, &again),
-                         rows[i].token == REASON_UNDECIDED);
-        assert_int_equal(verdict.reason, rows[i].token);
-        config_release(&newer);
-    }
-    free(token);
-}
-
-static void rule_23_nobody_opens_another_account_whoever_decides(void **state)
-{
-    static const struct {
-        const char *name, *user, *answer;
-        enum reason want;
-    } rows[] = {
-        { "the one that was named", "bin", "\"user\":\"bin\",\"authzid\":\"bin\"", REASON_OK },
-        { "none was named", "", "\"user\":\"bin\",\"authzid\":\"bin\"", REASON_OK },
-        { "another", "bin", "\"user\":\"root\",\"authzid\":\"root\"", REASON_USER_MISMATCH },
-        { "the beginning of its name", "bin", "\"user\":\"bi\",\"authzid\":\"bin\"", REASON_USER_MISMATCH },
-        { "none", "bin", "\"authzid\":\"bin\"", REASON_LATCHKEYD_UNAVAILABLE },
-        { "no name of anybody", "", "\"user\":\"b n\",\"authzid\":\"bin\"", REASON_LATCHKEYD_UNAVAILABLE },
-        { "nobody to act as", "bin", "\"user\":\"bin\"", REASON_LATCHKEYD_UNAVAILABLE },
-    };
-    char answer[200];
-    size_t i;
-
-    (void)state;
-    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
-    for (i = 0; i < COUNT(rows); i++) {
-        const struct latchkeyd_question question = {
-            .ask = LATCHKEYD_AUTHENTICATE,
-            .service = slice_of("both"),
-            .user = slice_of(rows[i].user),
-            .secret = slice_of(API_KEY),
-        };
-
-        ROW(rows[i].name);
-        snprintf(answer, sizeof answer, "{\"answer\":\"ok\",\"login\":{\"credential\":\"api_key\",\"groups\":[],%s}}",
-                 rows[i].answer);
-        latchkeyd.answer = answer;
-        outcome.verdict = VERDICT_INIT;
-        assert_int_equal(delegate_authenticate(&outcome.verdict, config, &question, &outcome.login),
-                         rows[i].want == REASON_OK);
-        assert_int_equal(outcome.verdict.reason, rows[i].want);
-    }
-    latchkeyd_double_stop(&latchkeyd);
 }
 
 /* The reason for a process that has entered a chroot, in which nothing but latchkeyd's socket is. */
@@ -1352,8 +1262,6 @@ int main(void)
         cmocka_unit_test(who_may_act_as_anybody_is_root_by_no_spelling),
         cmocka_unit_test(a_realm_is_dropped_where_the_service_lists_it),
         cmocka_unit_test(a_name_of_a_directory_has_no_realm),
-        cmocka_unit_test(rule_23_nobody_opens_another_account_whoever_decides),
-        cmocka_unit_test(a_newer_configuration_is_asked_again_what_may_be),
         cmocka_unit_test(a_host_in_a_chroot_asks_only_what_can_be_asked),
         cmocka_unit_test(rule_25_an_api_key_opens_the_account_of_its_subject),
         cmocka_unit_test(a_token_that_was_made_meanwhile_is_not_of_the_future),

@@ -1,4 +1,3 @@
-#include "tests/support/latchkeyd_double.h"
 #include "tests/support/fixture.h"
 
 #include "base/cleanup.h"
@@ -6,9 +5,6 @@
 #include "login/delegate.h"
 
 /* A verdict and a login as latchkeyd has them, the answer that it makes of them, and what the host reads in it. */
-
-static struct latchkeyd_double latchkeyd;
-static const struct config *config;
 
 static struct {
     struct verdict verdict;
@@ -34,22 +30,22 @@ static void set_sent(void)
     sent.login.identity.group_count = 2;
 }
 
-/* What the host hears when latchkeyd answers with this text of a login, and with this reason. */
+/* What the host makes of an answer with this reason and this text of a login. */
 static enum reason hear(const char *user, const char *reason, const char *login)
 {
-    const struct latchkeyd_question question = { .ask = LATCHKEYD_AUTHENTICATE,
-                                                 .user = slice_of(user),
-                                                 .secret = LITERAL("a.b.c") };
-    char *answer;
-    bool ok;
+    const struct attempt attempt = { .user = user };
+    CLEANUP(json_free) struct json *json = NULL;
+    struct latchkeyd_answer answer;
+    const char *error;
+    char *text;
 
-    assert_true(asprintf(&answer, "{\"answer\":\"%s\",\"login\":%s}", reason, login) > 0);
-    latchkeyd.answer = answer;
+    assert_true(asprintf(&text, "{\"answer\":\"%s\",\"login\":%s}", reason, login) > 0);
+    if (!latchkeyd_answer_read(LATCHKEYD_AUTHENTICATE, slice_of(text), &json, &answer, &error))
+        fail_msg("%s", error);
+    free(text);
     got.verdict = VERDICT_INIT;
     memset(&got.login, 0, sizeof got.login);
-    ok = delegate_authenticate(&got.verdict, config, &question, &got.login);
-    assert_int_equal(ok, got.verdict.reason == REASON_OK);
-    free(answer);
+    delegate_take(&got.verdict, &answer, &attempt, &got.login);
     return got.verdict.reason;
 }
 
@@ -143,10 +139,14 @@ static void rule_23_a_login_that_could_be_none_is_none(void **state)
         enum reason want;
     } cases[] = {
         { "the least", "alice", "{\"user\":\"alice\",\"authzid\":\"alice\"}", REASON_OK },
-        { "of whoever it is, when no user was named", "", "{\"user\":\"alice\",\"authzid\":\"alice\"}", REASON_OK },
+        { "of any user, when none was named", NULL, "{\"user\":\"alice\",\"authzid\":\"alice\"}", REASON_OK },
         { "of another user", "alice", "{\"user\":\"bob\",\"authzid\":\"alice\"}", REASON_USER_MISMATCH },
-        { "of no user", "", "{\"authzid\":\"alice\"}", REASON_LATCHKEYD_UNAVAILABLE },
-        { "of a user that no host has", "", "{\"user\":\"a b\",\"authzid\":\"alice\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "of a user whose name is longer", "alice", "{\"user\":\"alice2\",\"authzid\":\"alice\"}",
+          REASON_USER_MISMATCH },
+        { "of the beginning of its name", "alice", "{\"user\":\"alic\",\"authzid\":\"alice\"}", REASON_USER_MISMATCH },
+        { "of no user", NULL, "{\"authzid\":\"alice\"}", REASON_LATCHKEYD_UNAVAILABLE },
+        { "of a user that no host has", NULL, "{\"user\":\"a b\",\"authzid\":\"alice\"}",
+          REASON_LATCHKEYD_UNAVAILABLE },
         { "without an authzid", "alice", "{\"user\":\"alice\"}", REASON_LATCHKEYD_UNAVAILABLE },
         { "with an empty one", "alice", "{\"user\":\"alice\",\"authzid\":\"\"}", REASON_LATCHKEYD_UNAVAILABLE },
         { "with one of control characters", "alice", "{\"user\":\"alice\",\"authzid\":\"a\\nb\"}",
@@ -173,25 +173,6 @@ static void rule_23_a_login_that_could_be_none_is_none(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    if (directory_make() != 0)
-        return -1;
-    config = config_of("tenant \"t-1\" { url = \"https://auth.example.com\" }\n"
-                       "latchkeyd { socket = {\"~/latchkeyd\"} program = \"\" timeout = 5 }\n");
-    latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    latchkeyd_double_stop(&latchkeyd);
-    config_release(&config);
-    return directory_remove();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,5 +183,5 @@ int main(void)
         cmocka_unit_test(rule_23_a_login_that_could_be_none_is_none),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
