@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/handover.h"
@@ -56,12 +57,7 @@ static struct slice key_of(const struct api_keys *keys, enum api_key_type type)
 /* What can stand in a header, a file and on a terminal. */
 static bool is_presentable(struct slice key)
 {
-    size_t i;
-
-    for (i = 0; i < key.len; i++)
-        if (key.bytes[i] <= ' ' || key.bytes[i] > '~')
-            return false;
-    return key.len > 0 && key.len <= CONFIG_API_KEY_MAX;
+    return key.len <= CONFIG_API_KEY_MAX && text_is_visible(key, "");
 }
 
 static bool read_key(struct verdict *verdict, const struct json *json, const char *member, struct secret *ret_key)

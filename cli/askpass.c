@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/trusted_file.h"
 #include "verdict/verdict.h"
 #include "login/authenticate.h"
@@ -140,7 +141,7 @@ static int refuse_question(const char *question)
 {
     char quoted[QUESTION_MAX];
 
-    verdict_fact(quoted, sizeof quoted, slice_of(question));
+    text_copy_printable(quoted, sizeof quoted, slice_of(question));
     fprintf(stderr,
             "latchkey askpass: this is no question for a token (LATCHKEY_PROMPT names another wording): \"%s\"\n",
             quoted);
@@ -179,7 +180,7 @@ int command_askpass(int argc, char **argv)
     if (host.len > 0 && !may_be_told(host)) {
         char shown[QUESTION_MAX];
 
-        verdict_fact(shown, sizeof shown, host);
+        text_copy_printable(shown, sizeof shown, host);
         fprintf(stderr, "latchkey askpass: %s is none of LATCHKEY_HOSTS\n", shown);
         return STATUS_REFUSED;
     }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "tenant/key_refresh.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
@@ -144,7 +145,7 @@ static void print_tenant(const struct tenant *tenant)
         char shown[SUBJECT_MAX + 1];
         const char *alg = jwks_alg(tenant->jwks, i), *note = jwks_note(tenant->jwks, i);
 
-        verdict_fact(shown, sizeof shown, kid.len > 0 ? kid : slice_of(UNNAMED));
+        text_copy_printable(shown, sizeof shown, kid.len > 0 ? kid : slice_of(UNNAMED));
         printf("  %-36s %-10s %-6s %s%s\n", shown, jwks_type(tenant->jwks, i), alg != NULL ? alg : UNNAMED,
                note != NULL ? "never used: " : "usable", note != NULL ? note : "");
     }

@@ -1,11 +1,13 @@
 #include "cli/people.h"
 
+#include "base/text.h"
+
 static void read_text(const struct json *user, const char *member, char *text, size_t size)
 {
     struct slice value = { NULL, 0 };
 
     json_string(json_member(user, member), &value);
-    verdict_fact(text, size, value);
+    text_copy_printable(text, size, value);
 }
 
 bool person_read(const struct json *user, struct person *ret_person)

@@ -15,7 +15,8 @@ enum log_level { LOG_OF_ERROR, LOG_OF_NOTICE, LOG_OF_INFO };
 /* Before anything is logged; the lines bear the name latchkeyd and the pid. */
 void log_open(void);
 
-/* At most LOG_LINE_MAX - 1 bytes. Values that came from elsewhere must be printable: verdict_fact() makes them so. */
+/* At most LOG_LINE_MAX - 1 bytes. Values that came from elsewhere must be printable: text_copy_printable() makes them
+ * so. */
 __attribute__((format(printf, 2, 3))) void log_event(enum log_level level, const char *format, ...);
 
 /* "latchkey: verdict=…": the line of verdict.h for an attempt of which latchkeyd itself is the door. */

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "login/delegate.h"
 #include "login/verify.h"
 #include "latchkeyd/client.h"
@@ -195,8 +196,8 @@ static void take_question(struct client *client, struct slice text)
     client->credential = row->credential;
     client->has_asked = true;
     client->asked_ms = clock_ms();
-    verdict_fact(client->tenant, sizeof client->tenant, question.tenant);
-    verdict_fact(client->subject, sizeof client->subject, question.subject);
+    text_copy_printable(client->tenant, sizeof client->tenant, question.tenant);
+    text_copy_printable(client->subject, sizeof client->subject, question.subject);
     service->asked[question.ask]++;
     if (!row->is_of_login || service_may_decide(service, &verdict)) {
         row->answer(client, &question);

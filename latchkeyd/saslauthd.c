@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 static bool take_string(struct slice *rest, size_t max, struct slice *ret, enum saslauthd_extent *ret_extent)
 {
     const unsigned char *count = (const unsigned char *)rest->bytes;
@@ -24,7 +26,7 @@ static bool take_string(struct slice *rest, size_t max, struct slice *ret, enum 
 
 static bool is_name(struct slice text)
 {
-    return slice_is_utf8(text) && !slice_has_control(text);
+    return text_is_line(text);
 }
 
 enum saslauthd_extent saslauthd_read(struct slice text, struct saslauthd_request *ret_request)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "config/snapshot.h"
 #include "tenant/http.h"
 #include "latchkeyd/client.h"
@@ -86,7 +87,7 @@ static void log_trouble_of_tenant(const char *tenant_id, const struct verdict *v
     struct verdict trouble = *verdict;
 
     trouble.credential = "none";
-    verdict_fact(trouble.tenant, sizeof trouble.tenant, slice_of(tenant_id));
+    text_copy_printable(trouble.tenant, sizeof trouble.tenant, slice_of(tenant_id));
     log_trouble("the key set stays as it is", &trouble);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "verdict/verdict.h"
 
 #define SUBJECT_VARIABLE "LATCHKEY_SUBJECT"
@@ -95,7 +96,7 @@ bool subject_keep(pam_handle_t *pamh, const char *of_login)
     char *copy;
 
     /* A terminal that shows the environment of the session must get no control sequence of the token's. */
-    verdict_fact(subject, sizeof subject, slice_of(of_login));
+    text_copy_printable(subject, sizeof subject, slice_of(of_login));
     copy = strdup(subject);
     if (copy == NULL || pam_set_data(pamh, SUBJECT_DATA, copy, free_subject) != PAM_SUCCESS) {
         free(copy);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define KVSEP 0x01
 
 static bool is_alpha(char c)
@@ -14,16 +16,6 @@ static bool is_alpha(char c)
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-/* VCHAR, which is all that a token or an API key is made of. */
-static bool is_visible(struct slice text)
-{
-    size_t i = 0;
-
-    while (i < text.len && text.bytes[i] > ' ' && text.bytes[i] <= '~')
-        i++;
-    return i == text.len && text.len > 0;
 }
 
 static bool fail(const char **ret_error, const char *error)
@@ -46,7 +38,7 @@ static bool keep_user(struct slice user, struct bearer_message *message, const c
 {
     if (user.len == 0 || user.len > AUTHZID_MAX)
         return fail(ret_error, "an authzid of no bytes, or too many");
-    if (!slice_is_utf8(user) || slice_has_control(user))
+    if (!text_is_line(user))
         return fail(ret_error, "an authzid that is no text");
     memcpy(message->user, user.bytes, user.len);
     message->user[user.len] = '\0';
@@ -133,7 +125,7 @@ static bool read_auth(struct slice value, struct bearer_message *message, const 
         return fail(ret_error, "the scheme is not Bearer");
     while (bearer.len > 0 && bearer.bytes[0] == ' ')
         bearer = (struct slice){ bearer.bytes + 1, bearer.len - 1 };
-    if (!is_visible(bearer))
+    if (!text_is_visible(bearer, ""))
         return fail(ret_error, "no token, or one with blanks");
     message->bearer = bearer;
     return true;
@@ -238,18 +230,18 @@ static size_t encode_saslname(struct slice name, char *encoded)
 
 static bool is_user(struct slice user)
 {
-    return user.len <= AUTHZID_MAX && slice_is_utf8(user) && !slice_has_control(user);
+    return user.len <= AUTHZID_MAX && text_is_line(user);
 }
 
 enum message_written oauthbearer_write(struct slice user, const char *host, struct slice bearer, struct secret *ret)
 {
     char encoded[3 * AUTHZID_MAX];
     const struct slice kvsep = { "\1", 1 }, none = { NULL, 0 };
-    const bool has_host = host != NULL && is_visible(slice_of(host));
+    const bool has_host = host != NULL && text_is_visible(slice_of(host), "");
 
     if (!is_user(user))
         return MESSAGE_USER_UNFIT;
-    if (!is_visible(bearer))
+    if (!text_is_visible(bearer, ""))
         return MESSAGE_BEARER_UNFIT;
     const struct slice parts[] = {
         slice_of("n,"),
@@ -276,7 +268,7 @@ enum message_written xoauth2_write(struct slice user, struct slice bearer, struc
 
     if (user.len == 0 || !is_user(user))
         return MESSAGE_USER_UNFIT;
-    return is_visible(bearer) ? join(parts, sizeof parts / sizeof parts[0], ret) : MESSAGE_BEARER_UNFIT;
+    return text_is_visible(bearer, "") ? join(parts, sizeof parts / sizeof parts[0], ret) : MESSAGE_BEARER_UNFIT;
 }
 
 /* What stands in a JSON string as it is; scopes and addresses are made of nothing else. */

@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #define HEADER_LINE_MAX 20000 /* bytes: a bearer token of 16 KiB and its name */
 
@@ -174,7 +175,7 @@ static void keep_header(CURL *easy, const char *name, char value[HTTP_HEADER_MAX
     struct curl_header *header;
 
     if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
-        && strlen(header->value) < HTTP_HEADER_MAX && !slice_has_control(slice_of(header->value)))
+        && strlen(header->value) < HTTP_HEADER_MAX && !text_has_control(slice_of(header->value)))
         snprintf(value, HTTP_HEADER_MAX, "%s", header->value);
 }
 

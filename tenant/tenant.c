@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/trusted_file.h"
 #include "token/jwt.h"
 
@@ -175,16 +176,6 @@ bool tenant_reply_read(struct verdict *verdict, const struct http_reply *reply, 
     return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is no JSON object");
 }
 
-static bool is_printable(struct slice text, const char *without)
-{
-    size_t i;
-
-    for (i = 0; i < text.len; i++)
-        if (text.bytes[i] <= ' ' || text.bytes[i] > '~' || strchr(without, text.bytes[i]) != NULL)
-            return false;
-    return text.len > 0;
-}
-
 /* A member that is a secret: printable ASCII of at most max bytes, none of them of `without`. */
 static bool read_secret(struct verdict *verdict, const struct http_reply *reply, const char *name, size_t max,
                         const char *without, struct secret *ret_secret)
@@ -194,7 +185,7 @@ static bool read_secret(struct verdict *verdict, const struct http_reply *reply,
 
     if (!tenant_reply_read(verdict, reply, &json))
         return false;
-    if (!json_string(json_member(json, name), &value) || value.len > max || !is_printable(value, without))
+    if (!json_string(json_member(json, name), &value) || value.len > max || !text_is_visible(value, without))
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply has no \"%s\" that could be one", name);
     return secret_copy(value, ret_secret) || verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the reply");
 }

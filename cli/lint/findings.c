@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "verdict/verdict.h"
 
 static const char *const severity_names[SEVERITY_COUNT] = { "error", "warning", "note" };
@@ -29,8 +30,8 @@ void findings_add(struct findings *findings, enum severity severity, const char 
     if (vsnprintf(raw, sizeof raw, format, arguments) < 0)
         raw[0] = '\0';
     va_end(arguments);
-    verdict_fact(finding.message, sizeof finding.message, slice_of(raw));
-    verdict_fact(finding.file, sizeof finding.file, slice_of(file));
+    text_copy_printable(finding.message, sizeof finding.message, slice_of(raw));
+    text_copy_printable(finding.file, sizeof finding.file, slice_of(file));
     for (i = 0; i < findings->count; i++)
         if (finding_equal(&findings->items[i], &finding))
             return;

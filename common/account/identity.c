@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/account_lookup.h"
+#include "base/text.h"
 
 #define CLAIM_NAME_MAX 1024 /* bytes: the longest string of a configuration */
 
@@ -49,7 +50,7 @@ bool identity_has_group(const struct identity *identity, const char *group)
 
 static bool set_user(struct verdict *verdict, struct identity *identity, struct slice name, const char *wanted)
 {
-    verdict_fact(verdict->user, sizeof verdict->user, name);
+    text_copy_printable(verdict->user, sizeof verdict->user, name);
     if (!identity_is_valid_name(name))
         return verdict_reject(verdict, REASON_USER_NAME_INVALID, "%.*s", SLICE_ARG(name));
     if (wanted != NULL && !slice_equal_string(name, wanted))

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #define NUMBER_MAX    (UINT64_C(1) << 53) /* as for the dates of a token */
 #define NUMBER_DIGITS 16
@@ -157,7 +158,7 @@ static bool add_value(const struct reader *reader, enum kind kind, struct slice 
         return refuse(reader, "the value is missing");
     if (value.len > SUBJECT_MAX)
         return refuse(reader, "the value is longer than 256 bytes");
-    if (slice_has_control(value) || !slice_is_utf8(value))
+    if (!text_is_line(value))
         return refuse(reader, "the value holds control characters, or is not UTF-8");
     return add(reader, kind, value, before);
 }

@@ -12,7 +12,7 @@
 #include <json-c/linkhash.h>
 #undef json_type
 
-#include "base/utf8.h"
+#include "base/text.h"
 
 /*
  * Values are json-c's, but its tokener is not used: it accepts far more than RFC 8259 does, lets duplicate members
@@ -176,7 +176,7 @@ static bool read_escape(struct reader *reader, char **out)
 static bool read_utf8(struct reader *reader, char **out)
 {
     uint32_t code;
-    const size_t len = utf8_decode(reader->at, (size_t)(reader->end - reader->at), &code);
+    const size_t len = text_decode(reader->at, (size_t)(reader->end - reader->at), &code);
 
     if (len == 0)
         return fail(reader, "not UTF-8");
@@ -704,7 +704,7 @@ const char *json_print(const struct json *json, bool indented)
 
 static bool is_escaped(uint32_t code)
 {
-    return code != '\n' && !utf8_is_printable(code); /* a line break stands between values only */
+    return code != '\n' && !text_code_is_printable(code); /* a line break stands between values only */
 }
 
 /* RFC 8259 §7 */
@@ -741,7 +741,7 @@ static size_t escape(struct slice text, char *out)
     uint32_t code;
 
     for (at = 0; at < text.len; at += len) {
-        len = utf8_decode(text.bytes + at, text.len - at, &code);
+        len = text_decode(text.bytes + at, text.len - at, &code);
         total += (size_t)(put_printable(piece, (struct slice){ text.bytes + at, len }, code) - piece);
         if (out != NULL)
             out = put_printable(out, (struct slice){ text.bytes + at, len }, code);

@@ -73,7 +73,7 @@ bool json_append(struct json *array, struct json *value);
  * values. */
 const char *json_print(const struct json *json, bool indented);
 
-/* The same for a terminal: what is not printable (utf8.h) is written as \u escapes, so that nothing is lost. */
+/* The same for a terminal: what is not printable (base/text.h) is written as \u escapes, so that nothing is lost. */
 const char *json_print_printable(struct json *json, bool indented);
 
 #endif

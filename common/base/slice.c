@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/utf8.h"
-
 struct slice slice_of(const char *string)
 {
     return (struct slice){ string, string != NULL ? strlen(string) : 0 };
@@ -51,29 +49,5 @@ bool slice_cut(struct slice in, char separator, struct slice *ret_before, struct
     before_len = (size_t)(found - in.bytes);
     *ret_before = (struct slice){ in.bytes, before_len };
     *ret_after = (struct slice){ found + 1, in.len - before_len - 1 };
-    return true;
-}
-
-bool slice_has_control(struct slice s)
-{
-    size_t i;
-
-    for (i = 0; i < s.len; i++)
-        if ((unsigned char)s.bytes[i] < 0x20 || s.bytes[i] == 0x7f)
-            return true;
-    return false;
-}
-
-bool slice_is_utf8(struct slice s)
-{
-    size_t at = 0, len;
-    uint32_t code;
-
-    while (at < s.len) {
-        len = utf8_decode(s.bytes + at, s.len - at, &code);
-        if (len == 0)
-            return false;
-        at += len;
-    }
     return true;
 }

@@ -31,10 +31,4 @@ bool slice_equal_nocase(struct slice a, const char *string);
  */
 bool slice_cut(struct slice in, char separator, struct slice *ret_before, struct slice *ret_after);
 
-/* Holds a NUL, another control character of ASCII (0x00 … 0x1f), or DEL. */
-bool slice_has_control(struct slice s);
-
-/* RFC 3629: no overlong form, no surrogate, nothing beyond U+10FFFF. */
-bool slice_is_utf8(struct slice s);
-
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/fork_lock.h"
+#include "base/text.h"
 
 #define STRING_MAX       1024 /* bytes of any one string */
 #define BLOCKS_MAX       8192 /* libConfuse looks through all titles for each new one, and spends 4 KiB on a block */
@@ -298,7 +299,7 @@ static bool skip_string(struct scan *scan)
             scan->at++;
         } else if (c == quote) {
             scan->at++;
-            return slice_is_utf8((struct slice){ scan->parse->text + begin, scan->at - 1 - begin })
+            return text_is_utf8((struct slice){ scan->parse->text + begin, scan->at - 1 - begin })
                 || fail_at(scan->parse, scan->line, "a string is not UTF-8");
         }
     }
@@ -557,7 +558,7 @@ static bool check_string(const struct block *block, const char *option, const ch
 {
     if (strlen(text) > STRING_MAX)
         return fail(block, option, "a string is longer than %d bytes", STRING_MAX);
-    if (slice_has_control(slice_of(text)))
+    if (text_has_control(slice_of(text)))
         return fail(block, option, "a string holds control characters");
     return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #define URL_MAX 1024 /* bytes, as of any string of a configuration */
 
@@ -39,7 +40,7 @@ static bool is_text(const void *slot, size_t max)
 {
     const struct slice *text = slot;
 
-    return text->len <= max && slice_is_utf8(*text) && !slice_has_control(*text);
+    return text->len <= max && text_is_utf8(*text) && !text_has_control(*text);
 }
 
 static struct json *make_string(const void *slot)
@@ -71,12 +72,7 @@ static struct json *make_flag(const void *slot)
 
 bool latchkeyd_is_plain(struct slice value)
 {
-    size_t i;
-
-    for (i = 0; i < value.len; i++)
-        if (value.bytes[i] <= ' ' || value.bytes[i] > '~' || value.bytes[i] == '"' || value.bytes[i] == '\\')
-            return false;
-    return value.len > 0;
+    return text_is_visible(value, "\"\\");
 }
 
 static bool is_secret(const void *slot, size_t max)
@@ -379,7 +375,7 @@ struct latchkeyd_answer latchkeyd_answer_of(enum reason reason, const char *deta
 {
     struct latchkeyd_answer answer = { .reason = reason };
 
-    verdict_fact(answer.detail, sizeof answer.detail, slice_of(detail));
+    text_copy_printable(answer.detail, sizeof answer.detail, slice_of(detail));
     return answer;
 }
 
@@ -428,7 +424,7 @@ bool latchkeyd_answer_read(enum latchkeyd_ask ask, struct slice text, struct jso
     if (*ret_error != NULL)
         return false;
     if (answer.reason != REASON_OK)
-        verdict_fact(answer.detail, sizeof answer.detail, string_member(json, "detail"));
+        text_copy_printable(answer.detail, sizeof answer.detail, string_member(json, "detail"));
     *ret_answer = answer;
     *ret_json = json;
     json = NULL;

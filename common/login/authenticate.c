@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "config/snapshot.h"
 #include "ipc/client.h"
 #include "login/decision.h"
@@ -139,11 +140,11 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
 static void set_facts(struct verdict *verdict, const struct login *login)
 {
     verdict->credential = login->credential;
-    verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(login->tenant));
-    verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(login->subject));
-    verdict_fact(verdict->jti, sizeof verdict->jti, slice_of(login->jti));
-    verdict_fact(verdict->kid, sizeof verdict->kid, slice_of(login->kid));
-    verdict_fact(verdict->user, sizeof verdict->user, slice_of(login->identity.user));
+    text_copy_printable(verdict->tenant, sizeof verdict->tenant, slice_of(login->tenant));
+    text_copy_printable(verdict->subject, sizeof verdict->subject, slice_of(login->subject));
+    text_copy_printable(verdict->jti, sizeof verdict->jti, slice_of(login->jti));
+    text_copy_printable(verdict->kid, sizeof verdict->kid, slice_of(login->kid));
+    text_copy_printable(verdict->user, sizeof verdict->user, slice_of(login->identity.user));
 }
 
 static bool check_login(struct verdict *verdict, const struct config *config, const struct attempt *attempt,

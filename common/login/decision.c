@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "config/snapshot.h"
 #include "login/delegate.h"
 #include "login/realm.h"
@@ -226,8 +227,8 @@ static void note_exchange(struct decision *decision)
     struct verdict *verdict = decision->verdict;
 
     verdict_check(verdict, CHECK_EXCHANGE);
-    verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(decision->exchange_tenant));
-    verdict_fact(verdict->subject, sizeof verdict->subject, slice_of(decision->subject));
+    text_copy_printable(verdict->tenant, sizeof verdict->tenant, slice_of(decision->exchange_tenant));
+    text_copy_printable(verdict->subject, sizeof verdict->subject, slice_of(decision->subject));
     if (was_exchanged(decision))
         verdict_detail(verdict, "a token of subject %s", decision->subject);
 }

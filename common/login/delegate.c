@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static bool add_fact(struct json *object, const char *name, const char *fact)
 {
     return fact[0] == '\0' || json_add(object, name, json_new_string(slice_of(fact)));
@@ -39,7 +41,7 @@ static void read_fact(const struct json *object, const char *name, char *fact, s
     struct slice text;
 
     if (json_string(json_member(object, name), &text))
-        verdict_fact(fact, size, text);
+        text_copy_printable(fact, size, text);
 }
 
 static void read_facts(const struct json *object, struct verdict *verdict)
@@ -85,7 +87,7 @@ static bool read_login(struct verdict *verdict, const struct json *object, struc
     memcpy(login->subject, verdict->subject, sizeof login->subject);
     memcpy(login->identity.user, verdict->user, sizeof login->identity.user);
     if (!identity_is_valid_name(slice_of(verdict->user)) || !json_string(json_member(object, "authzid"), &authzid)
-        || authzid.len == 0 || authzid.len > SUBJECT_MAX || slice_has_control(authzid)
+        || authzid.len == 0 || authzid.len > SUBJECT_MAX || text_has_control(authzid)
         || !read_groups(json_member(object, "groups"), &login->identity))
         return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
                               "the answer of latchkeyd: no login that could be one");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "token/algorithm.h"
 #include "token/jwks.h"
 #include "token/jwt.h"
@@ -55,7 +56,7 @@ static bool choose_tenant(struct verdict *verdict, struct verification *v)
     if (v->tenant == NULL)
         return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "none of %zu tenants is claimed",
                               v->config->tenant_count);
-    verdict_fact(verdict->tenant, sizeof verdict->tenant, slice_of(v->tenant->id));
+    text_copy_printable(verdict->tenant, sizeof verdict->tenant, slice_of(v->tenant->id));
     verdict_detail(verdict, "%s", v->tenant->id);
     return true;
 }
@@ -118,7 +119,7 @@ static bool find_key(struct verdict *verdict, struct verification *v)
 {
     if (is_elsewhere(v)) {
         v->kid = jwt_header(v->jwt)->kid;
-        verdict_fact(verdict->kid, sizeof verdict->kid, v->kid);
+        text_copy_printable(verdict->kid, sizeof verdict->kid, v->kid);
         verdict_detail(verdict, "the secret, which latchkeyd reads");
         return true;
     }
@@ -127,7 +128,7 @@ static bool find_key(struct verdict *verdict, struct verification *v)
         return false;
     /* The key's own kid counts: whoever stole a key that is revoked now would leave it out of the header. */
     v->kid = jwk_kid(v->key).len > 0 ? jwk_kid(v->key) : jwt_header(v->jwt)->kid;
-    verdict_fact(verdict->kid, sizeof verdict->kid, v->kid);
+    text_copy_printable(verdict->kid, sizeof verdict->kid, v->kid);
     verdict_detail(verdict, "%s%s", verdict->kid[0] != '\0' ? "kid=" : "the only one that fits", verdict->kid);
     return true;
 }

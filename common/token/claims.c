@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define DATE_MAX 9007199254740992.0 /* 2^53: beyond it a double no longer holds every integer */
 
 bool claims_text(struct verdict *verdict, const struct json *payload, const char *name, struct slice *ret_text)
@@ -13,7 +15,7 @@ bool claims_text(struct verdict *verdict, const struct json *payload, const char
     if (value == NULL)
         return verdict_reject(verdict, REASON_CLAIM_MISSING, "%s", name);
     /* Control bytes include NUL: what C takes for the end of a string must not be inside one. */
-    if (!json_string(value, &text) || text.len == 0 || text.len > SUBJECT_MAX || slice_has_control(text))
+    if (!json_string(value, &text) || text.len == 0 || text.len > SUBJECT_MAX || text_has_control(text))
         return verdict_reject(verdict, REASON_CLAIM_INVALID,
                               "%s is no string of 1 to %d bytes without control characters", name, SUBJECT_MAX);
     *ret_text = text;
@@ -71,7 +73,7 @@ static bool read_groups(struct verdict *verdict, const struct json *payload, con
     if (count > CLAIMS_GROUPS_MAX)
         return verdict_reject(verdict, REASON_CLAIM_INVALID, "%s has more than %d members", name, CLAIMS_GROUPS_MAX);
     for (i = 0; i < count; i++)
-        if (!json_string(group_value(groups, i), &group) || slice_has_control(group))
+        if (!json_string(group_value(groups, i), &group) || text_has_control(group))
             return verdict_reject(verdict, REASON_CLAIM_INVALID, "%s[%zu] is no string without control characters",
                                   name, i);
     *ret_count = count;
@@ -83,7 +85,7 @@ static bool read_jti(struct verdict *verdict, const struct json *payload, struct
     claims->has_jti = json_member(payload, "jti") != NULL;
     if (claims->has_jti && !claims_text(verdict, payload, "jti", &claims->jti))
         return false;
-    verdict_fact(verdict->jti, sizeof verdict->jti, claims->jti);
+    text_copy_printable(verdict->jti, sizeof verdict->jti, claims->jti);
     return true;
 }
 
@@ -147,7 +149,7 @@ static bool refuse_mark(struct verdict *verdict, const struct json *payload, con
     struct slice subject;
 
     if (json_string(json_member(payload, policy->subject_claim), &subject))
-        verdict_fact(verdict->subject, sizeof verdict->subject, subject);
+        text_copy_printable(verdict->subject, sizeof verdict->subject, subject);
     return verdict_reject(verdict, mark->reason, "%s%s%s", mark->claim, mark->evidence != NULL ? ": " : "",
                           mark->evidence != NULL ? mark->evidence : "");
 }
@@ -170,7 +172,7 @@ bool claims_read(struct verdict *verdict, const struct json *payload, const stru
     /* First: another kind of token may lack what a login needs, and its reason is its kind. */
     if (!check_kind(verdict, payload, policy) || !claims_text(verdict, payload, policy->subject_claim, &claims.subject))
         return false;
-    verdict_fact(verdict->subject, sizeof verdict->subject, claims.subject);
+    text_copy_printable(verdict->subject, sizeof verdict->subject, claims.subject);
     if (!read_jti(verdict, payload, &claims) || !read_dates(verdict, payload, &claims)
         || !read_groups(verdict, payload, policy->groups_claim, &claims.group_count))
         return false;

@@ -19,6 +19,7 @@
 #include "base/fork_lock.h"
 #include "base/json.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "token/openssl.h"
 
 #define KID_MAX              SUBJECT_MAX
@@ -349,7 +350,7 @@ static const char *read_kid(const struct json *member, struct jwk *key)
 
     if (value == NULL)
         return NULL;
-    if (!json_string(value, &kid) || kid.len > KID_MAX || slice_has_control(kid))
+    if (!json_string(value, &kid) || kid.len > KID_MAX || text_has_control(kid))
         return "kid is no string of at most 256 bytes without control characters";
     key->has_kid = true;
     key->kid_len = kid.len;

@@ -6,6 +6,7 @@
 #include "base/base64url.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "token/algorithm.h"
 
 #define RSA_SIGNATURE_MIN_LEN 256 /* bytes: RFC 7518 §3.3 wants keys of 2048 bits or more */
@@ -113,9 +114,9 @@ static bool read_header(struct verdict *verdict, struct jwt *jwt)
     header->has_typ = json_member(json, "typ") != NULL;
     header->has_kid = json_member(json, "kid") != NULL;
     /* A kid goes into log lines and comparisons: NUL and other control bytes have no business there. */
-    if (header->kid.len > SUBJECT_MAX || slice_has_control(header->kid))
+    if (header->kid.len > SUBJECT_MAX || text_has_control(header->kid))
         return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "kid is too long or holds control characters");
-    verdict_fact(verdict->kid, sizeof verdict->kid, header->kid);
+    text_copy_printable(verdict->kid, sizeof verdict->kid, header->kid);
     if (header->alg.len == 0)
         return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "alg is absent from the header");
     /* RFC 7515 §4.1.11: an extension that is not understood and critical. None is understood, whatever the value. */
@@ -137,7 +138,7 @@ static bool decode(struct verdict *verdict, struct jwt *jwt, const struct parts 
         || !decode_object(verdict, jwt, "payload", parts->payload, &jwt->payload))
         return false;
     if (json_string(json_member(jwt->payload, "jti"), &jti))
-        verdict_fact(verdict->jti, sizeof verdict->jti, jti);
+        text_copy_printable(verdict->jti, sizeof verdict->jti, jti);
     if (!decode_part(jwt, parts->signature, &jwt->signature))
         return refuse_encoding(verdict, "signature", parts->signature);
     return true;

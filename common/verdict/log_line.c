@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* A log line under construction. LOG_LINE_MAX has room for all; should a fact too many come, it is left out whole. */
 struct line {
     char *text;
@@ -31,7 +33,7 @@ static void line_add(struct line *line, const char *name, const char *value)
     const size_t name_len = strlen(name);
     const char *c;
 
-    verdict_fact(clean, sizeof clean, slice_of(value));
+    text_copy_printable(clean, sizeof clean, slice_of(value));
     /* A blank, "=", two quotation marks, a NUL, and a backslash before each byte. */
     if (name_len + 2 * strlen(clean) + 5 > LOG_LINE_MAX - line->len)
         return;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/text.h"
 
 #define X(id, name, meaning) { name, meaning },
 static const struct {
@@ -28,49 +28,6 @@ const char *check_meaning(enum check check)
     return checks[check].meaning;
 }
 
-/* Bytes of the character at `s`; 0 when there is none or a log line could be made to read as another by it. */
-static size_t printable_len(const char *s, size_t len)
-{
-    uint32_t code;
-    const size_t n = utf8_decode(s, len, &code);
-
-    return n > 0 && utf8_is_printable(code) ? n : 0;
-}
-
-/* How many bytes are printable ASCII, which is nearly all of nearly every fact. */
-static size_t plain_len(const char *s, size_t len)
-{
-    size_t i;
-
-    for (i = 0; i < len && s[i] >= 0x20 && s[i] < 0x7f; i++)
-        ;
-    return i;
-}
-
-void verdict_fact(char *fact, size_t size, struct slice value)
-{
-    const char *s = value.bytes;
-    size_t in = plain_len(s, value.len < size ? value.len : size - 1), out = in;
-
-    if (in > 0)
-        memcpy(fact, s, in);
-    while (in < value.len) {
-        size_t n = printable_len(s + in, value.len - in);
-
-        if (out + (n == 0 ? 1 : n) >= size)
-            break;
-        if (n == 0) {
-            fact[out++] = '?';
-            in++;
-        } else {
-            memcpy(fact + out, s + in, n);
-            out += n;
-            in += n;
-        }
-    }
-    fact[out] = '\0';
-}
-
 /* Evidence quotes what the sender wrote, so it goes through the same sieve as a fact. */
 __attribute__((format(printf, 2, 0))) static void format_evidence(char evidence[EVIDENCE_MAX], const char *format,
                                                                   va_list arguments)
@@ -82,7 +39,7 @@ __attribute__((format(printf, 2, 0))) static void format_evidence(char evidence[
         len = 0;
     if ((size_t)len >= sizeof raw)
         len = sizeof raw - 1;
-    verdict_fact(evidence, EVIDENCE_MAX, (struct slice){ raw, (size_t)len });
+    text_copy_printable(evidence, EVIDENCE_MAX, (struct slice){ raw, (size_t)len });
 }
 
 bool verdict_check(struct verdict *verdict, enum check check)
@@ -140,7 +97,7 @@ void verdict_add(struct verdict *verdict, const char *format, ...)
     format_evidence(more, format, arguments);
     va_end(arguments);
     snprintf(all, sizeof all, "%s; %.*s", verdict->evidence, EVIDENCE_MAX - 3, more);
-    verdict_fact(verdict->evidence, EVIDENCE_MAX, slice_of(all));
+    text_copy_printable(verdict->evidence, EVIDENCE_MAX, slice_of(all));
     if (verdict->explanation != NULL && verdict->explanation->count > 0)
         memcpy(verdict->explanation->made[verdict->explanation->count - 1].detail, verdict->evidence, EVIDENCE_MAX);
 }

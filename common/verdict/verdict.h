@@ -96,10 +96,6 @@ __attribute__((format(printf, 2, 3))) void verdict_add(struct verdict *verdict, 
 /* Accept a verdict that nobody refused. True; false when a reason stands already. */
 bool verdict_accept(struct verdict *verdict);
 
-/* Copy foreign bytes into one of the facts, or onto a terminal: cut to size, and what is not printable (utf8.h) or no
- * UTF-8 replaced by '?', each byte of it. */
-void verdict_fact(char *fact, size_t size, struct slice value);
-
 /* "credential", "format", …; static. */
 const char *check_name(enum check check);
 /* What a pass of the check means; static. */

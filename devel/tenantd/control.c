@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "devel/tenantd/files.h"
 #include "devel/tenantd/members.h"
 
@@ -199,7 +200,7 @@ static void run_command(struct service *service, struct slice line, struct answe
     struct slice name = { NULL, 0 };
     size_t i;
 
-    if (slice_has_control(line) || !slice_is_utf8(line)) {
+    if (!text_is_line(line)) {
         fail(answer, "the command is no line of text");
         return;
     }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static const struct {
     const char *name, *meaning;
     enum fault_stage stage;
@@ -106,7 +108,7 @@ static bool parse_number(struct slice text, int64_t max, int64_t *ret_number)
 
 static bool set_text(struct fault *fault, struct slice value, char error[FAULTS_ERROR_MAX])
 {
-    if (value.len >= sizeof fault->text || slice_has_control(value))
+    if (value.len >= sizeof fault->text || text_has_control(value))
         return refuse(error, "the text is too long or holds control bytes");
     memcpy(fault->text, value.bytes, value.len);
     fault->text[value.len] = '\0';

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 static struct slice lend(const struct secret *secret)
 {
@@ -139,11 +140,11 @@ struct json *fields_json(const struct fields *fields)
         char name[256];
         size_t len = fields->items[i].name.len;
 
-        if (len >= sizeof name || !slice_is_utf8(lend(&fields->items[i].name)))
+        if (len >= sizeof name || !text_is_utf8(lend(&fields->items[i].name)))
             continue;
         memcpy(name, fields->items[i].name.bytes, len);
         name[len] = '\0';
-        if (!json_add(object, name, slice_is_utf8(value) ? json_new_string(value) : json_new_null()))
+        if (!json_add(object, name, text_is_utf8(value) ? json_new_string(value) : json_new_null()))
             json_free(&object);
     }
     return object;

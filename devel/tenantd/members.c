@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "base/text.h"
 
 #define TIME_LIMIT 9007199254740992.0 /* 2^53: what a double counts exactly */
 
@@ -15,7 +16,7 @@ bool json_copy_text(const struct json *object, const char *name, char *text, siz
 {
     struct slice value;
 
-    if (!json_string(json_member(object, name), &value) || value.len >= size || slice_has_control(value))
+    if (!json_string(json_member(object, name), &value) || value.len >= size || text_has_control(value))
         return false;
     memcpy(text, value.bytes, value.len);
     text[value.len] = '\0';

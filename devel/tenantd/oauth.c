@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "devel/tenantd/files.h"
 #include "devel/tenantd/identifiers.h"
 #include "devel/tenantd/members.h"
@@ -181,7 +182,7 @@ static bool check_parameters(const struct fields *parameters, struct reply *repl
         reply_redirect(reply, parameters, "error", "unsupported_response_type");
     /* RFC 7636 §4.4.1. `plain` would hand the verifier to whoever sees this request. */
     else if (!slice_equal_string(method, "S256") || challenge.len != DIGEST_SIZE - 1 || nonce.len >= NONCE_SIZE
-             || !slice_is_utf8(nonce))
+             || !text_is_utf8(nonce))
         reply_redirect(reply, parameters, "error", "invalid_request");
     else
         return true;

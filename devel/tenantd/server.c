@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "devel/tenantd/http.h"
 #include "devel/tenantd/members.h"
 #include "devel/tenantd/routes.h"
@@ -261,12 +262,11 @@ static void record(struct counters *counters, enum endpoint endpoint, const stru
     json_free(&counters->last[endpoint]);
     if (last != NULL
         && (!json_add_text(last, "method", request->method)
-            || !json_add(last, "path",
-                         slice_is_utf8(slice_of(path)) ? json_new_string(slice_of(path)) : json_new_null())
+            || !json_add(last, "path", text_is_utf8(slice_of(path)) ? json_new_string(slice_of(path)) : json_new_null())
             || !json_add(last, "status", status != 0 ? json_new_integer(status) : json_new_null())
             || !json_add(last, "query", fields_json(&request->query))
             || !json_add(last, "headers", fields_json(&request->headers))
-            || !json_add(last, "body", slice_is_utf8(body) ? json_new_string(body) : json_new_null())))
+            || !json_add(last, "body", text_is_utf8(body) ? json_new_string(body) : json_new_null())))
         json_free(&last);
     counters->last[endpoint] = last;
 }

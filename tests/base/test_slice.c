@@ -141,75 +141,6 @@ static void an_output_of_cut_may_be_its_input(void **state)
     assert_false(slice_cut(rest, ' ', &word, &rest));
 }
 
-static const struct {
-    const char *name;
-    struct slice in;
-    bool has_control;
-} control_cases[] = {
-    { "printable ASCII", { " alice~", 7 }, false },
-    { "UTF-8", { "\xc3\xa4\xe2\x82\xac", 5 }, false },
-    { "the empty slice", { NULL, 0 }, false },
-    { "NUL", { "a\0", 2 }, true },
-    { "the last control character, 0x1f", { "a\x1f", 2 }, true },
-    { "a line end first", { "\na", 2 }, true },
-    { "DEL", { "a\x7f", 2 }, true },
-    { "a control character behind the end", { "a\n", 1 }, false },
-};
-
-static void control_characters_are_found(void **state)
-{
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT(control_cases); i++) {
-        ROW(control_cases[i].name);
-        assert_int_equal(slice_has_control(control_cases[i].in), control_cases[i].has_control);
-    }
-}
-
-static void utf8_is_told_from_what_only_looks_like_it(void **state)
-{
-    static const struct {
-        const char *name;
-        struct slice in;
-        bool is_utf8;
-    } cases[] = {
-        /* RFC 3629 §4; the bounds of each row of its grammar */
-        { "nothing", { NULL, 0 }, true },
-        { "ASCII with a NUL", LITERAL("a\0b\x7f"), true },
-        { "the first of two bytes", LITERAL("\xc2\x80"), true },
-        { "the last of two bytes", LITERAL("\xdf\xbf"), true },
-        { "the first of three bytes", LITERAL("\xe0\xa0\x80"), true },
-        { "before the surrogates", LITERAL("\xed\x9f\xbf"), true },
-        { "after the surrogates", LITERAL("\xee\x80\x80"), true },
-        { "the last of three bytes", LITERAL("\xef\xbf\xbf"), true },
-        { "the first of four bytes", LITERAL("\xf0\x90\x80\x80"), true },
-        { "the last character", LITERAL("\xf4\x8f\xbf\xbf"), true },
-        { "between other text", LITERAL("a\xc3\xa9z"), true },
-        { "Latin-1", LITERAL("caf\xe9"), false },
-        { "a byte that continues nothing", LITERAL("\x80"), false },
-        { "two bytes for ASCII", LITERAL("\xc1\xbf"), false },
-        { "three bytes for two", LITERAL("\xe0\x9f\xbf"), false },
-        { "four bytes for three", LITERAL("\xf0\x8f\xbf\xbf"), false },
-        { "the first surrogate", LITERAL("\xed\xa0\x80"), false },
-        { "the last surrogate", LITERAL("\xed\xbf\xbf"), false },
-        { "beyond the last character", LITERAL("\xf4\x90\x80\x80"), false },
-        { "a byte that begins nothing", LITERAL("\xf5\x80\x80\x80"), false },
-        { "one byte of two", LITERAL("a\xc3"), false },
-        { "two bytes of three", LITERAL("\xe2\x82"), false },
-        { "three bytes of four", LITERAL("\xf0\x9f\x98"), false },
-        { "a wrong third byte", LITERAL("\xe2\x82\x28"), false },
-        { "a wrong fourth byte", LITERAL("\xf0\x9f\x98\xc0"), false },
-    };
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT(cases); i++) {
-        ROW(cases[i].name);
-        assert_int_equal(slice_is_utf8(cases[i].in), cases[i].is_utf8);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,8 +150,6 @@ int main(void)
         cmocka_unit_test(case_is_ignored_in_ascii_only),
         cmocka_unit_test(cut_at_the_first_separator),
         cmocka_unit_test(an_output_of_cut_may_be_its_input),
-        cmocka_unit_test(control_characters_are_found),
-        cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "token/jwks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,7 +32,7 @@ static size_t usable_keys(const struct jwks *jwks)
         const struct jwt_header header = { .has_kid = true, .kid = jwks_kid(jwks, i) }, bare = { 0 };
 
         usable += jwks_note(jwks, i) == NULL;
-        if (strlen(jwks_type(jwks, i)) == 0 || slice_has_control(header.kid))
+        if (strlen(jwks_type(jwks, i)) == 0 || text_has_control(header.kid))
             abort();
         for (row = 0; row < ALGORITHM_ROWS; row++) {
             find(jwks, algorithm_at(row), &header);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "verdict/log_line.h"
 #include "token/jwks.h"
 #include "token/jwt.h"
@@ -125,7 +126,7 @@ static void read_claims(const struct json *payload, const struct claims_policy *
             abort();
         return;
     }
-    if (claims.subject.len == 0 || claims.subject.len > SUBJECT_MAX || slice_has_control(claims.subject)
+    if (claims.subject.len == 0 || claims.subject.len > SUBJECT_MAX || text_has_control(claims.subject)
         || claims.group_count > CLAIMS_GROUPS_MAX || !(claims.expires >= 0) || claims.expires < NOW - policy->leeway
         || !identity_is_valid_name(slice_of(identity.user)))
         abort();
@@ -155,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (accepted(token, &verdict) && (!is_jwt || kind != CREDENTIAL_JWT || !has_seed_signature(token)))
         abort();
     verdict_log_line(&verdict, &(struct attempt){ .service = NULL }, line);
-    if (verdict.reason == REASON_UNDECIDED || slice_has_control(slice_of(line)))
+    if (verdict.reason == REASON_UNDECIDED || text_has_control(slice_of(line)))
         abort();
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ipc/protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,8 +26,8 @@ static void check_answer(enum latchkeyd_ask ask, const struct latchkeyd_answer *
     demand(answer->status == NULL || json_type_of(answer->status) == JSON_OBJECT);
     demand(answer->login == NULL || (ask == LATCHKEYD_AUTHENTICATE && json_type_of(answer->login) == JSON_OBJECT));
     demand(answer->login != NULL || ask != LATCHKEYD_AUTHENTICATE || answer->reason != REASON_OK);
-    demand(strlen(answer->detail) < EVIDENCE_MAX && !slice_has_control(slice_of(answer->detail)));
-    demand(slice_is_utf8(slice_of(answer->detail)));
+    demand(strlen(answer->detail) < EVIDENCE_MAX && !text_has_control(slice_of(answer->detail)));
+    demand(text_is_utf8(slice_of(answer->detail)));
     for (i = 0; i < answer->token.len; i++)
         demand(answer->token.bytes[i] > ' ' && answer->token.bytes[i] <= '~'
                && strchr("\"\\", answer->token.bytes[i]) == NULL);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ipc/protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,8 +27,8 @@ static void check_question(const struct latchkeyd_question *question)
     demand((question->subject.len > 0) == (question->ask == LATCHKEYD_EXCHANGE)
            && question->subject.len <= SUBJECT_MAX);
     demand((question->secret.len > 0) == has_secret);
-    demand(slice_is_utf8(question->tenant) && !slice_has_control(question->tenant));
-    demand(slice_is_utf8(question->subject) && !slice_has_control(question->subject));
+    demand(text_is_utf8(question->tenant) && !text_has_control(question->tenant));
+    demand(text_is_utf8(question->subject) && !text_has_control(question->subject));
     for (i = 0; i < question->secret.len; i++)
         demand(question->secret.bytes[i] > ' ' && question->secret.bytes[i] <= '~'
                && strchr("\"\\", question->secret.bytes[i]) == NULL);

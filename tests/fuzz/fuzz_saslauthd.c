@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "latchkeyd/saslauthd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -18,11 +19,11 @@ static void demand(bool holds)
 
 static void check_request(const struct saslauthd_request *request)
 {
-    demand(request->login.len > 0 && request->login.len <= SASLAUTHD_LOGIN_MAX && slice_is_utf8(request->login)
-           && !slice_has_control(request->login));
-    demand(request->service.len > 0 && request->service.len <= SASLAUTHD_LOGIN_MAX && slice_is_utf8(request->service)
-           && !slice_has_control(request->service));
-    demand(request->realm.len <= SASLAUTHD_LOGIN_MAX && !slice_has_control(request->realm));
+    demand(request->login.len > 0 && request->login.len <= SASLAUTHD_LOGIN_MAX && text_is_utf8(request->login)
+           && !text_has_control(request->login));
+    demand(request->service.len > 0 && request->service.len <= SASLAUTHD_LOGIN_MAX && text_is_utf8(request->service)
+           && !text_has_control(request->service));
+    demand(request->realm.len <= SASLAUTHD_LOGIN_MAX && !text_has_control(request->realm));
     demand(request->password.len > 0 && request->password.len <= SASLAUTHD_PASSWORD_MAX
            && memchr(request->password.bytes, '\0', request->password.len) == NULL);
 }

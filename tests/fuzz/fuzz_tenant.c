@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "token/jwt.h"
 #include "ipc/protocol.h"
 #include "tenant/oidc.h"
@@ -30,7 +31,7 @@ static void demand(bool holds)
 static void check_verdict(const struct verdict *verdict, bool ok)
 {
     demand(ok == (verdict->reason == REASON_UNDECIDED));
-    demand(!slice_has_control(slice_of(verdict->evidence)));
+    demand(!text_has_control(slice_of(verdict->evidence)));
 }
 
 /* A token can be handed on to whoever asked. */
@@ -85,7 +86,7 @@ static void read_discovery(const struct tenant *tenant, const struct http_reply 
 
     check_verdict(&verdict, ok);
     demand(ok == (strncmp(address, "https://", 8) == 0));
-    demand(strpbrk(address, "@#\\\" ") == NULL && !slice_has_control(slice_of(address)));
+    demand(strpbrk(address, "@#\\\" ") == NULL && !text_has_control(slice_of(address)));
 }
 
 static void read_keys(const struct tenant *tenant, const struct http_reply *reply)
@@ -104,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct http_reply reply = { .arrived = true, .status = 200, .retry_after = -1 };
     size_t row, i;
 
-    if (!slice_cut(input, '\n', &type, &body) || type.len >= sizeof reply.content_type || slice_has_control(type)
+    if (!slice_cut(input, '\n', &type, &body) || type.len >= sizeof reply.content_type || text_has_control(type)
         || !secret_copy(body, &reply.body))
         return 0;
     if (type.len > 0)

@@ -1,5 +1,6 @@
 #include "tests/support/unit.h"
 
+#include "base/text.h"
 #include "verdict/log_line.h"
 #include "verdict/verdict.h"
 
@@ -194,7 +195,7 @@ static void rule_34_values_are_stripped_of_control_bytes(void **state)
     (void)state;
     for (i = 0; i < COUNT(fact_cases); i++) {
         ROW(fact_cases[i].name);
-        verdict_fact(fact, sizeof fact, fact_cases[i].value);
+        text_copy_printable(fact, sizeof fact, fact_cases[i].value);
         assert_string_equal(fact, fact_cases[i].want);
     }
 }
@@ -205,19 +206,19 @@ static void a_fact_is_cut_between_characters(void **state)
 
     (void)state;
     ROW("as long as fits");
-    verdict_fact(fact, sizeof fact, LITERAL("1234567"));
+    text_copy_printable(fact, sizeof fact, LITERAL("1234567"));
     assert_string_equal(fact, "1234567");
     ROW("one byte longer");
-    verdict_fact(fact, sizeof fact, LITERAL("12345678"));
+    text_copy_printable(fact, sizeof fact, LITERAL("12345678"));
     assert_string_equal(fact, "1234567");
     ROW("a character of two bytes that just fits");
-    verdict_fact(fact, sizeof fact, LITERAL("12345\xc3\xa4"));
+    text_copy_printable(fact, sizeof fact, LITERAL("12345\xc3\xa4"));
     assert_string_equal(fact, "12345\xc3\xa4");
     ROW("a character of two bytes at the end is not halved");
-    verdict_fact(fact, sizeof fact, LITERAL("123456\xc3\xa4"));
+    text_copy_printable(fact, sizeof fact, LITERAL("123456\xc3\xa4"));
     assert_string_equal(fact, "123456");
     ROW("a buffer for the NUL only");
-    verdict_fact(fact, 1, LITERAL("x"));
+    text_copy_printable(fact, 1, LITERAL("x"));
     assert_string_equal(fact, "");
 }
 
@@ -252,7 +253,7 @@ static void rule_34_remote_text_is_no_format(void **state)
     char line[LOG_LINE_MAX];
 
     (void)state;
-    verdict_fact(verdict.kid, sizeof verdict.kid, LITERAL("%s%n"));
+    text_copy_printable(verdict.kid, sizeof verdict.kid, LITERAL("%s%n"));
     verdict_reject(&verdict, REASON_KEY_UNKNOWN, "kid=%s", "%s%n");
     verdict_log_line(&verdict, &attempt, line);
     assert_string_equal(line,
@@ -268,11 +269,11 @@ static void a_line_says_all_that_is_known(void **state)
 
     (void)state;
     verdict.credential = "jwt";
-    verdict_fact(verdict.tenant, sizeof verdict.tenant, LITERAL("t-1"));
-    verdict_fact(verdict.subject, sizeof verdict.subject, LITERAL("auth0|alice"));
-    verdict_fact(verdict.user, sizeof verdict.user, LITERAL("alice"));
-    verdict_fact(verdict.kid, sizeof verdict.kid, LITERAL("key-1"));
-    verdict_fact(verdict.jti, sizeof verdict.jti, LITERAL("j+/@:._-1"));
+    text_copy_printable(verdict.tenant, sizeof verdict.tenant, LITERAL("t-1"));
+    text_copy_printable(verdict.subject, sizeof verdict.subject, LITERAL("auth0|alice"));
+    text_copy_printable(verdict.user, sizeof verdict.user, LITERAL("alice"));
+    text_copy_printable(verdict.kid, sizeof verdict.kid, LITERAL("key-1"));
+    text_copy_printable(verdict.jti, sizeof verdict.jti, LITERAL("j+/@:._-1"));
     verdict.has_expiry = true;
     verdict.expiry = INT64_C(9007199254740992);
     verdict_reject(&verdict, REASON_TOKEN_EXPIRED, "exp=1 now=2");
@@ -340,11 +341,11 @@ static void no_length_pushes_a_fact_out_of_the_line(void **state)
     memset(endless, '"', sizeof endless - 1);
     endless[sizeof endless - 1] = '\0';
     verdict.credential = "api_key";
-    verdict_fact(verdict.tenant, sizeof verdict.tenant, slice_of(endless));
-    verdict_fact(verdict.subject, sizeof verdict.subject, slice_of(endless));
-    verdict_fact(verdict.user, sizeof verdict.user, slice_of(endless));
-    verdict_fact(verdict.kid, sizeof verdict.kid, slice_of(endless));
-    verdict_fact(verdict.jti, sizeof verdict.jti, slice_of(endless));
+    text_copy_printable(verdict.tenant, sizeof verdict.tenant, slice_of(endless));
+    text_copy_printable(verdict.subject, sizeof verdict.subject, slice_of(endless));
+    text_copy_printable(verdict.user, sizeof verdict.user, slice_of(endless));
+    text_copy_printable(verdict.kid, sizeof verdict.kid, slice_of(endless));
+    text_copy_printable(verdict.jti, sizeof verdict.jti, slice_of(endless));
     verdict.has_expiry = true;
     verdict.expiry = INT64_C(9007199254740992);
     verdict_reject(&verdict, REASON_CREDENTIAL_NOT_ALLOWED, "%s", endless);

@@ -1,6 +1,6 @@
 #include "tests/support/unit.h"
 
-#include "base/utf8.h"
+#include "base/text.h"
 
 /* The first and the last code point of each length, and what begins next to them and is none. */
 static const struct {
@@ -76,7 +76,7 @@ static void a_sequence_is_decoded_or_none(void **state)
         ROW(sequences[i].name);
         assert_non_null(exact);
         memcpy(exact + 1, sequences[i].bytes, sequences[i].len);
-        assert_int_equal(utf8_decode(exact + 1, sequences[i].len, &code), sequences[i].want);
+        assert_int_equal(text_decode(exact + 1, sequences[i].len, &code), sequences[i].want);
         assert_int_equal(code, sequences[i].want > 0 ? sequences[i].code : 0xabcdef);
         free(exact);
     }
@@ -130,21 +130,123 @@ static void rule_34_what_could_deceive_a_reader_is_not_printable(void **state)
     (void)state;
     for (i = 0; i < COUNT(hidden); i++) {
         ROW(hidden[i].name);
-        assert_true(utf8_is_printable(hidden[i].first - 1));
-        assert_false(utf8_is_printable(hidden[i].first));
-        assert_false(utf8_is_printable(hidden[i].last));
-        assert_true(utf8_is_printable(hidden[i].last + 1));
+        assert_true(text_code_is_printable(hidden[i].first - 1));
+        assert_false(text_code_is_printable(hidden[i].first));
+        assert_false(text_code_is_printable(hidden[i].last));
+        assert_true(text_code_is_printable(hidden[i].last + 1));
     }
     for (i = 0; i < COUNT(shown); i++)
-        assert_true(utf8_is_printable(shown[i]));
+        assert_true(text_code_is_printable(shown[i]));
     for (i = 0; i < COUNT(never); i++)
-        assert_false(utf8_is_printable(never[i]));
+        assert_false(text_code_is_printable(never[i]));
+}
+
+static const struct {
+    const char *name;
+    struct slice in;
+    bool has_control;
+} control_cases[] = {
+    { "printable ASCII", { " alice~", 7 }, false },
+    { "UTF-8", { "\xc3\xa4\xe2\x82\xac", 5 }, false },
+    { "the empty slice", { NULL, 0 }, false },
+    { "NUL", { "a\0", 2 }, true },
+    { "the last control character, 0x1f", { "a\x1f", 2 }, true },
+    { "a line end first", { "\na", 2 }, true },
+    { "DEL", { "a\x7f", 2 }, true },
+    { "a control character behind the end", { "a\n", 1 }, false },
+};
+
+static void control_characters_are_found(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(control_cases); i++) {
+        ROW(control_cases[i].name);
+        assert_int_equal(text_has_control(control_cases[i].in), control_cases[i].has_control);
+    }
+}
+
+static void utf8_is_told_from_what_only_looks_like_it(void **state)
+{
+    static const struct {
+        const char *name;
+        struct slice in;
+        bool is_utf8;
+    } cases[] = {
+        /* RFC 3629 §4; the bounds of each row of its grammar */
+        { "nothing", { NULL, 0 }, true },
+        { "ASCII with a NUL", LITERAL("a\0b\x7f"), true },
+        { "the first of two bytes", LITERAL("\xc2\x80"), true },
+        { "the last of two bytes", LITERAL("\xdf\xbf"), true },
+        { "the first of three bytes", LITERAL("\xe0\xa0\x80"), true },
+        { "before the surrogates", LITERAL("\xed\x9f\xbf"), true },
+        { "after the surrogates", LITERAL("\xee\x80\x80"), true },
+        { "the last of three bytes", LITERAL("\xef\xbf\xbf"), true },
+        { "the first of four bytes", LITERAL("\xf0\x90\x80\x80"), true },
+        { "the last character", LITERAL("\xf4\x8f\xbf\xbf"), true },
+        { "between other text", LITERAL("a\xc3\xa9z"), true },
+        { "Latin-1", LITERAL("caf\xe9"), false },
+        { "a byte that continues nothing", LITERAL("\x80"), false },
+        { "two bytes for ASCII", LITERAL("\xc1\xbf"), false },
+        { "three bytes for two", LITERAL("\xe0\x9f\xbf"), false },
+        { "four bytes for three", LITERAL("\xf0\x8f\xbf\xbf"), false },
+        { "the first surrogate", LITERAL("\xed\xa0\x80"), false },
+        { "the last surrogate", LITERAL("\xed\xbf\xbf"), false },
+        { "beyond the last character", LITERAL("\xf4\x90\x80\x80"), false },
+        { "a byte that begins nothing", LITERAL("\xf5\x80\x80\x80"), false },
+        { "one byte of two", LITERAL("a\xc3"), false },
+        { "two bytes of three", LITERAL("\xe2\x82"), false },
+        { "three bytes of four", LITERAL("\xf0\x9f\x98"), false },
+        { "a wrong third byte", LITERAL("\xe2\x82\x28"), false },
+        { "a wrong fourth byte", LITERAL("\xf0\x9f\x98\xc0"), false },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        assert_int_equal(text_is_utf8(cases[i].in), cases[i].is_utf8);
+    }
+}
+
+static void a_text_is_told_by_what_it_holds(void **state)
+{
+    static const struct {
+        const char *name;
+        struct slice in;
+        bool is_line, is_visible;
+    } cases[] = {
+        { "nothing", { NULL, 0 }, true, false },
+        { "the first visible character", LITERAL("!"), true, true },
+        { "the last visible character", LITERAL("~"), true, true },
+        { "a blank", LITERAL("a b"), true, false },
+        { "a NUL", LITERAL("a\0b"), false, false },
+        { "a line end", LITERAL("ab\n"), false, false },
+        { "DEL", LITERAL("a\x7f"), false, false },
+        { "UTF-8", LITERAL("\xc3\xa4"), true, false },
+        { "Latin-1", LITERAL("\xe4"), false, false },
+        { "one character that is left out", LITERAL("ab\"c"), true, false },
+        { "another one", LITERAL("\\"), true, false },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ROW(cases[i].name);
+        assert_int_equal(text_is_line(cases[i].in), cases[i].is_line);
+        assert_int_equal(text_is_visible(cases[i].in, "\"\\"), cases[i].is_visible);
+    }
+    assert_true(text_is_visible(LITERAL("\"\\"), ""));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sequence_is_decoded_or_none),
+        cmocka_unit_test(a_text_is_told_by_what_it_holds),
+        cmocka_unit_test(control_characters_are_found),
+        cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it),
         cmocka_unit_test(rule_34_what_could_deceive_a_reader_is_not_printable),
     };
 

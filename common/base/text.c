@@ -1,4 +1,6 @@
-#include "base/utf8.h"
+#include "base/text.h"
+
+#include <string.h>
 
 /* RFC 3629 §4: only the second byte has ranges of its own. They keep out overlong forms, surrogates and what lies
  * beyond U+10FFFF. */
@@ -21,7 +23,7 @@ static const struct sequence *find_sequence(unsigned char first)
     return NULL;
 }
 
-size_t utf8_decode(const char *bytes, size_t len, uint32_t *ret_code)
+size_t text_decode(const char *bytes, size_t len, uint32_t *ret_code)
 {
     const unsigned char *s = (const unsigned char *)bytes;
     const struct sequence *sequence;
@@ -81,11 +83,93 @@ static const struct {
     { 0x3fffe, UINT32_MAX }, /* planes without characters, tags, variation selectors, private use; beyond Unicode */
 };
 
-bool utf8_is_printable(uint32_t code)
+bool text_code_is_printable(uint32_t code)
 {
     size_t i = 0;
 
     while (code > hidden[i].last) /* the last row has no end */
         i++;
     return code < hidden[i].first;
+}
+
+bool text_is_utf8(struct slice text)
+{
+    size_t at = 0, len;
+    uint32_t code;
+
+    while (at < text.len) {
+        len = text_decode(text.bytes + at, text.len - at, &code);
+        if (len == 0)
+            return false;
+        at += len;
+    }
+    return true;
+}
+
+bool text_has_control(struct slice text)
+{
+    size_t i;
+
+    for (i = 0; i < text.len; i++)
+        if ((unsigned char)text.bytes[i] < 0x20 || text.bytes[i] == 0x7f)
+            return true;
+    return false;
+}
+
+bool text_is_line(struct slice text)
+{
+    return !text_has_control(text) && text_is_utf8(text);
+}
+
+bool text_is_visible(struct slice text, const char *without)
+{
+    size_t i;
+
+    for (i = 0; i < text.len; i++)
+        if (text.bytes[i] <= ' ' || text.bytes[i] > '~' || strchr(without, text.bytes[i]) != NULL)
+            return false;
+    return text.len > 0;
+}
+
+/* Bytes of the printable character at the beginning; 0 when there is none. */
+static size_t printable_len(const char *bytes, size_t len)
+{
+    uint32_t code;
+    const size_t n = text_decode(bytes, len, &code);
+
+    return n > 0 && text_code_is_printable(code) ? n : 0;
+}
+
+/* How many bytes are printable ASCII, which is nearly all of nearly every text. */
+static size_t ascii_len(const char *bytes, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len && bytes[i] >= ' ' && bytes[i] <= '~'; i++)
+        ;
+    return i;
+}
+
+void text_copy_printable(char *copy, size_t size, struct slice text)
+{
+    const char *bytes = text.bytes;
+    size_t in = ascii_len(bytes, text.len < size ? text.len : size - 1), out = in;
+
+    if (in > 0)
+        memcpy(copy, bytes, in);
+    while (in < text.len) {
+        const size_t n = printable_len(bytes + in, text.len - in);
+
+        if (out + (n == 0 ? 1 : n) >= size)
+            break;
+        if (n == 0) {
+            copy[out++] = '?';
+            in++;
+        } else {
+            memcpy(copy + out, bytes + in, n);
+            out += n;
+            in += n;
+        }
+    }
+    copy[out] = '\0';
 }
