@@ -10,14 +10,14 @@
 #include "sasl/messages.h"
 #include "sasl/plugin.h"
 
-#define NO_TOKEN     "latchkey: no token: the program has none, and LATCHKEY_TOKEN_FILE names no file"
+#define NO_TOKEN     "latchkey: no token: the program has none, and LATCHKEY_TOKEN_FILE is not set"
 #define NO_USER      "latchkey: XOAUTH2 needs the name of the user"
 #define NO_ACCOUNT   "latchkey: an API key needs the name of its account"
-#define NO_AUTHZID   "latchkey: the program does not say whom to act as"
-#define NO_CALLBACK  0x7fffffffUL /* the id of no callback */
+#define NO_AUTHZID   "latchkey: the program does not name the user to act as"
+#define NO_CALLBACK  0x7fffffffUL /* an id that no callback has */
 #define SECRET_MAX   ((unsigned long)MESSAGE_MAX)
 #define TEXT_OF_FILE "the file "
-#define TEXT_OF_HOST "what the program passes on as the token"
+#define TEXT_OF_HOST "what the program gives as the token"
 
 static const struct {
     unsigned long id;
@@ -28,24 +28,24 @@ static const struct {
     [INPUT_AUTHCID] = { SASL_CB_AUTHNAME, "Authentication Name", "User name" },
 };
 
-static struct slice value_of(const struct client_input *input, enum input_item item)
+static struct slice item_value(const struct client_input *input, enum input_item item)
 {
     return (struct slice){ input->items[item].value.bytes, input->items[item].value.len };
 }
 
 struct slice input_authzid(const struct client_input *input)
 {
-    return value_of(input, INPUT_AUTHZID);
+    return item_value(input, INPUT_AUTHZID);
 }
 
 struct slice input_authcid(const struct client_input *input)
 {
-    return value_of(input, INPUT_AUTHCID);
+    return item_value(input, INPUT_AUTHCID);
 }
 
 struct slice input_token(const struct client_input *input)
 {
-    return credential_trim(value_of(input, INPUT_TOKEN));
+    return credential_trim(item_value(input, INPUT_TOKEN));
 }
 
 bool input_token_is_no_jwt(const struct client_input *input)
@@ -61,7 +61,7 @@ void input_clear(struct client_input *input)
         secret_clear(&input->items[i].value);
 }
 
-static bool keep(struct client_input *input, enum input_item item, struct slice value)
+static bool set_value(struct client_input *input, enum input_item item, struct slice value)
 {
     secret_clear(&input->items[item].value);
     if (!secret_copy(value, &input->items[item].value))
@@ -70,12 +70,12 @@ static bool keep(struct client_input *input, enum input_item item, struct slice 
     return true;
 }
 
-static void keep_none(struct client_input *input, enum input_item item)
+static void set_absent(struct client_input *input, enum input_item item)
 {
     input->items[item].state = INPUT_KNOWN;
 }
 
-/* The prompts of the last round. A host that tells no length has a C string. */
+/* The answers of the last round. Where the program sets no length the answer is a C string. */
 static bool take_answers(struct client_input *input, const sasl_interact_t *prompts)
 {
     size_t i;
@@ -88,22 +88,22 @@ static bool take_answers(struct client_input *input, const sasl_interact_t *prom
         while (prompt != NULL && prompt->id != SASL_CB_LIST_END && prompt->id != prompts_of[i].id)
             prompt++;
         if (prompt == NULL || prompt->id == SASL_CB_LIST_END || prompt->result == NULL)
-            keep_none(input, (enum input_item)i);
-        else if (!keep(input, (enum input_item)i,
-                       (struct slice){ prompt->result, prompt->len > 0 ? prompt->len : strlen(prompt->result) }))
+            set_absent(input, (enum input_item)i);
+        else if (!set_value(input, (enum input_item)i,
+                            (struct slice){ prompt->result, prompt->len > 0 ? prompt->len : strlen(prompt->result) }))
             return false;
     }
     return true;
 }
 
-/* A name from the host's callback. Where a person is to be asked instead: SASL_INTERACT. */
+/* A name from the program's callback. SASL_INTERACT where the program asks the user instead. */
 static int ask_callback(const sasl_client_params_t *params, unsigned long id, bool may_guess, const char **ret_name)
 {
     union told_len len = { .written = 0 };
     sasl_callback_ft call = NULL;
     void *context = NULL;
     int result = params->utils->getcallback(params->utils->conn, id, &call, &context);
-    /* Where the host has no callback libsasl has one for SASL_CB_AUTHNAME, which tells $USER. */
+    /* Where the program has no callback for SASL_CB_AUTHNAME, libsasl's own one returns $USER. */
     const bool is_guess = context == params->utils->conn;
 
     *ret_name = NULL;
@@ -112,7 +112,7 @@ static int ask_callback(const sasl_client_params_t *params, unsigned long id, bo
     if (result != SASL_OK || call == NULL || (is_guess && !may_guess))
         return SASL_OK;
     result = ((sasl_getsimple_t *)(void (*)(void))call)(context, (int)id, ret_name, &len.declared);
-    if (result == SASL_FAIL && id == SASL_CB_AUTHNAME) { /* nobody knows it */
+    if (result == SASL_FAIL && id == SASL_CB_AUTHNAME) { /* there is no name */
         *ret_name = NULL;
         return SASL_OK;
     }
@@ -133,11 +133,11 @@ static int fetch_name(struct client_input *input, const sasl_client_params_t *pa
         return SASL_OK;
     }
     if (result != SASL_OK)
-        return plugin_fail(params->utils, result, "latchkey: the program failed to tell the user's name");
-    return keep(input, item, slice_of(name)) ? SASL_OK : plugin_fail_memory(params->utils);
+        return plugin_fail(params->utils, result, "latchkey: the program failed to name the user");
+    return set_value(input, item, slice_of(name)) ? SASL_OK : plugin_fail_memory(params->utils);
 }
 
-/* The file of the option, or else of the environment, unless the program runs with another user's rights. */
+/* The file that the option names, else the one of the environment; a setuid program ignores the environment. */
 static const char *token_file(const sasl_utils_t *utils)
 {
     const char *path = plugin_option(utils, "latchkey_token_file");
@@ -147,19 +147,19 @@ static const char *token_file(const sasl_utils_t *utils)
     return path != NULL && path[0] != '\0' ? path : NULL;
 }
 
-/* What no server could accept is told at once, and to the person who can mend it. `where`: a file, or NULL. */
-static int check_token(const struct client_input *input, const sasl_client_params_t *params, const char *where)
+/* Report what no server can accept before it is sent: the user can correct it. path: the file of the token, or NULL. */
+static int check_token(const struct client_input *input, const sasl_client_params_t *params, const char *path)
 {
     const enum credential_form form = credential_whole(input_token(input)).form;
 
-    if (form == CREDENTIAL_FORM_BARE || form == CREDENTIAL_FORM_IN_TEXT) /* opaque tokens look like anything */
+    if (form == CREDENTIAL_FORM_BARE || form == CREDENTIAL_FORM_IN_TEXT) /* an opaque token may have any form */
         return SASL_OK;
-    params->utils->seterror(params->utils->conn, 0, "latchkey: %s%s holds %s", where != NULL ? TEXT_OF_FILE : "",
-                            where != NULL ? where : TEXT_OF_HOST, credential_form_sentence(form));
+    params->utils->seterror(params->utils->conn, 0, "latchkey: %s%s holds %s", path != NULL ? TEXT_OF_FILE : "",
+                            path != NULL ? path : TEXT_OF_HOST, credential_form_sentence(form));
     return SASL_BADPARAM;
 }
 
-static int read_token(struct client_input *input, const sasl_client_params_t *params, const char *path)
+static int read_token_file(struct client_input *input, const sasl_client_params_t *params, const char *path)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
     char error[TRUSTED_FILE_ERROR_MAX];
@@ -169,12 +169,12 @@ static int read_token(struct client_input *input, const sasl_client_params_t *pa
         params->utils->seterror(params->utils->conn, 0, "latchkey: %s: %s", path, error);
         return SASL_FAIL;
     }
-    if (!keep(input, INPUT_TOKEN, (struct slice){ content.bytes, content.len }))
+    if (!set_value(input, INPUT_TOKEN, (struct slice){ content.bytes, content.len }))
         return plugin_fail_memory(params->utils);
     return check_token(input, params, path);
 }
 
-/* The token: of a file if one is named, else of the host, which may have a person asked. */
+/* The token from the file, if one is named, else from the program, which may ask the user. */
 static int fetch_token(struct client_input *input, const sasl_client_params_t *params)
 {
     const char *path = token_file(params->utils);
@@ -186,7 +186,7 @@ static int fetch_token(struct client_input *input, const sasl_client_params_t *p
     if (input->items[INPUT_TOKEN].state != INPUT_UNKNOWN)
         return SASL_OK;
     if (path != NULL)
-        return read_token(input, params, path);
+        return read_token_file(input, params, path);
     result = params->utils->getcallback(params->utils->conn, SASL_CB_PASS, &call, &context);
     if (result == SASL_INTERACT) {
         input->items[INPUT_TOKEN].state = INPUT_TO_ASK;
@@ -200,12 +200,12 @@ static int fetch_token(struct client_input *input, const sasl_client_params_t *p
         return plugin_fail(params->utils, result < SASL_OK ? result : SASL_BADPARAM, NO_TOKEN);
     if (secret->len > SECRET_MAX)
         return plugin_fail(params->utils, SASL_BADPARAM, "latchkey: the token is too long");
-    if (!keep(input, INPUT_TOKEN, (struct slice){ (const char *)secret->data, secret->len }))
+    if (!set_value(input, INPUT_TOKEN, (struct slice){ (const char *)secret->data, secret->len }))
         return plugin_fail_memory(params->utils);
     return check_token(input, params, NULL);
 }
 
-/* The answers of the last round, and whether the token among them is one. */
+/* Take the answers of the last round, and check the form of the token among them. */
 static int end_round(struct client_input *input, const sasl_client_params_t *params, sasl_interact_t **prompt_need)
 {
     const bool was_asked_for_token = input->items[INPUT_TOKEN].state == INPUT_ASKED;
@@ -222,8 +222,8 @@ static int end_round(struct client_input *input, const sasl_client_params_t *par
 }
 
 /*
- * libsasl names the last error's code beside our sentence, and SASL_INTERACT sets none: a host that asks nobody would
- * tell its user of a "successful result". Asking for a callback that no host has leaves SASL_FAIL there.
+ * libsasl shows the code of the last error beside this sentence, and SASL_INTERACT sets none: a program without prompts
+ * would show "successful result". A request for a callback that does not exist sets SASL_FAIL.
  */
 static void explain(const sasl_client_params_t *params, const char *sentence)
 {
@@ -234,7 +234,7 @@ static void explain(const sasl_client_params_t *params, const char *sentence)
     params->utils->seterror(params->utils->conn, SASL_NOLOG, "%s", sentence);
 }
 
-/* The list that the host fills in before it calls again; libsasl's hosts leave its end to us. */
+/* The list that the program fills in before it calls again. The program does not free it: see end_round(). */
 static int ask_host(struct client_input *input, const sasl_client_params_t *params, sasl_interact_t **prompt_need)
 {
     sasl_interact_t *prompts = params->utils->malloc((INPUT_ITEMS + 1) * sizeof *prompts), *at = prompts;
@@ -269,7 +269,7 @@ static bool is_to_ask(const struct client_input *input)
     return i < INPUT_ITEMS;
 }
 
-/* Whom to act as, and the token: a person is asked for both at once. A host that takes no prompts does not answer. */
+/* The user to act as, and the token; the user is asked for both at once. A program without prompts cannot answer. */
 static int gather_token(struct client_input *input, const sasl_client_params_t *params, sasl_interact_t **prompt_need)
 {
     int result = fetch_name(input, params, INPUT_AUTHZID, true, false);
@@ -286,7 +286,7 @@ static int gather_token(struct client_input *input, const sasl_client_params_t *
                                                          : plugin_fail(params->utils, SASL_BADPARAM, NO_TOKEN);
 }
 
-/* Who the client is, as far as it matters. */
+/* The user's own name, where the message needs one. */
 static int gather_authcid(struct client_input *input, const sasl_client_params_t *params, bool needs_user,
                           sasl_interact_t **prompt_need)
 {

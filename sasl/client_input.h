@@ -1,6 +1,7 @@
 /*
- * What a client's message is made of: whom it names and the token, from a file, from the host's callbacks, or from a
- * person by the host's prompts. All of it is kept until the exchange ends, since prompts may take several rounds.
+ * What a client's message contains: the names and the token. They come from a file, from the callbacks of the program,
+ * or from the user by the program's prompts. They are kept until the exchange ends, because prompts may take several
+ * rounds.
  */
 #ifndef LATCHKEY_CLIENT_INPUT_H
 #define LATCHKEY_CLIENT_INPUT_H
@@ -24,30 +25,30 @@ struct client_input {
     struct {
         enum input_state state;
         struct secret value; /* empty: there is none */
-        /* What a prompt lends: hosts write to what they are lent, in place. */
+        /* The texts that a prompt lends to the program. Programs write to them. */
         char challenge[INPUT_TEXT_MAX], prompt[INPUT_TEXT_MAX], preset[1];
     } items[INPUT_ITEMS];
 };
 
 /*
- * Find out what is not known yet. The authzid is optional. The authcid is what the host tells; a person is asked for it
- * only where the message names nobody yet and must: needs_user (XOAUTH2), or the token is an API key, which needs the
- * name of its account. Then it is required for XOAUTH2, and optional for an API key, since the bearer tokens of other
- * servers are no JWTs either.
+ * Get every item that is not known yet. The authzid is optional. The authcid comes from the program. The user is asked
+ * for it only without an authzid, and only where the message needs a name: for XOAUTH2 (needs_user), or for an API key,
+ * which needs the name of its account. It is required for XOAUTH2. It is optional for an API key, because the bearer
+ * tokens of other servers may not be JWTs either.
  *
- * As with libsasl's own mechanisms each prompt is shown once: an optional one without an answer is empty, a required
- * one SASL_BADPARAM. The answers in *prompt_need are taken and the list is freed. SASL_INTERACT: *prompt_need is a new
- * list. Each other code but SASL_OK comes with a sentence for utils->seterror().
+ * Each prompt is shown once, as with libsasl's own mechanisms. An optional item without an answer is empty; a required
+ * one is SASL_BADPARAM. The answers in *prompt_need are copied and the list is freed. With SASL_INTERACT *prompt_need
+ * is a new list. With every other code except SASL_OK a sentence was given to utils->seterror().
  */
 int input_gather(struct client_input *input, const sasl_client_params_t *params, bool needs_user,
                  sasl_interact_t **prompt_need);
 
-/* Lent by the input. The token without a line end at its end. */
+/* Lent by the input. The token is without its final line end. */
 struct slice input_authzid(const struct client_input *input);
 struct slice input_authcid(const struct client_input *input);
 struct slice input_token(const struct client_input *input);
 
-/* An API key of Latchkey, or an opaque token of another server: neither a JWT nor a text with one in it. */
+/* The token is an API key, or an opaque token of another server: neither a JWT nor a text with one in it. */
 bool input_token_is_no_jwt(const struct client_input *input);
 
 void input_clear(struct client_input *input);

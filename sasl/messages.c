@@ -18,7 +18,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool fail(const char **ret_error, const char *error)
+static bool malformed(const char **ret_error, const char *error)
 {
     *ret_error = error;
     return false;
@@ -27,33 +27,33 @@ static bool fail(const char **ret_error, const char *error)
 static bool check_frame(struct slice message, const char **ret_error)
 {
     if (message.len > MESSAGE_MAX)
-        return fail(ret_error, "longer than 64 KiB");
+        return malformed(ret_error, "longer than 64 KiB");
     if (message.len > 0 && memchr(message.bytes, '\0', message.len) != NULL)
-        return fail(ret_error, "a NUL");
+        return malformed(ret_error, "a NUL byte");
     return true;
 }
 
-/* A name that a log, a mapping and a host may see: UTF-8 without control bytes. */
+/* A name is UTF-8 without control bytes: the log, the mapping and the host process use it. */
 static bool keep_user(struct slice user, struct bearer_message *message, const char **ret_error)
 {
     if (user.len == 0 || user.len > AUTHZID_MAX)
-        return fail(ret_error, "an authzid of no bytes, or too many");
+        return malformed(ret_error, "the authzid is empty or too long");
     if (!text_is_line(user))
-        return fail(ret_error, "an authzid that is no text");
+        return malformed(ret_error, "the authzid is not text");
     memcpy(message->user, user.bytes, user.len);
     message->user[user.len] = '\0';
     message->has_user = true;
     return true;
 }
 
-/* RFC 5801 §4: saslname = 1*(UTF8-char-safe / "=2C" / "=3D"); what is safe is neither "," nor "=". */
+/* RFC 5801 §4: saslname = 1*(UTF8-char-safe / "=2C" / "=3D"); UTF8-char-safe excludes "," and "=". */
 static bool decode_saslname(struct slice name, struct bearer_message *message, const char **ret_error)
 {
-    char decoded[3 * AUTHZID_MAX]; /* as long as the longest name whose every byte is escaped */
+    char decoded[3 * AUTHZID_MAX]; /* the longest name, with every byte escaped */
     size_t i, len = 0;
 
     if (name.len > sizeof decoded)
-        return fail(ret_error, "an authzid of no bytes, or too many");
+        return malformed(ret_error, "the authzid is empty or too long");
     for (i = 0; i < name.len; i++) {
         struct slice rest = { name.bytes + i, name.len - i < 3 ? name.len - i : 3 };
 
@@ -62,15 +62,15 @@ static bool decode_saslname(struct slice name, struct bearer_message *message, c
             continue;
         }
         if (!slice_equal_nocase(rest, "=2C") && !slice_equal_nocase(rest, "=3D"))
-            return fail(ret_error, "an authzid with \"=\" before something else than 2C or 3D");
+            return malformed(ret_error, "\"=\" in the authzid is not followed by 2C or 3D");
         decoded[len++] = rest.bytes[1] == '2' ? ',' : '=';
         i += 2;
     }
     return keep_user((struct slice){ decoded, len }, message, ret_error);
 }
 
-/* RFC 5801 §4: gs2-cb-flag = ("p=" cb-name) / "n" / "y". No channel is bound here (RFC 7628 §3), so all mean the same.
- * gs2-nonstd-flag ("F,") is for mechanisms of GSS-API alone. */
+/* RFC 5801 §4: gs2-cb-flag = ("p=" cb-name) / "n" / "y". These mechanisms bind no channel (RFC 7628 §3),
+ * so the flags have one meaning. gs2-nonstd-flag ("F,") is for GSS-API mechanisms only. */
 static bool is_cb_flag(struct slice flag)
 {
     size_t i;
@@ -85,20 +85,20 @@ static bool is_cb_flag(struct slice flag)
     return true;
 }
 
-/* gs2-header = gs2-cb-flag "," [ "a=" saslname ] ","; what follows is left in *in. */
+/* gs2-header = gs2-cb-flag "," [ "a=" saslname ] ","; *in is then the rest of the message. */
 static bool read_gs2_header(struct slice *in, struct bearer_message *message, const char **ret_error)
 {
     struct slice flag, authzid, rest;
 
     if (!slice_cut(*in, ',', &flag, in) || !is_cb_flag(flag))
-        return fail(ret_error, "no gs2 header");
+        return malformed(ret_error, "no gs2 header");
     if (!slice_cut(*in, ',', &authzid, &rest))
-        return fail(ret_error, "a gs2 header without end");
+        return malformed(ret_error, "the gs2 header has no end");
     *in = rest;
     if (authzid.len == 0)
         return true;
     if (authzid.len < 2 || authzid.bytes[0] != 'a' || authzid.bytes[1] != '=')
-        return fail(ret_error, "something else than an authzid in the gs2 header");
+        return malformed(ret_error, "the gs2 header has something other than an authzid");
     return decode_saslname((struct slice){ authzid.bytes + 2, authzid.len - 2 }, message, ret_error);
 }
 
@@ -122,18 +122,18 @@ static bool read_auth(struct slice value, struct bearer_message *message, const 
     struct slice scheme, bearer;
 
     if (!slice_cut(value, ' ', &scheme, &bearer) || !slice_equal_nocase(scheme, "Bearer"))
-        return fail(ret_error, "the scheme is not Bearer");
+        return malformed(ret_error, "the scheme is not Bearer");
     while (bearer.len > 0 && bearer.bytes[0] == ' ')
         bearer = (struct slice){ bearer.bytes + 1, bearer.len - 1 };
     if (!text_is_visible(bearer, ""))
-        return fail(ret_error, "no token, or one with blanks");
+        return malformed(ret_error, "the token is empty or has blanks");
     message->bearer = bearer;
     return true;
 }
 
 /*
- * *(kvpair) kvsep, up to the very end. host, port and unknown keys are ignored, in any order (§3.1). An auth without a
- * value is no malformed token: the client asks where to get one (§4.3).
+ * *(kvpair) kvsep, and nothing after it. host, port and unknown keys are ignored, in any order (§3.1). With an empty
+ * value of auth the client asks where to get a token (§4.3).
  */
 static bool read_kvpairs(struct slice in, struct bearer_message *message, const char **ret_error)
 {
@@ -142,22 +142,22 @@ static bool read_kvpairs(struct slice in, struct bearer_message *message, const 
 
     for (;;) {
         if (!slice_cut(in, KVSEP, &pair, &in))
-            return fail(ret_error, "the key=value pairs have no end");
+            return malformed(ret_error, "the key=value pairs have no end");
         if (pair.len == 0)
             break;
         if (!slice_cut(pair, '=', &key, &value) || !is_kvpair(key, value))
-            return fail(ret_error, "something that is no key=value");
+            return malformed(ret_error, "a part that is not key=value");
         if (!slice_equal_string(key, "auth"))
             continue;
         if (has_auth)
-            return fail(ret_error, "auth stands twice");
+            return malformed(ret_error, "auth is given twice");
         has_auth = true;
         if (value.len > 0 && !read_auth(value, message, ret_error))
             return false;
     }
     if (in.len > 0)
-        return fail(ret_error, "something follows the end");
-    return has_auth || fail(ret_error, "auth is missing");
+        return malformed(ret_error, "bytes after the end of the message");
+    return has_auth || malformed(ret_error, "auth is missing");
 }
 
 bool oauthbearer_read(struct slice message, struct bearer_message *ret, const char **ret_error)
@@ -166,7 +166,7 @@ bool oauthbearer_read(struct slice message, struct bearer_message *ret, const ch
     if (!check_frame(message, ret_error) || !read_gs2_header(&message, ret, ret_error))
         return false;
     if (message.len == 0 || message.bytes[0] != KVSEP)
-        return fail(ret_error, "nothing but a gs2 header");
+        return malformed(ret_error, "only a gs2 header");
     return read_kvpairs((struct slice){ message.bytes + 1, message.len - 1 }, ret, ret_error);
 }
 
@@ -181,19 +181,19 @@ bool xoauth2_read(struct slice message, struct bearer_message *ret, const char *
         return false;
     if (message.len < len || memcmp(message.bytes, prefix, len) != 0
         || !slice_cut((struct slice){ message.bytes + len, message.len - len }, KVSEP, &user, &message))
-        return fail(ret_error, "it does not begin with user=");
+        return malformed(ret_error, "the message does not begin with user=");
     return keep_user(user, ret, ret_error) && read_kvpairs(message, ret, ret_error);
 }
 
-/* Grows nowhere: it was measured before. */
-static void put(char **at, struct slice bytes)
+/* The caller has counted the bytes. */
+static void append_part(char **at, struct slice bytes)
 {
     if (bytes.len > 0)
         memcpy(*at, bytes.bytes, bytes.len);
     *at += bytes.len;
 }
 
-static enum message_written join(const struct slice *parts, size_t count, struct secret *ret)
+static enum message_written join_parts(const struct slice *parts, size_t count, struct secret *ret)
 {
     struct secret text = { NULL, 0 };
     char *at;
@@ -207,13 +207,13 @@ static enum message_written join(const struct slice *parts, size_t count, struct
     if (text.bytes == NULL)
         return MESSAGE_NO_MEMORY;
     for (i = 0; i < count; i++)
-        put(&at, parts[i]);
+        append_part(&at, parts[i]);
     *at = '\0';
     *ret = text;
     return MESSAGE_WRITTEN;
 }
 
-/* The other way round of decode_saslname(); room for three bytes each. */
+/* The inverse of decode_saslname(). `encoded` has room for three bytes for each byte of the name. */
 static size_t encode_saslname(struct slice name, char *encoded)
 {
     size_t i, len = 0;
@@ -258,7 +258,7 @@ enum message_written oauthbearer_write(struct slice user, const char *host, stru
         kvsep,
     };
 
-    return join(parts, sizeof parts / sizeof parts[0], ret);
+    return join_parts(parts, sizeof parts / sizeof parts[0], ret);
 }
 
 enum message_written xoauth2_write(struct slice user, struct slice bearer, struct secret *ret)
@@ -268,10 +268,10 @@ enum message_written xoauth2_write(struct slice user, struct slice bearer, struc
 
     if (user.len == 0 || !is_user(user))
         return MESSAGE_USER_UNFIT;
-    return text_is_visible(bearer, "") ? join(parts, sizeof parts / sizeof parts[0], ret) : MESSAGE_BEARER_UNFIT;
+    return text_is_visible(bearer, "") ? join_parts(parts, sizeof parts / sizeof parts[0], ret) : MESSAGE_BEARER_UNFIT;
 }
 
-/* What stands in a JSON string as it is; scopes and addresses are made of nothing else. */
+/* Text that a JSON string holds without escapes. Scopes and URLs have no other characters. */
 static bool is_plain(const char *text)
 {
     for (; *text != '\0'; text++)
@@ -280,8 +280,8 @@ static bool is_plain(const char *text)
     return true;
 }
 
-/* `,"name":"value"` behind what there is, if there is such a value and room for it and the brace. */
-static size_t add_member(char *text, size_t len, size_t size, const char *name, const char *value)
+/* Append `,"name":"value"`, unless the value is absent or there is no room for it and the closing brace. */
+static size_t add_error_member(char *text, size_t len, size_t size, const char *name, const char *value)
 {
     int added;
 
@@ -295,7 +295,7 @@ static size_t add_member(char *text, size_t len, size_t size, const char *name, 
     return len + (size_t)added;
 }
 
-static size_t finish(char *text, size_t len)
+static size_t end_error(char *text, size_t len)
 {
     text[len++] = '}';
     text[len] = '\0';
@@ -307,10 +307,24 @@ size_t oauthbearer_error(const char *status, const char *scope, const char *disc
     size_t len = 1;
 
     text[0] = '{';
-    len = add_member(text, len, size, "status", status);
-    len = add_member(text, len, size, "scope", scope);
-    len = add_member(text, len, size, "openid-configuration", discovery);
-    return finish(text, len);
+    len = add_error_member(text, len, size, "status", status);
+    len = add_error_member(text, len, size, "scope", scope);
+    len = add_error_member(text, len, size, "openid-configuration", discovery);
+    return end_error(text, len);
+}
+
+/* Clients of XOAUTH2 expect the status of HTTP that RFC 6750 §3.1 gives to each error. */
+static const char *http_status(const char *status)
+{
+    static const struct {
+        const char *status, *code;
+    } codes[] = { { "insufficient_scope", "403" }, { "invalid_request", "400" } };
+    size_t i;
+
+    for (i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strcmp(status, codes[i].status) == 0)
+            return codes[i].code;
+    return "401";
 }
 
 size_t xoauth2_error(const char *status, const char *scope, const char *discovery, char *text, size_t size)
@@ -319,12 +333,8 @@ size_t xoauth2_error(const char *status, const char *scope, const char *discover
 
     (void)discovery;
     text[0] = '{';
-    /* RFC 6750 §3.1, as a status of HTTP: what its clients look for. */
-    len = add_member(text, len, size, "status",
-                     strcmp(status, "insufficient_scope") == 0    ? "403"
-                         : strcmp(status, "invalid_request") == 0 ? "400"
-                                                                  : "401");
-    len = add_member(text, len, size, "schemes", "bearer");
-    len = add_member(text, len, size, "scope", scope);
-    return finish(text, len);
+    len = add_error_member(text, len, size, "status", http_status(status));
+    len = add_error_member(text, len, size, "schemes", "bearer");
+    len = add_error_member(text, len, size, "scope", scope);
+    return end_error(text, len);
 }

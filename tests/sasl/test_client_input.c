@@ -136,7 +136,7 @@ static const char *missing_for(const char *mechanism, const sasl_interact_t *pro
     if (has_token)
         return "latchkey: no token";
     if (!has_authcid)
-        return "latchkey: the program does not say whom to act as";
+        return "latchkey: the program does not name the user to act as";
     return strcmp(mechanism, XOAUTH) == 0 ? "latchkey: XOAUTH2 needs" : "latchkey: an API key needs";
 }
 
@@ -229,9 +229,9 @@ static void a_host_that_cannot_prompt_is_told_what_is_missing(void **state)
           { NULL, NULL, CLIENT_TOKEN },
           "XOAUTH2 needs the name of the user" },
         { "the user, with an empty name", XOAUTH, { "", "", CLIENT_TOKEN }, "XOAUTH2 needs the name of the user" },
-        { "a token that is empty", OAUTH, { NULL, NULL, "" }, "what the program passes on as the token holds nothing" },
+        { "a token that is empty", OAUTH, { NULL, NULL, "" }, "what the program gives as the token holds nothing" },
         { "a token in quotes", OAUTH, { NULL, NULL, "'" CLIENT_TOKEN "'" }, "holds quotes around the token" },
-        { "a user with a control character", OAUTH, { "a\1b", NULL, CLIENT_TOKEN }, "holds control characters" },
+        { "a user with a control character", OAUTH, { "a\1b", NULL, CLIENT_TOKEN }, "contains control characters" },
     };
     sasl_callback_t calls[4];
     sasl_conn_t *client;
