@@ -1,3 +1,4 @@
+#include "tests/support/clock_double.h"
 #include "tests/support/fixture.h"
 
 #include <time.h>
@@ -320,7 +321,7 @@ static void rule_27_one_deadline_is_for_all_that_is_waited_for(void **state)
     judge("bin", API_KEY);
     after = clock_ms();
     assert_in_range(exchanged.until_ms, before + 2750, after + 2750);
-    nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+    clock_advance_ms(50);
     answer_exchange(token);
     assert_in_range(looked.until_ms, before + 2750, after + 2750);
     answer_look(REASON_TENANT_UNAVAILABLE, "the key set has not come yet");

@@ -1,3 +1,4 @@
+#include "tests/support/clock_double.h"
 #include "tests/support/fixture.h"
 #include "tests/support/http_double.h"
 
@@ -455,7 +456,7 @@ static void rule_27_only_what_is_asked_costs_a_rate(void **state)
     assert_true(ask(config, "t-1", "sub-1", API_KEY));
     reply(503, 1, "{}");
     assert_true(exchange_breaker(exchange, "t-1").is_open);
-    nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 50000000 }, NULL);
+    clock_advance_ms(1050);
     may_ask = false;
     assert_false(ask(config, "t-1", "sub-1", API_KEY));
     assert_string_equal(answer.detail, "too many questions a second");
@@ -570,7 +571,7 @@ static void rule_26_the_cache_answers_the_same_question_for_a_while(void **state
     assert_int_equal(answer.reason, REASON_OK);
     may_ask = true;
     ROW("no longer than api_key_cache, though the token lives on");
-    nanosleep(&(struct timespec){ .tv_sec = 2, .tv_nsec = 50000000 }, NULL);
+    clock_advance_ms(2050);
     exchange_sweep(exchange);
     assert_int_equal(exchange_cache_counts(exchange).entries, 0);
     assert_false(ask(caching, "t-1", "sub-1", API_KEY));

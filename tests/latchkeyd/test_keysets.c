@@ -1,3 +1,4 @@
+#include "tests/support/clock_double.h"
 #include "tests/support/fixture.h"
 
 #include "base/clock.h"

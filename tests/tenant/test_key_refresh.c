@@ -1,3 +1,4 @@
+#include "tests/support/clock_double.h"
 #include "tests/support/fixture.h"
 #include "tests/support/http_double.h"
 
@@ -424,14 +425,14 @@ static void two_requests_share_one_deadline(void **state)
     ROW("what the first one took is gone");
     assert_true(start(config, "t-1", &source, &verdict));
     assert_int_equal(sent.timeout_ms, TIMEOUT_MS);
-    nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+    clock_advance_ms(200);
     reply(200, GOOD, "", "");
     assert_in_range(sent.timeout_ms, 1, TIMEOUT_MS - 199);
     end_with(200, keys, "", "");
     ROW("when nothing is left, the second one is over at once, and not without a limit");
     assert_true(key_refresh_start(&verdict, NULL, config, config_tenant(config, slice_of("t-1")), &source, 10, keep_end,
                                   &ended));
-    nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+    clock_advance_ms(50);
     reply(200, GOOD, "", "");
     assert_int_equal(sent.timeout_ms, 1);
     end_with(0, "", "", "");
