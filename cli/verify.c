@@ -148,9 +148,12 @@ static bool judge(struct verdict *verdict, const struct verify_options *options,
     verdict_check(verdict, CHECK_CONFIGURATION);
     if (!config_acquire(verdict, options->config, config))
         return false;
-    if (!read_input(STDIN_FILENO, INPUT_MAX, &input))
-        return verdict_check(verdict, CHECK_CREDENTIAL)
-            && verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
+    if (!read_input(STDIN_FILENO, INPUT_MAX, &input)) {
+        const int cause = errno;
+
+        verdict_check(verdict, CHECK_CREDENTIAL);
+        return verdict_reject(verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(cause));
+    }
     credential = credential_whole(credential_trim((struct slice){ input.bytes, input.len }));
     return authenticate(verdict, *config, &options->attempt, &credential, login);
 }

@@ -362,9 +362,13 @@ static bool run_steps(struct verdict *verdict, struct verification *v, enum exte
 {
     size_t i;
 
-    for (i = 0; i < sizeof steps / sizeof steps[0]; i++)
-        if (steps[i].extent <= extent && (!verdict_check(verdict, steps[i].check) || !steps[i].step(verdict, v)))
+    for (i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (steps[i].extent > extent)
+            continue;
+        verdict_check(verdict, steps[i].check);
+        if (!steps[i].step(verdict, v))
             return false;
+    }
     return true;
 }
 

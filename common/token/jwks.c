@@ -37,6 +37,7 @@ struct jwk {
     const char *curve;           /* static; NULL for RSA and secrets */
     const struct algorithm *alg; /* the only one that the key may verify; NULL: any that fits */
     const char *note;            /* why the key is not usable; NULL: it is */
+    bool is_out_of_memory;       /* the key may be usable, but there is no memory to find out */
     char type_text[16];
     EVP_PKEY *pkey;
     size_t rsa_signature_len;
@@ -61,7 +62,11 @@ static const struct curve {
     { "P-521", "secp521r1", COORDINATE_MAX },
 };
 
-static const char memory_is_short[] = "memory is short";
+static const char *fail_for_memory(struct jwk *key)
+{
+    key->is_out_of_memory = true;
+    return "out of memory";
+}
 
 /* A member in base64url, decoded. False when it is absent, no string, not strict, empty, or longer than max bytes. */
 static bool member_bytes(const struct json *member, const char *name, unsigned char *bytes, size_t max, size_t *ret_len)
@@ -121,7 +126,7 @@ static EVP_PKEY *rsa_pkey(struct slice modulus, struct slice exponent)
     return pkey;
 }
 
-/* OpenSSL may also fail to take a point because memory is short; most of those failures look different. */
+/* OpenSSL may also fail to take a point because it is out of memory. Most of those failures have other codes. */
 static bool point_is_wrong(void)
 {
     unsigned long error = ERR_peek_last_error();
@@ -159,7 +164,7 @@ static const char *read_rsa(const struct json *member, struct jwk *key)
         return "the RSA exponent is not odd, or not from 3 to 2^32";
     key->rsa_signature_len = n_len;
     key->pkey = rsa_pkey((struct slice){ (const char *)n, n_len }, (struct slice){ (const char *)e, e_len });
-    return key->pkey != NULL ? NULL : memory_is_short;
+    return key->pkey != NULL ? NULL : fail_for_memory(key);
 }
 
 static const struct curve *find_curve(const struct json *member)
@@ -197,7 +202,7 @@ static const char *read_ec(const struct json *member, struct jwk *key)
         key->pkey = pkey_from("EC", builder);
     OSSL_PARAM_BLD_free(builder);
     if (key->pkey == NULL)
-        return point_is_wrong() ? "the point is not on its curve" : memory_is_short;
+        return point_is_wrong() ? "the point is not on its curve" : fail_for_memory(key);
     return NULL;
 }
 
@@ -283,7 +288,7 @@ static int edwards_square(const struct edwards *edwards)
 }
 
 /* OpenSSL takes any 32 bytes, and then fails at each token. */
-static const char *check_ed25519(const unsigned char point[ED25519_KEY_LEN])
+static const char *check_ed25519(struct jwk *key, const unsigned char point[ED25519_KEY_LEN])
 {
     CLEANUP(edwards_clear) struct edwards edwards = { .context = NULL };
     unsigned char y[ED25519_KEY_LEN];
@@ -291,14 +296,14 @@ static const char *check_ed25519(const unsigned char point[ED25519_KEY_LEN])
 
     y_of(point, y);
     if (!edwards_start(&edwards, y))
-        return memory_is_short;
+        return fail_for_memory(key);
     if (BN_cmp(edwards.y, edwards.p) >= 0) /* RFC 8032 §5.1.3 step 1: another spelling of a y that is less */
         return "y of the point is not less than p";
     if (has_small_order(y))
         return "the point has a small order";
     square = edwards_square(&edwards);
     if (square == -2)
-        return memory_is_short;
+        return fail_for_memory(key);
     return square >= 0 ? NULL : "the point is not on its curve";
 }
 
@@ -316,11 +321,11 @@ static const char *read_okp(const struct json *member, struct jwk *key)
     snprintf(key->type_text, sizeof key->type_text, "OKP Ed25519");
     if (!member_bytes(member, "x", x, sizeof x, &len) || len != sizeof x)
         return "x is not 32 bytes in strict base64url";
-    error = check_ed25519(x);
+    error = check_ed25519(key, x);
     if (error != NULL)
         return error;
     key->pkey = EVP_PKEY_new_raw_public_key_ex(openssl_context(), "ED25519", NULL, x, len);
-    return key->pkey != NULL ? NULL : memory_is_short;
+    return key->pkey != NULL ? NULL : fail_for_memory(key);
 }
 
 static const struct {
@@ -473,7 +478,7 @@ static bool read_members(struct verdict *verdict, const struct json *members, st
         ERR_pop_to_mark();
         fork_lock_leave();
         /* The snapshot of a set lives long: a key that is lost to a bad moment would stay lost. */
-        if (jwks->keys[i].note == memory_is_short)
+        if (jwks->keys[i].is_out_of_memory)
             return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "keys[%zu]", i);
     }
     return check_set(verdict, jwks);

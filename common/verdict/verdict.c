@@ -42,14 +42,14 @@ __attribute__((format(printf, 2, 0))) static void format_evidence(char evidence[
     text_copy_printable(evidence, EVIDENCE_MAX, (struct slice){ raw, (size_t)len });
 }
 
-bool verdict_check(struct verdict *verdict, enum check check)
+void verdict_check(struct verdict *verdict, enum check check)
 {
     struct explanation *explanation = verdict->explanation;
 
     if (explanation == NULL || verdict->reason != REASON_UNDECIDED || explanation->count >= CHECK_MAX)
-        return true;
+        return;
     if (verdict->check_is_open && explanation->made[explanation->count - 1].check == check)
-        return true;
+        return;
     if (verdict->check_is_open)
         explanation->made[explanation->count - 1].ok = true;
     explanation->made[explanation->count].check = check;
@@ -57,7 +57,6 @@ bool verdict_check(struct verdict *verdict, enum check check)
     explanation->made[explanation->count].detail[0] = '\0';
     explanation->count++;
     verdict->check_is_open = true;
-    return true;
 }
 
 void verdict_detail(struct verdict *verdict, const char *format, ...)

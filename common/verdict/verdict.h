@@ -75,9 +75,9 @@ struct verdict {
 
 #define VERDICT_INIT ((struct verdict){ .reason = REASON_UNDECIDED, .credential = "none" })
 
-/* Begin a check; the one begun before has thereby passed, unless it is the same one, which then goes on. Always true,
- * to stand in a chain of &&. Nothing is added once the verdict is decided. */
-bool verdict_check(struct verdict *verdict, enum check check);
+/* Begin a check. The check before it has then passed, unless it is the same one, which goes on. Nothing is added once
+ * the verdict is decided. */
+void verdict_check(struct verdict *verdict, enum check check);
 
 /* What the open check found, for the explanation. Costs nothing when none is wanted. */
 __attribute__((format(printf, 2, 3))) void verdict_detail(struct verdict *verdict, const char *format, ...);
