@@ -61,17 +61,6 @@ static void format_message(const struct verdict *verdict, char *message, size_t 
              verdict->evidence);
 }
 
-static struct json *groups_json(const struct login *login)
-{
-    struct json *groups = json_new_array();
-    size_t i;
-
-    for (i = 0; login != NULL && groups != NULL && i < login->identity.group_count; i++)
-        if (!json_append(groups, json_new_string(slice_of(login->identity.groups[i]))))
-            json_free(&groups);
-    return groups;
-}
-
 static struct json *checks_json(const struct explanation *explanation)
 {
     struct json *checks = json_new_array();
@@ -92,25 +81,33 @@ static struct json *checks_json(const struct explanation *explanation)
     return checks;
 }
 
-static bool print_json(const struct verdict *verdict, const struct login *login)
+/* The members of an object that says what was decided; NULL when out of memory. */
+static struct json *report_json(const struct verdict *verdict, const struct login *login)
 {
-    CLEANUP(json_free) struct json *object = json_new_object();
+    struct json *object = json_new_object();
+    const char *decision = verdict->reason == REASON_OK ? "accept" : "reject";
     char message[2 * EVIDENCE_MAX];
-    const char *text;
 
     format_message(verdict, message, sizeof message);
-    if (object == NULL
-        || !json_add(object, "verdict", json_new_string(slice_of(verdict->reason == REASON_OK ? "accept" : "reject")))
+    if (!json_add(object, "verdict", json_new_string(slice_of(decision)))
         || !json_add(object, "reason", json_new_string(slice_of(reason_name(verdict->reason))))
-        || !json_add(object, "message", json_new_string(slice_of(message)))
-        || !json_add(object, "tenant", json_new_text(slice_of(verdict->tenant)))
-        || !json_add(object, "subject", json_new_text(slice_of(verdict->subject)))
-        || !json_add(object, "user", json_new_text(slice_of(verdict->user)))
-        || !json_add(object, "groups", groups_json(login))
-        || !json_add(object, "expires", verdict->has_expiry ? json_new_integer(verdict->expiry) : json_new_null())
+        || !json_add(object, "message", json_new_string(slice_of(message))) || !login_write(login, LOGIN_REPORT, object)
         || !json_add(object, "checks", checks_json(verdict->explanation)))
-        return false;
-    text = json_print_printable(object, true);
+        json_free(&object);
+    return object;
+}
+
+/* `login` NULL: refused, and reported as far as it got. */
+static bool print_json(const struct verdict *verdict, const struct login *login)
+{
+    CLEANUP(json_free) struct json *object = NULL;
+    struct login facts;
+    const char *text;
+
+    if (login == NULL)
+        login_take_facts(verdict, &facts);
+    object = report_json(verdict, login != NULL ? login : &facts);
+    text = object != NULL ? json_print_printable(object, true) : NULL;
     return text != NULL && puts(text) >= 0;
 }
 

@@ -643,6 +643,14 @@ struct json *json_new_integer(int64_t number)
     return constructed(json_object_new_int64(number));
 }
 
+/* json-c writes 17 digits, and ".0" behind a whole number: those of dates are written as integers. */
+struct json *json_new_number(double number)
+{
+    if (number >= -EXACT_MAX && number <= EXACT_MAX && number == (double)(int64_t)number)
+        return json_new_integer((int64_t)number);
+    return constructed(json_object_new_double(number));
+}
+
 struct json *json_new_boolean(bool boolean)
 {
     return constructed(json_object_new_boolean(boolean));

@@ -62,6 +62,7 @@ struct json *json_new_object(void);
 struct json *json_new_array(void);
 struct json *json_new_string(struct slice string);
 struct json *json_new_integer(int64_t number);
+struct json *json_new_number(double number); /* finite; written so that json_number() gives it back bit for bit */
 struct json *json_new_boolean(bool boolean);
 struct json *json_new_null(void);
 struct json *json_new_text(struct slice text); /* a string; null when the text is empty, for "there is none" */

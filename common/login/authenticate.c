@@ -4,7 +4,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "config/snapshot.h"
 #include "ipc/client.h"
 #include "login/decision.h"
@@ -136,17 +135,6 @@ bool authenticate(struct verdict *verdict, const struct config *config, const st
     return verdict->reason == REASON_OK;
 }
 
-/* For the log line, whatever becomes of the login. */
-static void set_facts(struct verdict *verdict, const struct login *login)
-{
-    verdict->credential = login->credential;
-    text_copy_printable(verdict->tenant, sizeof verdict->tenant, slice_of(login->tenant));
-    text_copy_printable(verdict->subject, sizeof verdict->subject, slice_of(login->subject));
-    text_copy_printable(verdict->jti, sizeof verdict->jti, slice_of(login->jti));
-    text_copy_printable(verdict->kid, sizeof verdict->kid, slice_of(login->kid));
-    text_copy_printable(verdict->user, sizeof verdict->user, slice_of(login->identity.user));
-}
-
 static bool check_login(struct verdict *verdict, const struct config *config, const struct attempt *attempt,
                         const struct login *login)
 {
@@ -196,7 +184,7 @@ bool authenticate_account(struct verdict *verdict, const struct config *config, 
                           const struct login *login)
 {
     if (login != NULL)
-        set_facts(verdict, login);
+        login_tell_facts(login, verdict); /* for the log line */
     return verify_has_revocation_list(verdict, config)
         && (login != NULL ? check_login(verdict, config, attempt, login) : check_block(verdict, config, attempt->user))
         && verdict_accept(verdict);

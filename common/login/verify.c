@@ -184,6 +184,9 @@ static void fill_login(const struct verification *v)
     copy_text(login->kid, v->kid);
     login->has_issued_at = v->claims.has_issued_at;
     login->issued_at = v->claims.issued_at;
+    login->has_auth_time = v->claims.has_auth_time;
+    login->auth_time = v->claims.auth_time;
+    login->has_expires = true;
     login->expires = v->claims.expires;
 }
 

@@ -10,22 +10,8 @@
 #include "base/slice.h"
 #include "verdict/attempt.h"
 #include "verdict/verdict.h"
-#include "account/identity.h"
 #include "config/model.h"
-
-/* A verified token and whose it is, for what follows a login. Owns its strings; copy it freely. */
-struct login {
-    const char *credential; /* "jwt", "api_key": what was exchanged for the token; static */
-    char tenant[FACT_MAX];
-    char subject[SUBJECT_MAX + 1];
-    char jti[SUBJECT_MAX + 1]; /* empty: none */
-    char kid[SUBJECT_MAX + 1]; /* of the key that verified it; empty: none */
-    bool has_issued_at;
-    double issued_at; /* s since 1970 */
-    double expires;   /* s since 1970 */
-    struct identity identity;
-    char authzid[SUBJECT_MAX + 1]; /* whom the user acts as; the user, unless somebody else was asked for and allowed */
-};
+#include "login/login.h"
 
 struct verify_request {
     const struct attempt *attempt; /* its authzid is not read: see below */

@@ -42,7 +42,8 @@ static bool read_dates(struct verdict *verdict, const struct json *payload, stru
 
     if (!read_date(verdict, payload, "exp", &has_expiry, &claims->expires)
         || !read_date(verdict, payload, "nbf", &claims->has_not_before, &claims->not_before)
-        || !read_date(verdict, payload, "iat", &claims->has_issued_at, &claims->issued_at))
+        || !read_date(verdict, payload, "iat", &claims->has_issued_at, &claims->issued_at)
+        || !read_date(verdict, payload, "auth_time", &claims->has_auth_time, &claims->auth_time))
         return false;
     /* Optional in RFC 7519 §4.1.4, required in RFC 9068 §2.2: absent must not mean "for ever". */
     if (!has_expiry)

@@ -35,21 +35,23 @@ struct claims {
     struct slice subject; /* 1 … SUBJECT_MAX bytes without control bytes */
     bool has_jti;
     struct slice jti;
-    double expires; /* exp, nbf, iat: s since 1970, 0 … 2^53, a fraction allowed (RFC 7519 §2) */
+    double expires; /* exp, nbf, iat, auth_time: s since 1970, 0 … 2^53, a fraction allowed (RFC 7519 §2) */
     bool has_not_before;
     double not_before;
     bool has_issued_at;
     double issued_at;
+    bool has_auth_time; /* of an OpenID provider (OpenID Connect Core §2; RFC 9068 §2.2.1) */
+    double auth_time;
     size_t group_count;
 };
 
 /*
- * Read and check the types: exp required; exp, nbf, iat numbers in range; subject a string in bounds; groups absent,
- * one string, or an array of at most CLAIMS_GROUPS_MAX strings; jti, when present, a string without control bytes.
- * A token of another kind than a login's is refused first, by the claims that mark it (the table in claims.c): one that
- * is bound to a key (`cnf`), a security event token, a request, a credential, a refresh token, …
- * False with PROOF_REQUIRED, TYPE_UNSUPPORTED, CLAIM_MISSING or CLAIM_INVALID; the evidence names the claim. Sets the
- * facts subject, jti and expiry.
+ * Read and check the types: exp required; exp, nbf, iat, auth_time numbers in range; subject a string in bounds; groups
+ * absent, one string, or an array of at most CLAIMS_GROUPS_MAX strings; jti, when present, a string without control
+ * bytes. A token of another kind than a login's is refused first, by the claims that mark it (the table in claims.c):
+ * one that is bound to a key (`cnf`), a security event token, a request, a credential, a refresh token, … False with
+ * PROOF_REQUIRED, TYPE_UNSUPPORTED, CLAIM_MISSING or CLAIM_INVALID; the evidence names the claim. Sets the facts
+ * subject, jti and expiry.
  */
 bool claims_read(struct verdict *verdict, const struct json *payload, const struct claims_policy *policy,
                  struct claims *ret_claims);

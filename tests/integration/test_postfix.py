@@ -296,8 +296,9 @@ def answer_as(user, path):
             while True:
                 caller, _ = ears.accept()
                 caller.recv(65536)
-                caller.send(json.dumps({"answer": "ok", "login": {"credential": "jwt", "user": "root",
-                                                                  "authzid": "root", "groups": []}}).encode())
+                caller.send(json.dumps({"answer": "ok", "login": {
+                    "credential": "jwt", "tenant": "t", "subject": "s", "user": "root", "authzid": "root", "groups": [],
+                    "expires": 2**40}}).encode())
         finally:
             os._exit(1)
     os.read(ready, 1)

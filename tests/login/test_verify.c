@@ -212,10 +212,11 @@ static const struct question plain = { .config = NULL };
 static void a_valid_token_is_accepted(void **state)
 {
     static struct outcome outcome;
+    static const struct member claims[CHANGES_MAX] = { { "auth_time", "999000.5" } };
     char line[LOG_LINE_MAX];
 
     (void)state;
-    assert_int_equal(judge_free(&plain, token_with(NULL, NULL, NULL), &outcome), REASON_OK);
+    assert_int_equal(judge_free(&plain, token_with(NULL, NULL, claims), &outcome), REASON_OK);
     ROW("the login is complete");
     assert_string_equal(outcome.login.tenant, "t-1");
     assert_string_equal(outcome.login.subject, "sub-alice");
@@ -223,6 +224,9 @@ static void a_valid_token_is_accepted(void **state)
     assert_string_equal(outcome.login.kid, "k-rsa");
     assert_true(outcome.login.has_issued_at);
     assert_true(outcome.login.issued_at == 999990.0);
+    assert_true(outcome.login.has_auth_time);
+    assert_true(outcome.login.auth_time == 999000.5);
+    assert_true(outcome.login.has_expires);
     assert_true(outcome.login.expires == 1000300.0);
     assert_string_equal(outcome.login.identity.user, "alice");
     assert_true(outcome.login.identity.user_is_explicit);
@@ -250,6 +254,7 @@ static void what_is_absent_leaves_the_login_empty(void **state)
     assert_int_equal(judge_free(&plain, token_with(NULL, header, claims), &outcome), REASON_OK);
     assert_string_equal(outcome.login.jti, "");
     assert_false(outcome.login.has_issued_at);
+    assert_false(outcome.login.has_auth_time);
     assert_int_equal(outcome.login.identity.group_count, 0);
 }
 

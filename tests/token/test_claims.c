@@ -226,6 +226,11 @@ static const struct row dates[] = {
     { "exp one beyond 2^53, with a fraction", { { "exp", "9007199254740993.0" } }, REASON_CLAIM_INVALID, "exp" },
     { "exp two beyond 2^53", { { "exp", "9007199254740994" } }, REASON_CLAIM_INVALID, "exp" },
     { "iat one beyond 2^53", { { "iat", "9007199254740993" } }, REASON_CLAIM_INVALID, "iat" },
+    { "auth_time of 2^53", { { "auth_time", "9007199254740992" } }, REASON_UNDECIDED, NULL },
+    { "auth_time one beyond 2^53", { { "auth_time", "9007199254740993" } }, REASON_CLAIM_INVALID, "auth_time" },
+    { "auth_time with a fraction", { { "auth_time", "999000.5" } }, REASON_UNDECIDED, NULL },
+    { "auth_time a string", { { "auth_time", "\"999000\"" } }, REASON_CLAIM_INVALID, "auth_time" },
+    { "auth_time null", { { "auth_time", "null" } }, REASON_CLAIM_INVALID, "auth_time" },
     { "nbf one beyond 2^53", { { "nbf", "9007199254740993" } }, REASON_CLAIM_INVALID, "nbf" },
 };
 
