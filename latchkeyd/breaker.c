@@ -25,7 +25,7 @@ void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, bool is_
     }
     breaker->is_probing = false;
     breaker->failures++;
-    if (retry_after > 0) /* it says itself how long it wants to be left alone */
+    if (retry_after > 0)
         pause_ms = (int64_t)retry_after * 1000 < BREAKER_MAX_MS ? (int64_t)retry_after * 1000 : BREAKER_MAX_MS;
     if (breaker->failures < BREAKER_FAILURES && !(is_closed_for_all && retry_after > 0))
         return;

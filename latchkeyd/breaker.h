@@ -1,6 +1,6 @@
 /*
- * A tenant service that is down is not asked by every login: after several failures in a row the answer is
- * "unavailable" at once for a while, then one question tries whether it is back.
+ * Spares a tenant service that is down: after several failures in a row questions are answered "unavailable" at once
+ * for a while. Then one question tests whether the service works again.
  */
 #ifndef LATCHKEY_BREAKER_H
 #define LATCHKEY_BREAKER_H
@@ -16,18 +16,18 @@
 struct breaker {
     unsigned failures; /* in a row */
     bool is_open;
-    int64_t try_from_ms; /* while it is open: when the next question may pass */
-    bool is_probing;     /* that question is under way */
+    int64_t try_from_ms; /* while open: when the next question may pass */
+    bool is_probing;     /* that question waits for the service */
 };
 
-/* Whether a question may pass now. If it may, breaker_tell() is due with its outcome. */
+/* Whether a question may pass now. After true the caller must call breaker_tell() or breaker_forget(). */
 bool breaker_passes(struct breaker *breaker, int64_t now_ms);
 
-/* What became of a question. retry_after: s that the service asks to be spared, once the breaker is open, or at once
- * when it is closed for everybody (503); 0 and less: it said nothing. */
+/* The outcome of a question. retry_after: the seconds of Retry-After, for which an open breaker stays open;
+ * 0 or less: not sent. With `is_closed_for_all` (status 503) it opens the breaker at once. */
 void breaker_tell(struct breaker *breaker, bool is_up, int retry_after, bool is_closed_for_all, int64_t now_ms);
 
-/* A question that passed was not asked after all. */
+/* A question that passed was not sent. */
 void breaker_forget(struct breaker *breaker);
 
 #endif

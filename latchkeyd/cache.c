@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 
-#define WAYS 8 /* places that one key may have */
+#define WAYS 8 /* places_of for one key */
 
 struct entry {
     struct cache_key key;
@@ -42,7 +42,7 @@ void cache_free(struct cache **cache)
     *cache = NULL;
 }
 
-/* A NUL, which none of them holds, ends each. */
+/* Each part ends with a NUL, which no part contains: so two different exchanges never hash the same text. */
 bool cache_key_of(const struct cache *cache, struct slice tenant, struct slice subject, struct slice api_key,
                   struct cache_key *ret_key)
 {
@@ -62,7 +62,7 @@ bool cache_key_of(const struct cache *cache, struct slice tenant, struct slice s
     return secret_keyed_hash(cache->hash_key, (struct slice){ all.bytes, all.len }, ret_key->hash);
 }
 
-static struct entry *places(struct cache *cache, const struct cache_key *key)
+static struct entry *places_of(struct cache *cache, const struct cache_key *key)
 {
     size_t set;
 
@@ -70,26 +70,26 @@ static struct entry *places(struct cache *cache, const struct cache_key *key)
     return &cache->entries[set % (CACHE_ENTRIES / WAYS) * WAYS];
 }
 
-static bool is_same(const struct cache_key *a, const struct cache_key *b)
+static bool is_same_key(const struct cache_key *a, const struct cache_key *b)
 {
     return secret_equal((struct slice){ (const char *)a->hash, SECRET_HASH_LEN },
                         (struct slice){ (const char *)b->hash, SECRET_HASH_LEN });
 }
 
-static struct entry *find(struct cache *cache, const struct cache_key *key)
+static struct entry *find_entry(struct cache *cache, const struct cache_key *key)
 {
-    struct entry *place = places(cache, key);
+    struct entry *place = places_of(cache, key);
     size_t i;
 
     for (i = 0; i < WAYS; i++)
-        if (place[i].token.len > 0 && is_same(&place[i].key, key))
+        if (place[i].token.len > 0 && is_same_key(&place[i].key, key))
             return &place[i];
     return NULL;
 }
 
 bool cache_find(struct cache *cache, const struct cache_key *key, int64_t now_ms, struct slice *ret_token)
 {
-    const struct entry *entry = find(cache, key);
+    const struct entry *entry = find_entry(cache, key);
 
     if (entry == NULL || entry->until_ms <= now_ms) {
         cache->counts.misses++;
@@ -108,7 +108,7 @@ static void entry_clear(struct entry *entry)
 
 void cache_drop(struct cache *cache, const struct cache_key *key)
 {
-    struct entry *entry = find(cache, key);
+    struct entry *entry = find_entry(cache, key);
 
     if (entry != NULL)
         entry_clear(entry);
@@ -116,7 +116,7 @@ void cache_drop(struct cache *cache, const struct cache_key *key)
 
 void cache_put(struct cache *cache, const struct cache_key *key, struct slice token, int64_t until_ms)
 {
-    struct entry *entry = find(cache, key), *place = places(cache, key);
+    struct entry *entry = find_entry(cache, key), *place = places_of(cache, key);
     size_t i;
 
     if (entry == NULL) {

@@ -1,6 +1,6 @@
 /*
- * Tokens that API keys were exchanged for, for a short while. Of a key it holds only a hash under a random key that
- * this process made for itself and nobody else ever sees.
+ * The tokens that API keys were exchanged for, for a short while. Of an API key it holds only a hash, under a random
+ * key that never leaves this process.
  */
 #ifndef LATCHKEY_CACHE_H
 #define LATCHKEY_CACHE_H
@@ -16,28 +16,28 @@
 
 struct cache;
 
-/* The hash of one exchange: of tenant, subject and API key together. */
+/* The hash over tenant, subject and API key of one exchange. */
 struct cache_key {
     unsigned char hash[SECRET_HASH_LEN];
 };
 
-struct cache *cache_new(void); /* NULL when memory or randomness is short */
+struct cache *cache_new(void); /* NULL when out of memory or randomness */
 void cache_free(struct cache **cache);
 
-/* False when memory is short or OpenSSL fails. */
+/* False when out of memory, or when OpenSSL fails. */
 bool cache_key_of(const struct cache *cache, struct slice tenant, struct slice subject, struct slice api_key,
                   struct cache_key *ret_key);
 
-/* The token, lent until the next call; false when there is none that lives. Counts hits and misses. */
+/* The token, lent until the next call; false when there is none, or when its time is over. Counts hits and misses. */
 bool cache_find(struct cache *cache, const struct cache_key *key, int64_t now_ms, struct slice *ret_token);
 
-/* Wipe what is kept for a key, if anything is. */
+/* Wipe the token of a key, if there is one. */
 void cache_drop(struct cache *cache, const struct cache_key *key);
 
-/* Keep a copy until then; what would live shortest makes room. Without memory nothing is kept. */
+/* Keep a copy until then, in place of the token whose time ends first. When out of memory nothing is kept. */
 void cache_put(struct cache *cache, const struct cache_key *key, struct slice token, int64_t until_ms);
 
-/* Wipe what has lived its time; all of it with INT64_MAX. */
+/* Wipe the tokens whose time is over; all with INT64_MAX. */
 void cache_sweep(struct cache *cache, int64_t now_ms);
 
 struct cache_counts {

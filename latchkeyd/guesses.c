@@ -32,12 +32,12 @@ void guesses_free(struct guesses **guesses)
     *guesses = NULL;
 }
 
-static double left_of(struct account *account, int64_t now_ms)
+static double refill_account(struct account *account, int64_t now_ms)
 {
     return bucket_refill(&account->bucket, GUESSES_PER_S, GUESSES_AT_ONCE, now_ms);
 }
 
-static struct account *find(struct guesses *guesses, const char *tenant_id, const char *subject)
+static struct account *find_account(struct guesses *guesses, const char *tenant_id, const char *subject)
 {
     size_t i;
 
@@ -51,8 +51,8 @@ static struct account *find(struct guesses *guesses, const char *tenant_id, cons
     return NULL;
 }
 
-/* A free place, or that of the account that has most left now: least is forgotten. */
-static struct account *make_room(struct guesses *guesses, int64_t now_ms)
+/* A free place, or that of the account with most guesses left: forgetting it forgives the fewest. */
+static struct account *free_place(struct guesses *guesses, int64_t now_ms)
 {
     struct account *fullest = NULL;
     double most = 0;
@@ -64,7 +64,7 @@ static struct account *make_room(struct guesses *guesses, int64_t now_ms)
 
         if (account->bucket.at_ms == 0)
             return account;
-        left = left_of(account, now_ms);
+        left = refill_account(account, now_ms);
         if (fullest == NULL || left > most) {
             fullest = account;
             most = left;
@@ -75,23 +75,23 @@ static struct account *make_room(struct guesses *guesses, int64_t now_ms)
 
 unsigned guesses_left(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms)
 {
-    struct account *account = find(guesses, tenant_id, subject);
+    struct account *account = find_account(guesses, tenant_id, subject);
 
-    return account != NULL ? (unsigned)left_of(account, now_ms) : GUESSES_AT_ONCE;
+    return account != NULL ? (unsigned)refill_account(account, now_ms) : GUESSES_AT_ONCE;
 }
 
 void guesses_count(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms)
 {
-    struct account *account = find(guesses, tenant_id, subject);
+    struct account *account = find_account(guesses, tenant_id, subject);
 
     if (account == NULL) {
-        account = make_room(guesses, now_ms);
+        account = free_place(guesses, now_ms);
         *account = (struct account){ .bucket = { .at_ms = 0 } };
         snprintf(account->tenant_id, sizeof account->tenant_id, "%s", tenant_id);
         snprintf(account->subject, sizeof account->subject, "%s", subject);
     }
-    /* Keys that were under way together may be refused together: there is nothing below nothing. */
-    account->bucket.left = left_of(account, now_ms) >= 1 ? account->bucket.left - 1 : 0;
+    /* Keys that were sent together may be refused together, so more may be refused than are left. */
+    account->bucket.left = refill_account(account, now_ms) >= 1 ? account->bucket.left - 1 : 0;
 }
 
 void guesses_reset(struct guesses *guesses)

@@ -1,7 +1,7 @@
 /*
- * API keys that a tenant service has refused, by the account that they were tried for. The kernel tells latchkeyd only
- * which program asks, and su(1) and sshd(8) ask as root for every user; so what a user guesses is counted for the
- * account that the guesses are for. Every answer with a status of 4xx is a refusal, also 429.
+ * Counts the API keys that a tenant service refused, for the account that they were tried for. The kernel tells
+ * latchkeyd only the uid of the program that asks, and su(1) and sshd(8) ask as root for every user. So guesses cannot
+ * be counted for the user who makes them. Every answer with status 4xx is a refusal, also 429.
  */
 #ifndef LATCHKEY_GUESSES_H
 #define LATCHKEY_GUESSES_H
@@ -20,10 +20,10 @@ void guesses_free(struct guesses **guesses);
  * clock_ms(). */
 unsigned guesses_left(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms);
 
-/* One was refused. 256 accounts are told apart; the next one takes the place of the account that has most left. */
+/* Count a refused key. 256 accounts are known; a further one takes the place of the account with most guesses left. */
 void guesses_count(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms);
 
-/* Every account has all of them again. */
+/* Every account has all its guesses again. */
 void guesses_reset(struct guesses *guesses);
 
 #endif

@@ -11,8 +11,8 @@
 
 #define FIRST_RETRY_MS     30000 /* after a failure; doubled until it is the interval, or RETRY_MAX_MS */
 #define RETRY_MAX_MS       300000
-#define WATCH_MS           5000 /* after a failure: how often the configuration and ca_file are looked at */
-#define FIRST_LOOK_MS      2000 /* after the start, at most: hosts that boot together do not all ask at once */
+#define WATCH_MS           5000 /* after a failure: how often the configuration and ca_file are checked for changes */
+#define FIRST_MS           2000 /* after the start, at most: spreads the requests of hosts that boot together */
 #define REFRESH_TIMEOUT_MS 10000
 #define IDLE_MS            3600000
 
@@ -30,17 +30,17 @@ struct keyset {
     struct key_source source;
     int64_t due_ms;
     int64_t retry_ms;       /* the pause after the next failure */
-    int64_t out_of_turn_ms; /* when the last look out of turn began; 0: never */
-    int64_t failed_ms;      /* when the last look failed; 0: it did not */
-    int64_t begun_ms;       /* of the look that is under way, or of the last one; 0: never */
-    int64_t watched_ms;     /* after a failure: when ca_file was last seen to be as it was */
+    int64_t unscheduled_ms; /* when the last unscheduled refresh began; 0: never */
+    int64_t failed_ms;      /* when the last refresh failed; 0: it did not */
+    int64_t begun_ms;       /* when the refresh under way, or else the last one, began; 0: never */
+    int64_t watched_ms;     /* after a failure: when ca_file was last found unchanged */
     int64_t interval_ms;
     bool is_under_way;
-    bool is_outdated;              /* the configuration has changed since the look that is under way began */
-    bool is_missing;               /* there was no key set when the configuration was looked at */
-    struct file_stamp authorities; /* of ca_file when the last look began */
-    char *way;                     /* way_of() the configuration; NULL: not known */
-    unsigned answering;            /* how many times looked() is at work */
+    bool is_outdated;              /* the configuration has changed since the refresh under way began */
+    bool is_missing;               /* the last configuration had no key set */
+    struct file_stamp authorities; /* ca_file when the last refresh began */
+    char *source_name;             /* source_name_of() the last configuration; NULL: unknown */
+    unsigned answering;            /* calls of refreshed() that are on the stack */
     struct keyset_status status;
     struct waiter waiters[WAITING_OF_TENANT];
     size_t waiter_count;
@@ -49,7 +49,7 @@ struct keyset {
 struct keysets {
     struct http *http;
     keysets_log *log;
-    struct keyset *sets[CONFIG_TENANTS_MAX]; /* each allocated, since a look that is under way points to it */
+    struct keyset *sets[CONFIG_TENANTS_MAX]; /* each allocated, since a refresh under way points to it */
     size_t count;
 };
 
@@ -62,9 +62,9 @@ struct keysets *keysets_new(struct http *http, keysets_log *log)
     return keysets;
 }
 
-static void set_free(struct keyset *set)
+static void keyset_free(struct keyset *set)
 {
-    free(set->way);
+    free(set->source_name);
     free(set);
 }
 
@@ -75,7 +75,7 @@ void keysets_free(struct keysets **keysets)
     if (keysets == NULL || *keysets == NULL)
         return;
     for (i = 0; i < (*keysets)->count; i++)
-        set_free((*keysets)->sets[i]);
+        keyset_free((*keysets)->sets[i]);
     free(*keysets);
     *keysets = NULL;
 }
@@ -85,19 +85,19 @@ static int64_t random_below(int64_t max)
 {
     uint32_t number = 0;
 
-    /* Without randomness everybody comes at the same time, which is no harm of ours. */
+    /* Without randomness the hosts ask at the same time, which costs the tenant service alone. */
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
         number = 0;
     return max > 0 ? number % max : 0;
 }
 
-/* Hosts that were set up together drift apart. */
+/* Spreads the requests of hosts that were set up together. */
 static int64_t with_jitter(int64_t ms)
 {
     return ms - ms / 10 + random_below(ms / 5 + 1);
 }
 
-static struct keyset *find(const struct keysets *keysets, struct slice tenant_id)
+static struct keyset *find_keyset(const struct keysets *keysets, struct slice tenant_id)
 {
     size_t i;
 
@@ -107,22 +107,23 @@ static struct keyset *find(const struct keysets *keysets, struct slice tenant_id
     return NULL;
 }
 
-static void add(struct keysets *keysets, const struct tenant *tenant, int64_t now_ms)
+static void add_keyset(struct keysets *keysets, const struct tenant *tenant, int64_t now_ms)
 {
     struct keyset *set = calloc(1, sizeof *set);
 
     if (set == NULL)
-        return; /* the next configuration, or a login that asks, tries again */
+        return; /* the next configuration tries again */
     set->all = keysets;
     snprintf(set->tenant_id, sizeof set->tenant_id, "%s", tenant->id);
     set->status.tenant_id = set->tenant_id;
     set->retry_ms = FIRST_RETRY_MS;
     set->is_missing = tenant->jwks == NULL;
-    set->due_ms = !set->is_missing ? now_ms + random_below(FIRST_LOOK_MS) : now_ms;
+    set->due_ms = !set->is_missing ? now_ms + random_below(FIRST_MS) : now_ms;
     keysets->sets[keysets->count++] = set;
 }
 
-/* Those that are configured no more; one that is under way is kept until all who wait for it are answered. */
+/* Forget the tenants that are no longer configured. A set whose refresh is under way stays until its waiters have an
+ * answer. */
 static void forget_gone(struct keysets *keysets, const struct config *config)
 {
     size_t i, kept = 0;
@@ -134,12 +135,12 @@ static void forget_gone(struct keysets *keysets, const struct config *config)
             || config_publishes_keys(config_tenant(config, slice_of(set->tenant_id))))
             keysets->sets[kept++] = set;
         else
-            set_free(set);
+            keyset_free(set);
     }
     keysets->count = kept;
 }
 
-/* A shorter one must not wait for the end of the longer one. */
+/* A shorter interval takes effect at once. */
 static void set_interval(struct keyset *set, int64_t interval_ms, int64_t now_ms)
 {
     if (interval_ms < set->interval_ms && set->due_ms - now_ms > interval_ms)
@@ -149,46 +150,50 @@ static void set_interval(struct keyset *set, int64_t interval_ms, int64_t now_ms
     set->interval_ms = interval_ms;
 }
 
-/* What a look depends on; malloc'ed. NULL when out of memory: then nothing is known to have changed. */
-static char *way_of(const struct tenant *tenant)
+/* What a refresh depends on: address, file and ca_file. malloc'ed. NULL when out of memory: then no change is noticed.
+ */
+static char *source_name_of(const struct tenant *tenant)
 {
-    char *way;
+    char *source_name;
 
-    if (asprintf(&way, "%s %s %s", tenant->discovery, tenant->keys_path, tenant->ca_file != NULL ? tenant->ca_file : "")
+    if (asprintf(&source_name, "%s %s %s", tenant->discovery, tenant->keys_path,
+                 tenant->ca_file != NULL ? tenant->ca_file : "")
         < 0)
         return NULL;
-    return way;
+    return source_name;
 }
 
-static void keep_way(struct keyset *set, char *way)
+static void keep_source_name(struct keyset *set, char *source_name)
 {
-    free(set->way);
-    set->way = way;
+    free(set->source_name);
+    set->source_name = source_name;
 }
 
-/* What a look under way brings is of the former configuration: another one begins when it ends. */
-static void look_now(struct keyset *set, int64_t now_ms)
+/* A refresh under way uses the former configuration: another one begins when it ends. */
+static void make_due(struct keyset *set, int64_t now_ms)
 {
     set->due_ms = now_ms;
     set->is_outdated = set->is_under_way;
 }
 
-/* The key set is looked for now when the configuration names another place for it, or when it is gone. */
-static void follow_config(struct keyset *set, const struct config *config, int64_t now_ms)
+/* The key set is refreshed now when the configuration names another source or file, or when the file has disappeared.
+ */
+static void keyset_follow_config(struct keyset *set, const struct config *config, int64_t now_ms)
 {
     const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
     bool is_missing;
-    char *way;
+    char *source_name;
 
     set_interval(set, config->latchkeyd.refresh * 1000, now_ms);
     if (!config_publishes_keys(tenant))
         return;
     is_missing = tenant->jwks == NULL;
-    way = way_of(tenant);
-    if ((is_missing && !set->is_missing) || (way != NULL && set->way != NULL && strcmp(way, set->way) != 0))
-        look_now(set, now_ms);
+    source_name = source_name_of(tenant);
+    if ((is_missing && !set->is_missing)
+        || (source_name != NULL && set->source_name != NULL && strcmp(source_name, set->source_name) != 0))
+        make_due(set, now_ms);
     set->is_missing = is_missing;
-    keep_way(set, way);
+    keep_source_name(set, source_name);
 }
 
 void keysets_configure(struct keysets *keysets, const struct config *config, int64_t now_ms)
@@ -197,13 +202,13 @@ void keysets_configure(struct keysets *keysets, const struct config *config, int
 
     forget_gone(keysets, config);
     for (i = 0; i < config->tenant_count && keysets->count < CONFIG_TENANTS_MAX; i++)
-        if (config_publishes_keys(&config->tenants[i]) && find(keysets, slice_of(config->tenants[i].id)) == NULL)
-            add(keysets, &config->tenants[i], now_ms);
+        if (config_publishes_keys(&config->tenants[i]) && find_keyset(keysets, slice_of(config->tenants[i].id)) == NULL)
+            add_keyset(keysets, &config->tenants[i], now_ms);
     for (i = 0; i < keysets->count; i++)
-        follow_config(keysets->sets[i], config, now_ms);
+        keyset_follow_config(keysets->sets[i], config, now_ms);
 }
 
-static void answer(keysets_done *done, void *context, enum reason reason, const char *detail)
+static void answer_waiter(keysets_done *done, void *context, enum reason reason, const char *detail)
 {
     const struct latchkeyd_answer reply = latchkeyd_answer_of(reason, detail);
 
@@ -228,7 +233,7 @@ static void schedule_failure(struct keyset *set)
         set->retry_ms = set->interval_ms;
 }
 
-static void schedule(struct keyset *set, enum key_refresh_result result)
+static void schedule_next(struct keyset *set, enum key_refresh_result result)
 {
     if (result == KEY_REFRESH_FAILED)
         schedule_failure(set);
@@ -248,7 +253,7 @@ static bool is_to_be_watched(const struct keyset *set)
     return set->failed_ms != 0 && !set->is_under_way;
 }
 
-/* The configuration's snapshot does not hold the content of ca_file, which is read for each request. */
+/* ca_file is read for each request and is not part of the configuration's snapshot, so its changes are noticed here. */
 static void watch(struct keyset *set, const struct config *config, int64_t now_ms)
 {
     const struct file_stamp now = authorities_of(config_tenant(config, slice_of(set->tenant_id)));
@@ -272,26 +277,26 @@ bool keysets_needs_config(const struct keysets *keysets, int64_t now_ms)
     return false;
 }
 
-static void looked(void *context, enum key_refresh_result result, const struct verdict *verdict)
+static void refreshed(void *context, enum key_refresh_result result, const struct verdict *verdict)
 {
     struct keyset *set = context;
     size_t count = set->waiter_count, i;
 
     set->is_under_way = false;
     set->waiter_count = 0;
-    set->answering++; /* an answer may read a configuration without this tenant */
-    set->status.looked_at = time(NULL);
+    set->answering++; /* an answer may take a configuration without this tenant, which must not free the set */
+    set->status.refreshed_at = time(NULL);
     set->status.result = result;
     snprintf(set->status.failure, sizeof set->status.failure, "%s", verdict->evidence);
-    schedule(set, result);
+    schedule_next(set, result);
     set->all->log(set->tenant_id, result, verdict);
     for (i = 0; i < count; i++)
-        answer(set->waiters[i].done, set->waiters[i].context,
-               result == KEY_REFRESH_FAILED ? verdict->reason : REASON_OK, verdict->evidence);
+        answer_waiter(set->waiters[i].done, set->waiters[i].context,
+                      result == KEY_REFRESH_FAILED ? verdict->reason : REASON_OK, verdict->evidence);
     set->answering--;
 }
 
-static void look(struct keyset *set, const struct config *config, int64_t now_ms)
+static void refresh(struct keyset *set, const struct config *config, int64_t now_ms)
 {
     const struct tenant *tenant = config_tenant(config, slice_of(set->tenant_id));
     struct verdict verdict = VERDICT_INIT;
@@ -302,17 +307,18 @@ static void look(struct keyset *set, const struct config *config, int64_t now_ms
     set->authorities = authorities_of(tenant);
     if (!config_publishes_keys(tenant))
         verdict_reject(&verdict, REASON_TENANT_UNKNOWN, "no longer configured");
-    else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, looked, set))
+    else if (key_refresh_start(&verdict, set->all->http, config, tenant, &set->source, REFRESH_TIMEOUT_MS, refreshed,
+                               set))
         return;
-    looked(set, KEY_REFRESH_FAILED, &verdict);
+    refreshed(set, KEY_REFRESH_FAILED, &verdict);
 }
 
 static void answer_not_yet(keysets_done *done, void *context)
 {
-    answer(done, context, REASON_TENANT_UNAVAILABLE, "the key set has not come yet");
+    answer_waiter(done, context, REASON_TENANT_UNAVAILABLE, "the refresh of the key set is not finished");
 }
 
-/* Answer those whose time is over, and tell when the next one's is. */
+/* Answer the waiters whose time is over. Returns when the time of the next one is over. */
 static int64_t dismiss(struct keyset *set, int64_t now_ms)
 {
     struct waiter over[WAITING_OF_TENANT];
@@ -345,7 +351,7 @@ int keysets_run(struct keysets *keysets, const struct config *config, int64_t no
         if (is_to_be_watched(set) && now_ms - set->watched_ms >= WATCH_MS)
             watch(set, config, now_ms);
         if (!set->is_under_way && set->due_ms <= now_ms)
-            look(set, config, now_ms);
+            refresh(set, config, now_ms);
         wake_ms = set->is_under_way ? dismiss(set, now_ms) : set->due_ms;
         if (is_to_be_watched(set) && set->watched_ms + WATCH_MS < wake_ms)
             wake_ms = set->watched_ms + WATCH_MS;
@@ -355,15 +361,16 @@ int keysets_run(struct keysets *keysets, const struct config *config, int64_t no
     return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
-/* Without any key set a login may ask for a look although the last scheduled one has failed: the outage may be over. */
+/* Without any key set a login may cause a refresh although the last scheduled one has just failed: the outage may be
+ * over. */
 static bool is_within_pause(const struct keyset *set, bool is_missing, int64_t now_ms)
 {
-    return (set->out_of_turn_ms != 0 && now_ms - set->out_of_turn_ms < KEYSETS_PAUSE_MS)
+    return (set->unscheduled_ms != 0 && now_ms - set->unscheduled_ms < KEYSETS_PAUSE_MS)
         || (!is_missing && set->failed_ms != 0 && now_ms - set->failed_ms < KEYSETS_PAUSE_MS);
 }
 
-/* Wait for the look that began then. False when the waiter finds no place, or when its time is over. */
-static bool wait_for_look(struct keyset *set, int64_t begun_ms, int64_t now_ms, struct waiter waiter)
+/* Wait for the refresh that began then. False when no place is left for the waiter, or when its time is over. */
+static bool wait_for_refresh(struct keyset *set, int64_t begun_ms, int64_t now_ms, struct waiter waiter)
 {
     struct crowd all = { .of_all = 0 }, patient = { .of_all = 0 };
     size_t i;
@@ -387,22 +394,22 @@ void keysets_ask(struct keysets *keysets, const struct config *config, uid_t uid
 {
     const struct waiter waiter = { .done = done, .context = context, .uid = uid, .until_ms = until_ms };
     const struct tenant *tenant = config_tenant(config, tenant_id);
-    struct keyset *set = find(keysets, tenant_id);
+    struct keyset *set = find_keyset(keysets, tenant_id);
     bool waits;
 
     if (set == NULL) {
-        answer(done, context, REASON_TENANT_UNKNOWN, "latchkeyd refreshes no key set of this tenant");
+        answer_waiter(done, context, REASON_TENANT_UNKNOWN, "latchkeyd does not refresh a key set of this tenant");
         return;
     }
     if (!set->is_under_way && is_within_pause(set, tenant != NULL && tenant->jwks == NULL, now_ms)) {
-        /* Not a refusal: the file may be newer than what the login has read. */
-        answer(done, context, REASON_OK, "");
+        /* Not a refusal: the file may be newer than the one that the login has read. */
+        answer_waiter(done, context, REASON_OK, "");
         return;
     }
-    waits = wait_for_look(set, set->is_under_way ? set->begun_ms : now_ms, now_ms, waiter);
+    waits = wait_for_refresh(set, set->is_under_way ? set->begun_ms : now_ms, now_ms, waiter);
     if (!set->is_under_way) {
-        set->out_of_turn_ms = now_ms;
-        look(set, config, now_ms);
+        set->unscheduled_ms = now_ms;
+        refresh(set, config, now_ms);
     }
     if (!waits)
         answer_not_yet(done, context);

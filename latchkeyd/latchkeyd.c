@@ -1,5 +1,5 @@
 /*
- * latchkeyd: the process that talks to tenant services, so that no host process has to. latchkeyd(8) is its manual.
+ * latchkeyd: the process that talks to tenant services in place of the host processes. Its manual is latchkeyd(8).
  */
 #include <getopt.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ static void print_usage(FILE *stream)
     fprintf(stream,
             "latchkeyd: asks tenant services for the services of this host; see latchkeyd(8)\n\n"
             "  latchkeyd [--config FILE]\n      serve on the configuration's sockets, or on systemd's\n"
-            "  latchkeyd --check [--config FILE]\n      look for what would keep it from serving\n"
+            "  latchkeyd --check [--config FILE]\n      report what would keep it from serving\n"
             "  latchkeyd --once [--config FILE]\n      answer one question on standard input\n"
             "  latchkeyd --help | --version\n");
 }
@@ -37,8 +37,8 @@ static int fail(const char *what)
     return STATUS_USAGE;
 }
 
-/* Sockets first, since only root may make them where they belong; then nothing of root is left. A secret that only root
- * may read is never in this memory. */
+/* The sockets are made first, since their directories may be writable for root alone; then the process gives up root. A
+ * secret that only root may read is never in this memory. */
 static int serve(const char *path)
 {
     CLEANUP(config_release) const struct config *at_start = NULL;

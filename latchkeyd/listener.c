@@ -33,7 +33,7 @@ void listeners_close(struct listeners *listeners)
         close(listeners->fds[--listeners->count]);
 }
 
-/* How many sockets systemd left for this very process; 0: it did not. */
+/* The number of sockets that systemd passes to this process; 0: none. */
 static long count_handed_over(void)
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
@@ -54,15 +54,15 @@ static bool is_listening_unix_socket(int fd, int *ret_type)
         && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
 }
 
-/* Each protocol has its type of socket, so that there is nothing to tell. */
-static void add(struct listeners *listeners, int fd, int type)
+/* Each protocol has its own type of socket, so the type tells the protocol. */
+static void add_listener(struct listeners *listeners, int fd, int type)
 {
     listeners->fds[listeners->count] = fd;
     listeners->is_saslauthd[listeners->count++] = type == SOCK_STREAM;
 }
 
-/* Whoever may write to such a socket may try passwords, and on ours the kernel tells who asks. A unit that lists both
- * kinds has one SocketMode= for all. */
+/* A user who may write to such a socket may try passwords. A unit that lists sockets of both kinds has one SocketMode=
+ * for all of them, which is too loose for this kind. */
 static bool is_tight(int fd, unsigned mode, char error[LISTENER_ERROR_MAX])
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -70,7 +70,7 @@ static bool is_tight(int fd, unsigned mode, char error[LISTENER_ERROR_MAX])
     struct stat status;
 
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 || address.sun_path[0] == '\0')
-        return fail(error, "descriptor %d has no path, so everybody may write to it", fd);
+        return fail(error, "descriptor %d has no path, so every user may write to it", fd);
     if (stat(address.sun_path, &status) != 0)
         return fail(error, "descriptor %d: %s", fd, strerror(errno));
     return (status.st_mode & 0777 & ~mode) == 0
@@ -83,17 +83,17 @@ static bool take_over(long count, unsigned saslauthd_mode, struct listeners *lis
     long i;
 
     if (count < 0 || count > LISTENERS_MAX)
-        return fail(error, "LISTEN_FDS hands over %ld sockets, of at most %d", count, LISTENERS_MAX);
+        return fail(error, "LISTEN_FDS is %ld, and at most %d sockets are accepted", count, LISTENERS_MAX);
     for (i = 0; i < count; i++) {
         int fd = FIRST_HANDED_OVER + (int)i, type = 0;
 
         if (!is_listening_unix_socket(fd, &type))
-            return fail(error, "descriptor %d is no unix socket of ListenSequentialPacket= or ListenStream=", fd);
+            return fail(error, "descriptor %d is not a unix socket of ListenSequentialPacket= or ListenStream=", fd);
         if (type == SOCK_STREAM && !is_tight(fd, saslauthd_mode, error))
             return false;
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
             return fail(error, "descriptor %d: %s", fd, strerror(errno));
-        add(listeners, fd, type);
+        add_listener(listeners, fd, type);
     }
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
@@ -101,8 +101,8 @@ static bool take_over(long count, unsigned saslauthd_mode, struct listeners *lis
     return true;
 }
 
-/* Somebody else's socket must not be taken away while it is in use, of whatever type it is: only a refused connection
- * says that nobody has it any more. */
+/* A socket of another process must not be removed while it is in use, whatever its type: only a refused connection
+ * shows that no process listens on it. */
 static bool is_in_use(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -115,7 +115,7 @@ static bool is_in_use(const struct sockaddr_un *address)
     return in_use;
 }
 
-/* Every one on the way that is missing: a chroot has no /run before somebody needs it. */
+/* All missing directories of the path: a new chroot has no /run. */
 static bool make_directories(const char *path, char error[LISTENER_ERROR_MAX])
 {
     char directory[PATH_MAX];
@@ -129,7 +129,7 @@ static bool make_directories(const char *path, char error[LISTENER_ERROR_MAX])
     return true;
 }
 
-/* Only a socket is ever removed. */
+/* Removes nothing but a socket. */
 static bool remove_stale(const struct sockaddr_un *address, char error[LISTENER_ERROR_MAX])
 {
     struct stat status;
@@ -137,17 +137,17 @@ static bool remove_stale(const struct sockaddr_un *address, char error[LISTENER_
     if (lstat(address->sun_path, &status) != 0)
         return errno == ENOENT || fail(error, "%s: %s", address->sun_path, strerror(errno));
     if (!S_ISSOCK(status.st_mode))
-        return fail(error, "%s is there, and no socket", address->sun_path);
+        return fail(error, "%s exists and is not a socket", address->sun_path);
     if (is_in_use(address))
-        return fail(error, "%s is in use: another latchkeyd?", address->sun_path);
+        return fail(error, "%s is in use, perhaps by another latchkeyd", address->sun_path);
     return unlink(address->sun_path) == 0 || fail(error, "%s: %s", address->sun_path, strerror(errno));
 }
 
-/* A socket of our own: its type, who may connect, and whose it is beside root's. */
+/* A socket that latchkeyd makes. */
 struct making {
     int type;
     unsigned mode;
-    gid_t group; /* (gid_t)-1: as it comes */
+    gid_t group; /* (gid_t)-1: that of the process */
 };
 
 static bool open_own(const char *path, const struct making *making, struct listeners *listeners,
@@ -165,9 +165,9 @@ static bool open_own(const char *path, const struct making *making, struct liste
     fd = socket(AF_UNIX, making->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail(error, "%s: %s", path, strerror(errno));
-    add(listeners, fd, making->type);
-    /* It is made as it is to be: whoever owns the directory could put something else in its place before a chmod() or a
-     * chown(). */
+    add_listener(listeners, fd, making->type);
+    /* The socket gets its mode and group as it is made: the owner of the directory could replace it before a chmod() or
+     * a chown(). */
     mask = umask(0777 & ~making->mode);
     ok = (making->group == (gid_t)-1 || setegid(making->group) == 0)
         && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, BACKLOG) == 0;
@@ -190,7 +190,7 @@ static bool open_list(const struct string_list *paths, const struct making *maki
     return true;
 }
 
-static bool find_group(const char *name, gid_t *ret_gid, char error[LISTENER_ERROR_MAX])
+static bool look_up_group(const char *name, gid_t *ret_gid, char error[LISTENER_ERROR_MAX])
 {
     struct account_entry group;
     int cause = 0;
@@ -213,8 +213,8 @@ static bool open_all(const struct latchkeyd_options *latchkeyd, struct listeners
     struct making saslauthd = { SOCK_STREAM, latchkeyd->saslauthd_mode, (gid_t)-1 };
 
     if (latchkeyd->sockets.count + latchkeyd->saslauthd_sockets.count == 0)
-        return fail(error, "the configuration names no socket to serve on");
-    if (latchkeyd->saslauthd_group != NULL && !find_group(latchkeyd->saslauthd_group, &saslauthd.group, error))
+        return fail(error, "the configuration has no socket");
+    if (latchkeyd->saslauthd_group != NULL && !look_up_group(latchkeyd->saslauthd_group, &saslauthd.group, error))
         return false;
     return open_list(&latchkeyd->sockets, &ours, listeners, error)
         && open_list(&latchkeyd->saslauthd_sockets, &saslauthd, listeners, error);

@@ -14,7 +14,7 @@
 #include "latchkeyd/log.h"
 #include "latchkeyd/privileges.h"
 
-#define FALLBACK_USER "nobody" /* where nobody made latchkeyd a user of its own */
+#define FALLBACK_USER "nobody" /* where the configured user does not exist */
 
 static void send_answer(void *context, const struct latchkeyd_answer *answer)
 {
@@ -24,10 +24,10 @@ static void send_answer(void *context, const struct latchkeyd_answer *answer)
     *is_answered = true;
     if (!latchkeyd_answer_write(LATCHKEYD_EXCHANGE, answer, &text)
         || send(STDIN_FILENO, text.bytes, text.len, MSG_NOSIGNAL) < 0)
-        log_event(LOG_OF_ERROR, "the answer could not be sent");
+        log_event(LOG_OF_ERROR, "cannot send the answer");
 }
 
-static void refuse(enum reason reason, const char *detail)
+static void send_refusal(enum reason reason, const char *detail)
 {
     const struct latchkeyd_answer answer = latchkeyd_answer_of(reason, detail);
     bool is_answered;
@@ -35,7 +35,7 @@ static void refuse(enum reason reason, const char *detail)
     send_answer(&is_answered, &answer);
 }
 
-/* The one question, or the end of whoever wanted to ask it. */
+/* False when the client hangs up without a question. */
 static bool receive_question(struct secret *ret_text)
 {
     struct secret text = { malloc(LATCHKEYD_MESSAGE_MAX), LATCHKEYD_MESSAGE_MAX };
@@ -47,7 +47,7 @@ static bool receive_question(struct secret *ret_text)
     while (poll(&asking, 1, -1) != 1 && errno == EINTR)
         ;
     got = recv(STDIN_FILENO, text.bytes, text.len, MSG_TRUNC);
-    if (got > LATCHKEYD_MESSAGE_MAX) /* cut: what is left might still read as a question */
+    if (got > LATCHKEYD_MESSAGE_MAX) /* cut by recv(): the rest might still be a valid question */
         got = -1;
     else
         text.len = got > 0 ? (size_t)got : 0;
@@ -58,8 +58,8 @@ static bool receive_question(struct secret *ret_text)
     return got > 0;
 }
 
-/* Whoever asked may be gone: then there is nothing left to do. */
-static bool is_wanted(void)
+/* Whether the client still waits. */
+static bool client_waits(void)
 {
     struct pollfd asking = { .fd = STDIN_FILENO };
 
@@ -68,7 +68,8 @@ static bool is_wanted(void)
 
 static void answer_question(const struct config *config, struct slice text)
 {
-    CLEANUP(exchange_free) struct exchange *exchange = NULL; /* ends after http, which tells it what was abandoned */
+    CLEANUP(exchange_free)
+    struct exchange *exchange = NULL; /* ends after http, which reports abandoned requests to it */
     CLEANUP(http_free) struct http *http = NULL;
     CLEANUP(json_free) struct json *json = NULL;
     struct latchkeyd_question question;
@@ -76,21 +77,21 @@ static void answer_question(const struct config *config, struct slice text)
     bool is_answered = false;
 
     if (!latchkeyd_question_read(text, &json, &question, &error)) {
-        refuse(REASON_LATCHKEYD_UNAVAILABLE, error);
+        send_refusal(REASON_LATCHKEYD_UNAVAILABLE, error);
         return;
     }
     if (!latchkeyd_ask_is_for_child(question.ask)) {
-        refuse(REASON_LATCHKEYD_UNAVAILABLE, "only a latchkeyd that stays does that");
+        send_refusal(REASON_LATCHKEYD_UNAVAILABLE, "only the daemon answers this question");
         return;
     }
     http = http_new(1);
     exchange = http != NULL ? exchange_new(http, NULL, NULL) : NULL;
     if (exchange == NULL) {
-        refuse(REASON_OUT_OF_MEMORY, "latchkeyd");
+        send_refusal(REASON_OUT_OF_MEMORY, "latchkeyd");
         return;
     }
     exchange_ask(exchange, config, geteuid(), &question, exchange_timeout_ms(config), send_answer, &is_answered);
-    while (!is_answered && is_wanted() && http_run(http, &(struct pollfd){ .fd = STDIN_FILENO }, 1, 1000))
+    while (!is_answered && client_waits() && http_run(http, &(struct pollfd){ .fd = STDIN_FILENO }, 1, 1000))
         ;
 }
 
@@ -102,15 +103,16 @@ int once_run(const char *config_path)
     struct verdict verdict = VERDICT_INIT;
 
     log_open();
-    config_read_secrets(false); /* an exchange needs none, and root's are not for the user that this process becomes */
+    config_read_secrets(
+        false); /* an exchange needs none, and the user that this process becomes must not have root's */
     if (!config_acquire(&verdict, config_path, &config)) {
-        refuse(verdict.reason, verdict.evidence);
+        send_refusal(verdict.reason, verdict.evidence);
         return EXIT_FAILURE;
     }
-    /* Whatever a library does: nobody waits for us any longer than this. */
+    /* The last deadline, in case that a library hangs: the client does not wait longer. */
     alarm((unsigned)config->latchkeyd.timeout + 1);
     if (!privileges_drop(config->latchkeyd.user, FALLBACK_USER, error)) {
-        refuse(REASON_LATCHKEYD_UNAVAILABLE, error);
+        send_refusal(REASON_LATCHKEYD_UNAVAILABLE, error);
         return EXIT_FAILURE;
     }
     if (!receive_question(&text))

@@ -23,7 +23,7 @@ static bool is_root_in_any_way(void)
     return getresuid(&real, &effective, &saved) != 0 || real == 0 || effective == 0 || saved == 0;
 }
 
-/* All three uids at once, so that none can be taken back; that is tried. */
+/* All three uids at once, so that none can be restored; setuid(0) must fail then. */
 static bool become(const struct account_entry *user)
 {
     if (geteuid() != 0 && seteuid(0) != 0)
@@ -49,7 +49,7 @@ bool privileges_drop(const char *user, const char *fallback, char error[PRIVILEG
     }
     if (answer == ACCOUNT_ABSENT || account.uid == 0) {
         snprintf(error, PRIVILEGES_ERROR_MAX, "user \"%.64s\" %s", user,
-                 answer == ACCOUNT_ABSENT ? "does not exist" : "is root, and latchkeyd must not be");
+                 answer == ACCOUNT_ABSENT ? "does not exist" : "is root; latchkeyd must not run as root");
         return false;
     }
     if (become(&account)) {

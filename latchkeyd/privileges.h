@@ -1,5 +1,5 @@
 /*
- * What latchkeyd gives up before it talks to anybody.
+ * The privileges that latchkeyd drops before it serves clients or talks to the network.
  */
 #ifndef LATCHKEY_PRIVILEGES_H
 #define LATCHKEY_PRIVILEGES_H
@@ -13,10 +13,9 @@
 void privileges_harden(void);
 
 /*
- * For good: groups, gid and uid of `user`. A process none of whose uids is root's keeps what it has; one that could
- * become root again, as a host does that took another effective uid for a while, becomes `user` as well. `fallback` is
- * taken when there is no such user; NULL: that is an error. It is not taken while NSS cannot tell whether there is one:
- * that is always an error. False with a sentence.
+ * Take the groups, gid and uid of `user`, for good. A process that has no uid of root (real, effective or saved) keeps
+ * its ids. `fallback` is taken when `user` does not exist; NULL: a missing user is an error. While NSS cannot tell
+ * whether the user exists, that is an error in either case. False with a sentence.
  */
 bool privileges_drop(const char *user, const char *fallback, char error[PRIVILEGES_ERROR_MAX]);
 

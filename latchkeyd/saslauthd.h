@@ -1,7 +1,8 @@
 /*
- * The protocol of saslauthd(8), which every Cyrus SASL server, Exim and slapd speak for passwords in plain text. A
- * request is counted strings on a stream: login, password, service, realm, each two bytes of length in network order
- * and so many bytes; newer clients add their peer's address. The reply is one counted string that begins with OK or NO.
+ * The protocol of saslauthd(8), by which Cyrus SASL servers, Exim and slapd check plain-text passwords. A request is a
+ * stream of counted strings: login, password, service and realm. Each has its length as two bytes in network order,
+ * then its bytes. Newer clients add the address of their peer. The reply is one counted string that begins with OK or
+ * NO.
  */
 #ifndef LATCHKEY_SASLAUTHD_H
 #define LATCHKEY_SASLAUTHD_H
@@ -13,22 +14,21 @@
 #include "base/slice.h"
 
 #define SASLAUTHD_LOGIN_MAX    256   /* bytes; also of service and realm */
-#define SASLAUTHD_PASSWORD_MAX 16384 /* bytes: as long as any token; libsasl itself sends about 8,190 in all */
+#define SASLAUTHD_PASSWORD_MAX 16384 /* bytes: JWT_MAX_LEN; libsasl sends about 8,190 bytes in all */
 #define SASLAUTHD_REQUEST_MAX  (4 * 2 + 3 * SASLAUTHD_LOGIN_MAX + SASLAUTHD_PASSWORD_MAX)
 
-struct saslauthd_request { /* lent by what was read */
-    struct slice login;    /* 1 … bytes without control bytes; so is service. UTF-8 */
-    struct slice password; /* 1 … bytes without NUL */
+struct saslauthd_request { /* lent by the text that was read */
+    struct slice login;    /* not empty; UTF-8 without control bytes, as are service and realm */
+    struct slice password; /* not empty; without NUL */
     struct slice service;
     struct slice realm; /* may be empty */
 };
 
-/* What has come so far: a whole request (what follows it is ignored), its beginning, or nothing that could become one.
- */
+/* What the text is: the beginning of a request, a whole request (bytes after it are ignored), or not a request. */
 enum saslauthd_extent { SASLAUTHD_PART, SASLAUTHD_WHOLE, SASLAUTHD_BROKEN };
 enum saslauthd_extent saslauthd_read(struct slice text, struct saslauthd_request *ret_request);
 
-/* The whole reply, its count included; static. */
+/* The reply with its length; static. */
 struct slice saslauthd_reply(bool is_accepted);
 
 #endif

@@ -15,7 +15,7 @@
 
 static int faults;
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void report(const char *format, ...)
 {
     va_list arguments;
 
@@ -31,12 +31,12 @@ static const char *not_found_text(enum account_answer answer)
     return answer == ACCOUNT_CANNOT_TELL ? "cannot be looked up now: NSS fails" : "does not exist on this host";
 }
 
-static void say_unknown_name(const char *name, enum account_answer answer)
+static void report_unknown_name(const char *name, enum account_answer answer)
 {
-    say("latchkeyd: allow: %s %s", name, not_found_text(answer));
+    report("latchkeyd: allow: %s %s", name, not_found_text(answer));
 }
 
-/* Whether this user may put a new file there; by the mode bits, which is what an administrator set. */
+/* Whether the user may create a file there, by the mode bits alone. */
 static bool may_write(const struct account_entry *user, const char *directory)
 {
     struct stat status;
@@ -47,14 +47,15 @@ static bool may_write(const struct account_entry *user, const char *directory)
         || (status.st_gid == user->gid && (status.st_mode & S_IWGRP) != 0) || (status.st_mode & S_IWOTH) != 0;
 }
 
-/* What is root's alone the modules may read, and latchkeyd may not. */
+/* A secret that only root may read serves the modules, and not latchkeyd. */
 static void check_secret(const struct tenant *tenant, const struct account_entry *user)
 {
     struct stat status;
 
     if (tenant->secret_path != NULL && stat(tenant->secret_path, &status) == 0
         && (status.st_uid != user->uid || (status.st_mode & S_IRUSR) == 0))
-        say("tenant \"%s\": hmac_secret_file: %s is not readable for user %s, so latchkeyd verifies none of its tokens",
+        report(
+            "tenant \"%s\": hmac_secret_file: %s user %s cannot read it, so latchkeyd verifies no token of the tenant",
             tenant->id, tenant->secret_path, user->name);
 }
 
@@ -67,16 +68,16 @@ static void check_tenant(const struct tenant *tenant, const struct account_entry
     if (user != NULL)
         check_secret(tenant, user);
     if (tenant->url == NULL && tenant->discovery == NULL)
-        return; /* nothing is ever asked of it */
+        return; /* latchkeyd sends no request to it */
     if (!tenant_request_begin(&verdict, tenant, 1000, &request, "https://localhost/"))
-        say("tenant \"%s\": ca_file: %s", tenant->id, verdict.evidence);
+        report("tenant \"%s\": ca_file: %s", tenant->id, verdict.evidence);
     if (user == NULL || !config_publishes_keys(tenant))
         return;
     snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(tenant->keys_path, '/') + 1 - tenant->keys_path),
              tenant->keys_path);
     if (!may_write(user, directory))
-        say("tenant \"%s\": keys: user %s may not write in %s, so the key set is never refreshed", tenant->id,
-            user->name, directory);
+        report("tenant \"%s\": keys: user %s cannot write to %s, so the key set is never refreshed", tenant->id,
+               user->name, directory);
 }
 
 static void check_group(const struct config *config)
@@ -86,15 +87,15 @@ static void check_group(const struct config *config)
     const enum account_answer answer = name != NULL ? account_lookup_group(name, &group, NULL) : ACCOUNT_FOUND;
 
     if (answer != ACCOUNT_FOUND)
-        say("latchkeyd: saslauthd_group: %s %s", name, not_found_text(answer));
+        report("latchkeyd: saslauthd_group: %s %s", name, not_found_text(answer));
 }
 
 static void check_user(const struct config *config, const struct account_entry *user, enum account_answer answer)
 {
     if (answer != ACCOUNT_FOUND)
-        say("latchkeyd: user: %s %s", config->latchkeyd.user, not_found_text(answer));
+        report("latchkeyd: user: %s %s", config->latchkeyd.user, not_found_text(answer));
     else if (user->uid == 0)
-        say("latchkeyd: user: %s is root, and latchkeyd must not be", config->latchkeyd.user);
+        report("latchkeyd: user: %s is root; latchkeyd must not run as root", config->latchkeyd.user);
 }
 
 int self_check(const char *config_path)
@@ -107,7 +108,7 @@ int self_check(const char *config_path)
     size_t i;
 
     if (!config_acquire(&verdict, config_path, &config)) {
-        say("%s", verdict.evidence);
+        report("%s", verdict.evidence);
         return 2;
     }
     answer = account_lookup_user(config->latchkeyd.user, &user, NULL);
@@ -115,9 +116,9 @@ int self_check(const char *config_path)
     check_group(config);
     for (i = 0; i < config->tenant_count; i++)
         check_tenant(&config->tenants[i], answer == ACCOUNT_FOUND ? &user : NULL);
-    if (peers == NULL || !peers_configure(peers, &config->latchkeyd, say_unknown_name))
-        say("out of memory");
+    if (peers == NULL || !peers_configure(peers, &config->latchkeyd, report_unknown_name))
+        report("out of memory");
     if (faults == 0)
-        printf("latchkeyd finds nothing wrong with %s\n", config->path);
+        printf("latchkeyd finds no fault in %s\n", config->path);
     return faults == 0 ? 0 : 2;
 }

@@ -51,19 +51,19 @@ static struct json *tenant_json(const struct status_facts *facts, const struct t
         [KEY_REFRESH_WITHDRAWN] = "withdrawn",
     };
     struct breaker breaker = exchange_breaker(facts->exchange, tenant->id);
-    struct keyset_status status = { .looked_at = 0 };
+    struct keyset_status status = { .refreshed_at = 0 };
     struct json *json = json_new_object();
     size_t i;
 
     for (i = 0; keysets_status(facts->keysets, i, &status) && strcmp(status.tenant_id, tenant->id) != 0; i++)
-        status = (struct keyset_status){ .looked_at = 0 };
+        status = (struct keyset_status){ .refreshed_at = 0 };
     if (!json_add(json, "id", json_new_string(slice_of(tenant->id)))
         || !json_add(json, "breaker", json_new_string(slice_of(breaker.is_open ? "open" : "closed")))
         || !json_add(json, "failures", json_new_integer(breaker.failures))
         || !json_add(json, "waiting", json_new_integer((int64_t)exchange_waiting(facts->exchange, tenant->id)))
         || !json_add(json, "keys_looked_at",
-                     status.looked_at != 0 ? json_new_integer((int64_t)status.looked_at) : json_new_null())
-        || !json_add(json, "keys", json_new_text(slice_of(status.looked_at != 0 ? results[status.result] : NULL)))
+                     status.refreshed_at != 0 ? json_new_integer((int64_t)status.refreshed_at) : json_new_null())
+        || !json_add(json, "keys", json_new_text(slice_of(status.refreshed_at != 0 ? results[status.result] : NULL)))
         || !json_add(json, "keys_failure", json_new_text(slice_of(status.failure))))
         json_free(&json);
     return json;

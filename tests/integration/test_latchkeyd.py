@@ -654,7 +654,7 @@ def test_wrong_usage_is_told(arguments):
 def test_it_never_becomes_root_by_configuration(site):
     site.configure(latchkeyd_options='user = "root"')
     done = run(PROGRAM, "--config", site.host.etc / "latchkey.conf", check=False)
-    assert done.returncode == 2 and "must not be" in done.stderr
+    assert done.returncode == 2 and "must not run as root" in done.stderr
 
 
 def test_every_answer_is_one_line_of_the_log(site, daemon):

@@ -314,7 +314,7 @@ static void rule_27_one_deadline_is_for_all_that_is_waited_for(void **state)
     ROW("a look alone");
     judge("bin", token);
     assert_in_range(looked.until_ms, before + 2750, clock_ms() + 2750);
-    answer_look(REASON_TENANT_UNAVAILABLE, "the key set has not come yet");
+    answer_look(REASON_TENANT_UNAVAILABLE, "the refresh of the key set is not finished");
     assert_outcome(REASON_KEY_UNKNOWN);
     ROW("a look after an exchange gets what is left");
     before = clock_ms();
@@ -324,7 +324,7 @@ static void rule_27_one_deadline_is_for_all_that_is_waited_for(void **state)
     clock_advance_ms(50);
     answer_exchange(token);
     assert_in_range(looked.until_ms, before + 2750, after + 2750);
-    answer_look(REASON_TENANT_UNAVAILABLE, "the key set has not come yet");
+    answer_look(REASON_TENANT_UNAVAILABLE, "the refresh of the key set is not finished");
     assert_outcome(REASON_KEY_UNKNOWN);
     free(token);
 }

@@ -672,7 +672,7 @@ static void more_than_can_wait_are_refused(void **state)
     ROW("the last one, at once");
     assert_int_equal(askers[64].answers, 1);
     assert_int_equal(askers[64].reason, REASON_TENANT_UNAVAILABLE);
-    assert_string_equal(askers[64].detail, "the key set has not come yet");
+    assert_string_equal(askers[64].detail, "the refresh of the key set is not finished");
     ROW("all others are answered");
     assert_int_equal(look_count, 1);
     assert_int_equal(askers[63].answers, 0);
@@ -727,7 +727,7 @@ static void assert_not_yet(const struct asker *asker)
 {
     assert_int_equal(asker->answers, 1);
     assert_int_equal(asker->reason, REASON_TENANT_UNAVAILABLE);
-    assert_string_equal(asker->detail, "the key set has not come yet");
+    assert_string_equal(asker->detail, "the refresh of the key set is not finished");
 }
 
 static void rule_21_few_wait_for_a_service_that_takes_its_time(void **state)
@@ -851,7 +851,7 @@ static void a_tenant_without_a_key_set_of_its_own_is_not_looked_for(void **state
         ask(cases[i].tenant, clock_ms(), &asker);
         assert_int_equal(asker.answers, 1);
         assert_int_equal(asker.reason, REASON_TENANT_UNKNOWN);
-        assert_string_equal(asker.detail, "latchkeyd refreshes no key set of this tenant");
+        assert_string_equal(asker.detail, "latchkeyd does not refresh a key set of this tenant");
     }
     assert_int_equal(look_count, 0);
 }
@@ -903,7 +903,7 @@ static void a_tenant_that_is_gone_is_forgotten(void **state)
     ROW("one that comes back is as any new one");
     keysets_configure(keysets, only_t_1, clock_ms());
     assert_true(keysets_status(keysets, 0, &status));
-    assert_int_equal(status.looked_at, 0);
+    assert_int_equal(status.refreshed_at, 0);
     assert_int_equal(begun_at(only_t_1, clock_ms() + 2000), 1);
     ROW("while it is under way: who waits is answered");
     ask("t-1", clock_ms(), &asker);
@@ -974,14 +974,14 @@ static void the_status_tells_of_the_last_look(void **state)
     ROW("never");
     assert_true(keysets_status(keysets, 0, &status));
     assert_string_equal(status.tenant_id, "t-1");
-    assert_int_equal(status.looked_at, 0);
+    assert_int_equal(status.refreshed_at, 0);
     assert_string_equal(status.failure, "");
     assert_false(keysets_status(keysets, 1, &status));
     ROW("failed");
     begun_at(only_t_1, clock_ms() + 2000);
     end_last(KEY_REFRESH_FAILED);
     assert_true(keysets_status(keysets, 0, &status));
-    assert_in_range(time(NULL) - status.looked_at, 0, 5);
+    assert_in_range(time(NULL) - status.refreshed_at, 0, 5);
     assert_int_equal(status.result, KEY_REFRESH_FAILED);
     assert_string_equal(status.failure, "status 500");
     ROW("replaced, and the failure is past");

@@ -177,7 +177,7 @@ static void a_socket_is_replaced_only_when_nobody_has_it_any_more(void **state)
         if (ok) {
             assert_int_equal(connect_error("taken", SOCK_SEQPACKET), 0);
         } else {
-            assert_non_null(strstr(error, "/taken is in use: another latchkeyd?"));
+            assert_non_null(strstr(error, "/taken is in use, perhaps by another latchkeyd"));
             assert_int_equal(connect_error("taken", cases[i].type), 0);
         }
         listeners_close(&listeners);
@@ -256,7 +256,7 @@ static void only_a_socket_is_ever_removed(void **state)
         cases[i].put(path);
         assert_int_equal(lstat(path, &before), 0);
         assert_false(open_one("taken", &listeners));
-        assert_non_null(strstr(error, "/taken is there, and no socket"));
+        assert_non_null(strstr(error, "/taken exists and is not a socket"));
         assert_int_equal(lstat(path, &after), 0);
         assert_int_equal(before.st_ino, after.st_ino);
         assert_int_equal(before.st_size, after.st_size);
@@ -347,8 +347,8 @@ static const struct {
     { "one", "q", "1", false, 1, "" },
     { "three", "qqq", "3", false, 3, "" },
     { "as many as there is room for", "qqqqqqqqqqqqqqqqssssssssssssssss", "32", false, 32, "" },
-    { "more", "q", "33", false, -1, "LISTEN_FDS hands over 33 sockets, of at most 32" },
-    { "less than none", "q", "-1", false, -1, "LISTEN_FDS hands over -1 sockets, of at most 32" },
+    { "more", "q", "33", false, -1, "LISTEN_FDS is 33, and at most 32 sockets are accepted" },
+    { "less than none", "q", "-1", false, -1, "LISTEN_FDS is -1, and at most 32 sockets are accepted" },
     { "none", "", "0", false, -2, "" },
     { "no number", "q", "many", false, -2, "" },
     { "for another process", "q", "1", true, -2, "" },
@@ -358,17 +358,17 @@ static const struct {
     { "a stream that everybody may write to", "qw", "2", false, -1,
       "descriptor 4: its mode 0666 is looser than saslauthd_mode 0660" },
     { "a stream without a path, so without a mode", "a", "1", false, -1,
-      "descriptor 3 has no path, so everybody may write to it" },
+      "descriptor 3 has no path, so every user may write to it" },
     { "a stream whose path is gone", "u", "1", false, -1, "descriptor 3: No such file or directory" },
     { "one that is connected", "c", "1", false, -1,
-      "descriptor 3 is no unix socket of ListenSequentialPacket= or ListenStream=" },
+      "descriptor 3 is not a unix socket of ListenSequentialPacket= or ListenStream=" },
     { "one that does not listen", "b", "1", false, -1,
-      "descriptor 3 is no unix socket of ListenSequentialPacket= or ListenStream=" },
+      "descriptor 3 is not a unix socket of ListenSequentialPacket= or ListenStream=" },
     { "one of the internet", "i", "1", false, -1,
-      "descriptor 3 is no unix socket of ListenSequentialPacket= or ListenStream=" },
-    { "a file", "f", "1", false, -1, "descriptor 3 is no unix socket of ListenSequentialPacket= or ListenStream=" },
+      "descriptor 3 is not a unix socket of ListenSequentialPacket= or ListenStream=" },
+    { "a file", "f", "1", false, -1, "descriptor 3 is not a unix socket of ListenSequentialPacket= or ListenStream=" },
     { "less than was said", "q-", "2", false, -1,
-      "descriptor 4 is no unix socket of ListenSequentialPacket= or ListenStream=" },
+      "descriptor 4 is not a unix socket of ListenSequentialPacket= or ListenStream=" },
 };
 
 /* In a process of its own: 0, or the number of what went wrong. */

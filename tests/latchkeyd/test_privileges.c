@@ -105,12 +105,12 @@ static int become_no_fallback(void)
 
 static int become_root(void)
 {
-    return refused("root", "nobody", "user \"root\" is root, and latchkeyd must not be");
+    return refused("root", "nobody", "user \"root\" is root; latchkeyd must not run as root");
 }
 
 static int become_root_by_fallback(void)
 {
-    return refused("no-such-user", "root", "user \"no-such-user\" is root, and latchkeyd must not be");
+    return refused("no-such-user", "root", "user \"no-such-user\" is root; latchkeyd must not run as root");
 }
 
 static const struct {
