@@ -1,6 +1,6 @@
 /*
- * A connection to latchkeyd, and the two doors it may have come through. For the loop (server.c), which owns the
- * clients, and for the doors, which read what they send and answer.
+ * A client: a connection to latchkeyd, and the protocol that it speaks. The loop (server.c) owns the clients; the two
+ * protocols (questions.c, passwords.c) read requests and answer them.
  */
 #ifndef LATCHKEY_CLIENT_H
 #define LATCHKEY_CLIENT_H
@@ -21,29 +21,29 @@ struct client {
     int fd; /* non-blocking */
     uid_t uid;
     bool has_asked;
-    bool is_done; /* answered, or sent away; freed at the end of the round */
+    bool is_done; /* answered or refused; freed at the end of the round */
     int64_t deadline_ms;
-    /* Of its question, for the log. */
+    /* Its question, for the log. */
     int64_t asked_ms;
     enum latchkeyd_ask ask;
     const char *credential; /* "none", "jwt", "api_key"; static */
     char tenant[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
-    /* What a client of saslauthd's protocol has sent so far, and for the log who wants in where. */
+    /* With saslauthd's protocol: what the client has sent so far; and, for the log, service and login name. */
     struct secret request;
     char service_name[SASLAUTHD_LOGIN_MAX + 1];
-    char login[2 * SASLAUTHD_LOGIN_MAX + 2]; /* with the realm behind an @ */
+    char login[2 * SASLAUTHD_LOGIN_MAX + 2]; /* with "@" and the realm */
     struct client *next;
 };
 
-/* What becomes of a client that came through it. Each answers once, and sets is_done. */
+/* One of the two protocols. Each function answers at most once, and sets is_done then. */
 struct door {
-    void (*read)(struct client *client);                                           /* something has come, or the end */
-    void (*refuse)(struct client *client, enum reason reason, const char *detail); /* before anything was read */
-    bool asks_the_list; /* whether `allow` says who may come; else the socket's mode does */
+    void (*read)(struct client *client);                                           /* when the socket is readable */
+    void (*refuse)(struct client *client, enum reason reason, const char *detail); /* before anything is read */
+    bool asks_the_list; /* whether `allow` limits the clients; else the mode of the socket does */
 };
 
-extern const struct door questions_door; /* latchkeyd_protocol.h, on SOCK_SEQPACKET */
+extern const struct door questions_door; /* ipc/protocol.h, on SOCK_SEQPACKET */
 extern const struct door passwords_door; /* saslauthd.h, on SOCK_STREAM */
 
 #endif

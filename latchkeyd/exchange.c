@@ -13,11 +13,11 @@
 #include "latchkeyd/guesses.h"
 #include "latchkeyd/waiting.h"
 
-#define WAY_MS 250
+#define RESERVE_MS 250 /* for the client: connecting, sending and reading */
 
 struct tenant_state {
     char id[FACT_MAX];
-    char *service; /* what the breaker is about: the address and ca_file; NULL: nothing yet */
+    char *service; /* service_name_of() the tenant whose breaker this is; NULL: none yet */
     struct breaker breaker;
 };
 
@@ -28,13 +28,13 @@ struct exchange {
     struct cache *cache;
     struct guesses *guesses;
     struct exchange_counts counts;
-    double kept_s;    /* at most so long the tokens in the cache were to be kept */
-    struct job *jobs; /* that wait for a tenant service */
+    double kept_s;    /* the longest time that a token in the cache is kept */
+    struct job *jobs; /* those that wait for a tenant service */
     struct tenant_state tenants[CONFIG_TENANTS_MAX];
     size_t tenant_count;
 };
 
-/* A question that the tenant service was asked. Of the API key it holds nothing but the cache's hash. */
+/* An exchange. Of the API key it holds only the hash of the cache. */
 struct job {
     struct exchange *exchange;
     const struct config *config; /* held */
@@ -45,12 +45,12 @@ struct job {
     struct cache_key key;
     exchange_done *done;
     void *context;
-    struct job *next, **previous; /* of those that wait; previous NULL: it does not */
+    struct job *next, **previous; /* in the list of those that wait; previous NULL: not in the list */
 };
 
 int exchange_timeout_ms(const struct config *config)
 {
-    return (int)config->latchkeyd.timeout * 1000 - WAY_MS;
+    return (int)config->latchkeyd.timeout * 1000 - RESERVE_MS;
 }
 
 struct exchange *exchange_new(struct http *http, exchange_may_ask *may_ask, void *may_ask_context)
@@ -86,8 +86,7 @@ void exchange_free(struct exchange **exchange)
     *exchange = NULL;
 }
 
-/* Never NULL. There is room for all tenants of a configuration; those of former ones are forgotten when it is used up.
- */
+/* Never NULL. There is room for all tenants of one configuration: when former tenants fill it, all are forgotten. */
 static struct tenant_state *state_of(struct exchange *exchange, const char *tenant_id)
 {
     size_t i;
@@ -102,8 +101,8 @@ static struct tenant_state *state_of(struct exchange *exchange, const char *tena
     return &exchange->tenants[exchange->tenant_count++];
 }
 
-/* Its address, and whose certificates it may show; malloc'ed. NULL when out of memory. */
-static char *service_of(const struct tenant *tenant)
+/* The address and the ca_file; malloc'ed. NULL when out of memory. */
+static char *service_name_of(const struct tenant *tenant)
 {
     char *service;
 
@@ -114,23 +113,23 @@ static char *service_of(const struct tenant *tenant)
     return service;
 }
 
-/* Whether the state is about the service that the tenant's configuration names. */
-static bool is_about(const struct tenant_state *state, const struct tenant *tenant)
+/* Whether the state belongs to the service that the tenant's configuration names. */
+static bool is_state_of(const struct tenant_state *state, const struct tenant *tenant)
 {
-    char *service = service_of(tenant);
+    char *service = service_name_of(tenant);
     const bool is_same = service != NULL && state->service != NULL && strcmp(service, state->service) == 0;
 
     free(service);
     return is_same;
 }
 
-/* The tenant has another service now, of which nothing is known yet: neither whether it answers, nor any token. */
+/* The tenant has another service now: forget the breaker and the tokens of the former one. */
 static void begin_anew(struct exchange *exchange, struct tenant_state *state, const struct tenant *tenant)
 {
     if (state->service != NULL)
         cache_sweep(exchange->cache, INT64_MAX);
     free(state->service);
-    state->service = service_of(tenant);
+    state->service = service_name_of(tenant);
     state->breaker = (struct breaker){ .failures = 0 };
 }
 
@@ -148,15 +147,16 @@ static void answer_token(exchange_done *done, void *context, struct slice token)
     done(context, &answer);
 }
 
-/* Whether the token is the account's and is accepted now, by today's keys, revocation list and clock. */
-static bool is_good(const struct job *job, struct slice token, double *ret_expires)
+/* Whether the token verifies now, for the account, by the current keys and revocation list. */
+static bool token_is_good(const struct job *job, struct slice token, double *ret_expires)
 {
     struct verdict verdict = VERDICT_INIT;
 
     return verify_exchanged(&verdict, job->config, job->tenant, job->subject, token, time(NULL), ret_expires);
 }
 
-/* A token that is kept longer than a service lets it be old would shut the account out of that service. */
+/* A token must not be cached longer than max_age of a service: it would be refused there although a new one is
+ * accepted. */
 static double shortest_max_age(const struct config *config, double lifetime)
 {
     const struct service_rules *rules = &config->default_service;
@@ -170,8 +170,8 @@ static double shortest_max_age(const struct config *config, double lifetime)
     return lifetime;
 }
 
-/* Clear the cache when tokens are to be kept for a shorter time than before, or when the tenant has another service. */
-static void follow_config(struct exchange *exchange, const struct config *config, const struct tenant *tenant)
+/* Clear the cache when tokens must be kept for a shorter time than before, or when the tenant has another service. */
+static void forget_outdated(struct exchange *exchange, const struct config *config, const struct tenant *tenant)
 {
     const double kept_s = shortest_max_age(config, (double)config->latchkeyd.api_key_cache);
     struct tenant_state *state = state_of(exchange, tenant->id);
@@ -179,18 +179,18 @@ static void follow_config(struct exchange *exchange, const struct config *config
     if (kept_s < exchange->kept_s)
         cache_sweep(exchange->cache, INT64_MAX);
     exchange->kept_s = kept_s;
-    if (!is_about(state, tenant))
+    if (!is_state_of(state, tenant))
         begin_anew(exchange, state, tenant);
 }
 
-/* Only what verifies is kept, and no longer than it lives. */
-static void keep(struct job *job, struct slice token)
+/* Only a token that verifies is cached, until it expires at the latest. */
+static void keep_in_cache(struct job *job, struct slice token)
 {
     double expires, lifetime;
 
-    if (!job->is_cacheable || !is_good(job, token, &expires))
+    if (!job->is_cacheable || !token_is_good(job, token, &expires))
         return;
-    lifetime = expires - (double)time(NULL); /* the leeway is for clocks that differ, not for us */
+    lifetime = expires - (double)time(NULL); /* without leeway: it is for clocks that differ */
     if (lifetime > (double)job->config->latchkeyd.api_key_cache)
         lifetime = (double)job->config->latchkeyd.api_key_cache;
     lifetime = shortest_max_age(job->config, lifetime);
@@ -218,15 +218,15 @@ static void job_free(struct job *job)
     free(job);
 }
 
-/* A service that answers 404 is up. So is one that answers 429, which one user alone may cause by typing too often: it
- * must not shut out the others. */
+/* A service that answers 404 is up. So is one that answers 429: one user alone may cause it, and must not shut out
+ * other users. */
 static bool is_up(const struct http_reply *reply)
 {
     return reply->arrived && reply->status < 500;
 }
 
-/* A request that waited for a connection in vain says nothing about the service, and neither does one to the service
- * that the tenant had before. */
+/* A request that never got a connection, or that went to the former service of the tenant, shows nothing about the
+ * service. */
 static void tell_breaker(const struct job *job, const struct http_reply *reply)
 {
     struct tenant_state *state = state_of(job->exchange, job->tenant->id);
@@ -234,7 +234,7 @@ static void tell_breaker(const struct job *job, const struct http_reply *reply)
 
     if (state->service == NULL) /* forgotten since */
         begin_anew(job->exchange, state, job->tenant);
-    if (!is_about(state, job->tenant))
+    if (!is_state_of(state, job->tenant))
         return;
     if (!reply->arrived && !reply->has_begun)
         breaker_forget(breaker);
@@ -242,14 +242,14 @@ static void tell_breaker(const struct job *job, const struct http_reply *reply)
         breaker_tell(breaker, is_up(reply), reply->retry_after, reply->status == 503, clock_ms());
 }
 
-/* The service answers 4xx when the question is at fault: 401 and 403 for a wrong key, 429 when too many keys were
- * tried. An account that is answered so goes on slowly, so that it does not use up the rate of the others. */
+/* Status 4xx blames the request: 401 and 403 a wrong key, 429 too many attempts. It costs the account a guess, so that
+ * guesses for one account do not use up the rate of other accounts. */
 static bool is_refusal(const struct http_reply *reply)
 {
     return reply->arrived && reply->status >= 400 && reply->status <= 499;
 }
 
-static void arrived(void *context, struct http_reply *reply)
+static void reply_arrived(void *context, struct http_reply *reply)
 {
     struct job *job = context;
     CLEANUP(secret_clear) struct secret token = { NULL, 0 };
@@ -257,7 +257,7 @@ static void arrived(void *context, struct http_reply *reply)
 
     tell_breaker(job, reply);
     if (tenant_exchange_read(&verdict, reply, &token)) {
-        keep(job, (struct slice){ token.bytes, token.len });
+        keep_in_cache(job, (struct slice){ token.bytes, token.len });
         answer_token(job->done, job->context, (struct slice){ token.bytes, token.len });
     } else {
         if (is_refusal(reply))
@@ -284,16 +284,18 @@ static struct job *job_new(struct exchange *exchange, const struct config *confi
     return job;
 }
 
-/* Whatever the peer says, only what could be a key of the tenant goes to its service. */
-static const struct tenant *find_tenant(struct verdict *verdict, const struct config *config,
-                                        const struct latchkeyd_question *question)
+/* The tenant of a question. The client is not trusted: nothing that cannot be an API key of the tenant is sent to it.
+ */
+static const struct tenant *tenant_of_question(struct verdict *verdict, const struct config *config,
+                                               const struct latchkeyd_question *question)
 {
     const struct tenant *tenant = config_tenant(config, question->tenant);
 
     if (tenant == NULL)
-        verdict_reject(verdict, REASON_TENANT_UNKNOWN, "latchkeyd's configuration has no such tenant");
+        verdict_reject(verdict, REASON_TENANT_UNKNOWN, "the configuration of latchkeyd does not have this tenant");
     else if (question->url.len > 0 && (tenant->url == NULL || !slice_equal_string(question->url, tenant->url)))
-        verdict_reject(verdict, REASON_TENANT_UNKNOWN, "latchkeyd's configuration has another url for it");
+        verdict_reject(verdict, REASON_TENANT_UNKNOWN,
+                       "the configuration of latchkeyd has another url for this tenant");
     else if (!config_is_api_key(tenant, question->secret))
         verdict_reject(verdict, REASON_CREDENTIAL_REFUSED, "not in the form of an API key");
     else
@@ -301,7 +303,7 @@ static const struct tenant *find_tenant(struct verdict *verdict, const struct co
     return NULL;
 }
 
-/* Who waits for the service of a tenant. *ret_of_account: how many exchanges of one account. */
+/* The exchanges that wait for the service of a tenant. *ret_of_account: those of one account. */
 static struct crowd count_waiting(const struct exchange *exchange, const char *tenant_id, const char *subject,
                                   uid_t uid, size_t *ret_of_account)
 {
@@ -317,8 +319,8 @@ static struct crowd count_waiting(const struct exchange *exchange, const char *t
     return crowd;
 }
 
-/* An exchange that waits holds a place, here and in the process that asks: a tenant has no more than its share, and a
- * part of it is root's, since sshd and sudo ask as root. A key that is under way may turn out to be a guess. */
+/* An exchange that waits holds a place here and in the client's process, so places are shared (waiting.h). Each key
+ * that waits may turn out to be a wrong guess. */
 static bool has_place(struct verdict *verdict, const struct job *job)
 {
     struct exchange *exchange = job->exchange;
@@ -329,25 +331,26 @@ static bool has_place(struct verdict *verdict, const struct job *job)
     if (crowd_is_full(&crowd, share, job->uid) || of_account >= share / 2) {
         exchange->counts.crowded++;
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
-                              "%zu API keys wait for it already, %zu of the account, %zu of the same user",
+                              "too many API keys wait for it: %zu, %zu for the account, %zu of the same user",
                               crowd.of_all, of_account, crowd.of_uid);
     }
     if (guesses_left(exchange->guesses, job->tenant->id, job->subject, clock_ms()) <= of_account) {
         exchange->counts.guesses++;
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
-                              "not asked, since it refused too many API keys for this account");
+                              "not asked: it refused too many API keys for this account");
     }
     return true;
 }
 
-/* Asked last, so that a question that goes to no tenant service costs no rate. */
+/* The last check: a question that does not go to a tenant service does not count against the rate. */
 static bool is_within_rate(struct verdict *verdict, const struct exchange *exchange, uid_t uid)
 {
     return exchange->may_ask == NULL || exchange->may_ask(exchange->may_ask_context, uid)
         || verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "too many questions a second");
 }
 
-static bool start(struct verdict *verdict, struct job *job, const struct latchkeyd_question *question, int timeout_ms)
+static bool start_request(struct verdict *verdict, struct job *job, const struct latchkeyd_question *question,
+                          int timeout_ms)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     struct breaker *breaker = &state_of(job->exchange, job->tenant->id)->breaker;
@@ -356,11 +359,10 @@ static bool start(struct verdict *verdict, struct job *job, const struct latchke
         || !tenant_exchange_request(verdict, job->tenant, question->subject, question->secret, timeout_ms, &request))
         return false;
     if (!breaker_passes(breaker, clock_ms()))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE,
-                              "not asked for another %lld s, since it failed %u times",
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "not asked for another %lld s: it failed %u times",
                               (long long)(breaker->try_from_ms - clock_ms()) / 1000 + 1, breaker->failures);
     if (is_within_rate(verdict, job->exchange, job->uid)) {
-        if (http_start(job->exchange->http, &request.http, arrived, job)) {
+        if (http_start(job->exchange->http, &request.http, reply_arrived, job)) {
             job_wait(job);
             return true;
         }
@@ -374,28 +376,28 @@ void exchange_ask(struct exchange *exchange, const struct config *config, uid_t 
                   const struct latchkeyd_question *question, int timeout_ms, exchange_done *done, void *context)
 {
     struct verdict verdict = VERDICT_INIT;
-    const struct tenant *tenant = find_tenant(&verdict, config, question);
+    const struct tenant *tenant = tenant_of_question(&verdict, config, question);
     struct job *job = tenant != NULL ? job_new(exchange, config, tenant, uid, question, done, context) : NULL;
     struct slice token;
 
     if (tenant != NULL && job == NULL)
         verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "a question to the tenant service");
     if (job != NULL)
-        follow_config(exchange, config, tenant);
+        forget_outdated(exchange, config, tenant);
     if (job != NULL && config->latchkeyd.api_key_cache > 0)
         job->is_cacheable =
             cache_key_of(exchange->cache, question->tenant, question->subject, question->secret, &job->key);
     if (job != NULL && job->is_cacheable && cache_find(exchange->cache, &job->key, clock_ms(), &token)) {
         double expires;
 
-        if (is_good(job, token, &expires)) {
+        if (token_is_good(job, token, &expires)) {
             answer_token(done, context, token);
             job_free(job);
             return;
         }
-        cache_drop(exchange->cache, &job->key); /* revoked, its key gone, or the clock set: the service has a new one */
+        cache_drop(exchange->cache, &job->key); /* revoked, key withdrawn or clock changed: ask for a new token */
     }
-    if (job != NULL && start(&verdict, job, question, timeout_ms))
+    if (job != NULL && start_request(&verdict, job, question, timeout_ms))
         return;
     answer_refusal(done, context, &verdict);
     if (job != NULL)

@@ -29,7 +29,7 @@ void log_event(enum log_level level, const char *format, ...)
 
 static enum log_level level_of(const struct verdict *verdict)
 {
-    if (reason_exit_status(verdict->reason) > 1) /* as pam_latchkey does: somebody must look after it */
+    if (reason_exit_status(verdict->reason) > 1) /* as pam_latchkey does: the administrator must act */
         return LOG_OF_ERROR;
     return verdict->reason == REASON_OK ? LOG_OF_INFO : LOG_OF_NOTICE;
 }

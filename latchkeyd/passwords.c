@@ -47,7 +47,7 @@ static void take_password(struct client *client, const struct saslauthd_request 
     char user[sizeof client->login];
     struct slice name;
 
-    service_look_at_config(service);
+    service_read_config(service);
     client->has_asked = true;
     client->asked_ms = clock_ms();
     snprintf(client->service_name, sizeof client->service_name, "%.*s", SLICE_ARG(password->service));

@@ -10,26 +10,25 @@
 #include "latchkeyd/bucket.h"
 
 #define UIDS_MAX        256  /* whose rates are remembered */
-#define PEER_GROUPS_MAX 4096 /* what Linux's NGROUPS_MAX allows and people really have lie far apart */
+#define PEER_GROUPS_MAX 4096 /* NGROUPS_MAX is 65536; real users have far fewer */
 
-#define ASK_PAUSE_MS 1000 /* between two tries to look up names that NSS could not tell */
-#define SLOW_FACTOR  9    /* and so many times as long as the last try took */
+#define ASK_PAUSE_MS 1000 /* between two look-ups of names that NSS could not tell */
+#define SLOW_FACTOR  9    /* and the pause is at least so many times as long as the last look-up */
 
-/* So many may come at once as in two seconds of the rate. */
-#define BURST_S 2
+#define BURST_S 2 /* a bucket holds what comes back in so many seconds */
 
 /* A name of the option allow, or that of latchkeyd's user. */
 struct name {
-    char *text;      /* a user, or a group behind an @ */
-    bool is_allowed; /* by the last answer of NSS; an answer that NSS cannot give changes nothing */
-    bool is_pending; /* NSS could not tell when it was asked last */
+    char *text;      /* a user, or "@" and a group */
+    bool is_allowed; /* by the last answer of NSS */
+    bool is_pending; /* NSS could not tell at the last look-up */
     id_t id;         /* the uid or the gid, when it is allowed */
 };
 
 struct peers {
     struct name *names;
     size_t name_count;
-    int64_t ask_again_ms; /* about the names that are pending; 0: there are none */
+    int64_t ask_again_ms; /* when pending names are looked up again; 0: none is pending */
     int64_t peer_rate, rate;
     struct bucket all;
     struct {
@@ -80,8 +79,8 @@ static enum account_answer look_up(struct name *name)
     return answer;
 }
 
-/* A directory service that does not answer in time must not keep latchkeyd busy: most of the time passes without. */
-static void schedule(struct peers *peers, int64_t begun_ms)
+/* Look-ups block the loop, so a slow directory service gets at most a tenth of the time. */
+static void schedule_look_up(struct peers *peers, int64_t begun_ms)
 {
     const int64_t now_ms = clock_ms(), pause_ms = (now_ms - begun_ms) * SLOW_FACTOR;
     size_t i;
@@ -92,7 +91,7 @@ static void schedule(struct peers *peers, int64_t begun_ms)
             peers->ask_again_ms = now_ms + (pause_ms > ASK_PAUSE_MS ? pause_ms : ASK_PAUSE_MS);
 }
 
-/* Ask again about those that NSS could not tell. False when it is too early, or nothing is pending. */
+/* Look up the pending names again. False when it is too early, or none is pending. */
 static bool look_up_pending(struct peers *peers)
 {
     const int64_t begun_ms = clock_ms();
@@ -103,11 +102,11 @@ static bool look_up_pending(struct peers *peers)
     for (i = 0; i < peers->name_count; i++)
         if (peers->names[i].is_pending)
             look_up(&peers->names[i]);
-    schedule(peers, begun_ms);
+    schedule_look_up(peers, begun_ms);
     return true;
 }
 
-/* latchkeyd's user, then the list. NULL when memory is exhausted. */
+/* latchkeyd's user, then the list. NULL when out of memory. */
 static struct name *copy_names(const struct latchkeyd_options *latchkeyd, size_t count)
 {
     struct name *names = calloc(count, sizeof *names);
@@ -123,7 +122,7 @@ static struct name *copy_names(const struct latchkeyd_options *latchkeyd, size_t
     return names;
 }
 
-/* What NSS answered about a name before, in case that it cannot tell now. */
+/* Keep the former answer about the name, in case that NSS cannot tell now. */
 static void keep_answer(const struct peers *peers, struct name *name)
 {
     size_t i;
@@ -157,7 +156,7 @@ bool peers_configure(struct peers *peers, const struct latchkeyd_options *latchk
     free_names(peers->names, peers->name_count);
     peers->names = names;
     peers->name_count = count;
-    schedule(peers, begun_ms);
+    schedule_look_up(peers, begun_ms);
     peers->peer_rate = latchkeyd->peer_rate;
     peers->rate = latchkeyd->rate;
     return true;
@@ -211,7 +210,7 @@ static double refill(struct bucket *bucket, int64_t rate, int64_t now_ms)
     return bucket_refill(bucket, (double)rate, (double)(rate * BURST_S), now_ms);
 }
 
-/* The bucket of a uid; one that is not known yet takes the place of who was silent longest. */
+/* The bucket of a uid. A new uid takes the place of the one that has not asked for the longest time. */
 static struct bucket *bucket_of(struct peers *peers, uid_t uid)
 {
     size_t oldest = 0, i;

@@ -18,14 +18,14 @@ static void send_answer(struct client *client, const struct latchkeyd_answer *an
 
     client->is_done = true;
     if (!latchkeyd_answer_write(client->ask, answer, &text))
-        log_event(LOG_OF_ERROR, "out of memory: a question is not answered");
+        log_event(LOG_OF_ERROR, "out of memory: a question is not answer_and_log");
     else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE
              && errno != ECONNRESET)
         log_event(LOG_OF_ERROR, "cannot send an answer: %s", strerror(errno));
 }
 
 /* Also before the client has asked: client->ask is any kind then, and a refusal is the same for each. */
-static void refuse(struct client *client, enum reason reason, const char *detail)
+static void refuse_question(struct client *client, enum reason reason, const char *detail)
 {
     const struct latchkeyd_answer answer = latchkeyd_answer_of(reason, detail);
 
@@ -46,7 +46,7 @@ static void log_of_client(const struct client *client, const struct latchkeyd_an
     log_answer(latchkeyd_ask_name(client->ask), client->uid, clock_ms() - client->asked_ms, &verdict);
 }
 
-static void answered(void *context, const struct latchkeyd_answer *answer)
+static void answer_and_log(void *context, const struct latchkeyd_answer *answer)
 {
     struct client *client = context;
 
@@ -59,7 +59,7 @@ static void ask_exchange(struct client *client, const struct latchkeyd_question 
     struct service *service = client->service;
 
     exchange_ask(service->exchange, service->config, client->uid, question, exchange_timeout_ms(service->config),
-                 answered, client);
+                 answer_and_log, client);
 }
 
 static void ask_refresh(struct client *client, const struct latchkeyd_question *question)
@@ -68,7 +68,7 @@ static void ask_refresh(struct client *client, const struct latchkeyd_question *
     const int64_t now_ms = clock_ms();
 
     keysets_ask(client->service->keysets, config, client->uid, question->tenant, now_ms,
-                now_ms + exchange_timeout_ms(config), answered, client);
+                now_ms + exchange_timeout_ms(config), answer_and_log, client);
 }
 
 static bool check_signature(struct verdict *verdict, const struct config *config,
@@ -79,10 +79,11 @@ static bool check_signature(struct verdict *verdict, const struct config *config
     if (!verify_signature(verdict, config, question->secret, &tenant))
         return false;
     return slice_equal_string(question->tenant, tenant->id)
-        || verdict_reject(verdict, REASON_TENANT_MISMATCH, "latchkeyd takes it for a token of %.100s", tenant->id);
+        || verdict_reject(verdict, REASON_TENANT_MISMATCH, "latchkeyd finds a token of tenant %.100s", tenant->id);
 }
 
-/* A secret that the caller may not read. It learns whether the signature holds, and checks all else by itself. */
+/* For a client that may not read the HMAC secret. It learns only whether the signature verifies, and checks the rest.
+ */
 static void ask_signature(struct client *client, const struct latchkeyd_question *question)
 {
     struct latchkeyd_answer answer = { .reason = REASON_OK };
@@ -90,7 +91,7 @@ static void ask_signature(struct client *client, const struct latchkeyd_question
 
     if (!check_signature(&verdict, client->service->config, question))
         answer = latchkeyd_answer_of(verdict.reason, verdict.evidence);
-    answered(client, &answer);
+    answer_and_log(client, &answer);
 }
 
 static void ask_status(struct client *client, const struct latchkeyd_question *question)
@@ -114,12 +115,12 @@ static void ask_status(struct client *client, const struct latchkeyd_question *q
 
     (void)question;
     if (status == NULL)
-        refuse(client, REASON_OUT_OF_MEMORY, "latchkeyd");
+        refuse_question(client, REASON_OUT_OF_MEMORY, "latchkeyd");
     else
         send_answer(client, &ok);
 }
 
-/* For a host that sees neither configuration nor keys: the whole verdict, and the login with it. */
+/* For a client that cannot read configuration and keys: the complete verdict, and the login. */
 static void answer_login(void *context, const struct verdict *verdict, const struct login *login)
 {
     struct client *client = context;
@@ -143,11 +144,11 @@ static void ask_authenticate(struct client *client, const struct latchkeyd_quest
     };
     const struct latchkeyd_answer other = {
         .reason = REASON_CONFIG_INVALID,
-        .detail = "latchkeyd has another configuration than the one by which it is to judge",
+        .detail = "latchkeyd has another configuration than the client",
     };
 
     if (question->config.len > 0 && !slice_equal_string(question->config, client->service->config->path))
-        answered(client, &other);
+        answer_and_log(client, &other);
     else
         authenticator_judge(&client->service->authenticator, client->uid, &attempt, question->secret, answer_login,
                             client);
@@ -168,12 +169,12 @@ static const struct question_row {
 };
 _Static_assert(sizeof asks / sizeof asks[0] == LATCHKEYD_ASK_COUNT, "each kind of question has a row");
 
-static void refuse_broken(struct client *client, const char *error)
+static void refuse_malformed(struct client *client, const char *error)
 {
     client->service->refused_broken++;
     if (service_may_log(&client->service->broken_logged_ms))
-        log_event(LOG_OF_NOTICE, "a broken question of uid %ju: %s", (uintmax_t)client->uid, error);
-    refuse(client, REASON_LATCHKEYD_UNAVAILABLE, error);
+        log_event(LOG_OF_NOTICE, "malformed question of uid %ju: %s", (uintmax_t)client->uid, error);
+    refuse_question(client, REASON_LATCHKEYD_UNAVAILABLE, error);
 }
 
 static void take_question(struct client *client, struct slice text)
@@ -187,10 +188,10 @@ static void take_question(struct client *client, struct slice text)
     const char *error;
 
     if (!latchkeyd_question_read(text, &json, &question, &error)) {
-        refuse_broken(client, error);
+        refuse_malformed(client, error);
         return;
     }
-    service_look_at_config(service);
+    service_read_config(service);
     row = &asks[question.ask];
     client->ask = question.ask;
     client->credential = row->credential;
@@ -203,11 +204,11 @@ static void take_question(struct client *client, struct slice text)
         row->answer(client, &question);
     } else {
         refusal = latchkeyd_answer_of(verdict.reason, verdict.evidence);
-        answered(client, &refusal);
+        answer_and_log(client, &refusal);
     }
 }
 
-static void read_client(struct client *client)
+static void read_question(struct client *client)
 {
     char text[LATCHKEYD_MESSAGE_MAX];
     ssize_t got = recv(client->fd, text, sizeof text, MSG_DONTWAIT | MSG_TRUNC);
@@ -217,11 +218,11 @@ static void read_client(struct client *client)
     if (got <= 0) /* hung up */
         client->is_done = true;
     else if ((size_t)got > sizeof text)
-        refuse_broken(client, LATCHKEYD_TOO_LONG);
+        refuse_malformed(client, LATCHKEYD_TOO_LONG);
     else
         take_question(client, (struct slice){ text, (size_t)got });
     if (got > 0)
         secret_wipe(text, (size_t)got < sizeof text ? (size_t)got : sizeof text);
 }
 
-const struct door questions_door = { read_client, refuse, true };
+const struct door questions_door = { read_question, refuse_question, true };

@@ -21,20 +21,21 @@
 #include "latchkeyd/service.h"
 #include "latchkeyd/waiting.h"
 
-/* Of clients that have connected and not asked yet. A client that has asked is answered at once, or waits for a tenant
- * service, of which as many may as its share (waiting.h). */
+/* Limits of the clients that have connected and not asked yet. A client that has asked is answered at once, or waits
+ * for a tenant service (waiting.h). */
 #define CLIENTS_MAX       1024
-#define CLIENTS_OF_UID    256  /* of one that is not root */
-#define CLIENTS_OF_OTHERS 768  /* that are not root, together: sshd and sudo always find a way in */
-#define ASK_WITHIN_MS     2000 /* then a client that asks nothing is sent away */
-#define ACCEPTS_PER_ROUND 16   /* of one listener; then the others have their turn, and those who have asked */
-#define CONNECTIONS_MAX   (WAITING_MAX + CONFIG_TENANTS_MAX) /* to one host: for all who may wait, and the key sets */
-#define DESCRIPTORS       4096
-#define LAST_ANSWERS_MS   10000
-#define LAST_ACCEPTS      (CLIENTS_MAX / ACCEPTS_PER_ROUND) /* rounds, when it ends */
-#define ACCEPT_PAUSE_MS   100                               /* when descriptors are short */
-#define DRAIN_TRIES       16
-#define SWEEP_MS          1000
+#define CLIENTS_OF_UID    256  /* of one uid other than root */
+#define CLIENTS_OF_OTHERS 768  /* of all uids other than root: the rest is for sshd and sudo */
+#define ASK_WITHIN_MS     2000 /* then a client without a question is disconnected */
+#define ACCEPTS_PER_ROUND 16   /* of one listener, before other listeners and the questions are served */
+#define CONNECTIONS_MAX \
+    (WAITING_MAX + CONFIG_TENANTS_MAX) /* to one host: for all exchanges that may wait, and the key sets */
+#define DESCRIPTORS     4096
+#define LAST_ANSWERS_MS 10000
+#define LAST_ACCEPTS    (CLIENTS_MAX / ACCEPTS_PER_ROUND) /* rounds, when latchkeyd ends */
+#define ACCEPT_PAUSE_MS 100                               /* when there is no free descriptor */
+#define DRAIN_TRIES     16
+#define SWEEP_MS        1000
 
 struct server {
     struct service service;
@@ -48,7 +49,7 @@ struct server {
     int64_t accept_from_ms; /* after a shortage of descriptors */
 };
 
-/* Who has connected and not asked yet. */
+/* The clients that have connected and not asked yet. */
 static struct crowd count_askers(const struct server *server, uid_t uid)
 {
     const struct client *client;
@@ -65,7 +66,7 @@ static bool is_full(const struct server *server)
     return count_askers(server, 0).of_all >= CLIENTS_MAX || server->is_ending || clock_ms() < server->accept_from_ms;
 }
 
-/* Whether a peer that is not root has all the places that it, or all such peers together, may have. */
+/* Whether all places of this uid, or of all uids other than root, are taken. */
 static bool has_too_many(const struct server *server, uid_t uid)
 {
     const struct crowd askers = count_askers(server, uid);
@@ -76,10 +77,9 @@ static bool has_too_many(const struct server *server, uid_t uid)
 static void log_unknown_name(const char *name, enum account_answer answer)
 {
     if (answer == ACCOUNT_CANNOT_TELL)
-        log_event(LOG_OF_ERROR, "the option allow names %s, which cannot be looked up now, and is looked up again",
-                  name);
+        log_event(LOG_OF_ERROR, "allow: %s cannot be looked up now; latchkeyd tries again", name);
     else
-        log_event(LOG_OF_NOTICE, "the option allow names %s, who does not exist on this host", name);
+        log_event(LOG_OF_NOTICE, "allow: %s does not exist on this host", name);
 }
 
 static void log_trouble_of_tenant(const char *tenant_id, const struct verdict *verdict)
@@ -88,7 +88,7 @@ static void log_trouble_of_tenant(const char *tenant_id, const struct verdict *v
 
     trouble.credential = "none";
     text_copy_printable(trouble.tenant, sizeof trouble.tenant, slice_of(tenant_id));
-    log_trouble("the key set stays as it is", &trouble);
+    log_trouble("the key set stays unchanged", &trouble);
 }
 
 static void log_refresh(const char *tenant_id, enum key_refresh_result result, const struct verdict *verdict)
@@ -120,7 +120,7 @@ static void client_free(struct client *client)
     free(client);
 }
 
-/* Whether who has just come is served; else it was told why not. */
+/* Whether a new client is served; if not, it has been told the reason. */
 static bool admit(struct server *server, struct client *client)
 {
     char detail[96];
@@ -128,17 +128,16 @@ static bool admit(struct server *server, struct client *client)
     if (!peers_allow(server->service.peers, client->fd, &client->uid) && client->door->asks_the_list) {
         server->service.refused_peers++;
         if (service_may_log(&server->service.peer_logged_ms))
-            log_event(LOG_OF_NOTICE, "uid %ju may not ask: see the option allow", (uintmax_t)client->uid);
-        snprintf(detail, sizeof detail, "latchkeyd does not serve uid %ju, which the option allow does not name",
-                 (uintmax_t)client->uid);
+            log_event(LOG_OF_NOTICE, "uid %ju denied: not in \"allow\"", (uintmax_t)client->uid);
+        snprintf(detail, sizeof detail, "latchkeyd denies uid %ju: not in its option allow", (uintmax_t)client->uid);
         client->door->refuse(client, REASON_LATCHKEYD_UNAVAILABLE, detail);
         return false;
     }
     if (has_too_many(server, client->uid)) {
         server->service.refused_rate++;
         if (service_may_log(&server->service.full_logged_ms))
-            log_event(LOG_OF_NOTICE, "uid %ju has too many questions at once", (uintmax_t)client->uid);
-        client->door->refuse(client, REASON_LATCHKEYD_UNAVAILABLE, "too many questions at once");
+            log_event(LOG_OF_NOTICE, "uid %ju has too many connections without a question", (uintmax_t)client->uid);
+        client->door->refuse(client, REASON_LATCHKEYD_UNAVAILABLE, "too many connections without a question");
         return false;
     }
     return true;
@@ -166,14 +165,14 @@ static void add_client(struct server *server, int fd, const struct door *door)
     server->service.client_count++;
 }
 
-/* Some of those who wait at one of the listeners, whose protocol is the door. How many came. */
+/* Accept some of the clients of one listener. Returns how many. */
 static int accept_clients(struct server *server, size_t index)
 {
     const struct door *door = server->listeners->is_saslauthd[index] ? &passwords_door : &questions_door;
     const int listener = server->listeners->fds[index];
     int fd = 0, count = 0;
 
-    service_look_at_config(&server->service); /* the option allow may have changed */
+    service_read_config(&server->service); /* the option allow may have changed */
     while (count < ACCEPTS_PER_ROUND && !is_full(server)
            && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         add_client(server, fd, door);
@@ -183,12 +182,13 @@ static int accept_clients(struct server *server, size_t index)
     if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
         server->accept_from_ms = clock_ms() + ACCEPT_PAUSE_MS;
         if (service_may_log(&server->service.full_logged_ms))
-            log_event(LOG_OF_ERROR, "no connection can be taken: %s", strerror(errno));
+            log_event(LOG_OF_ERROR, "cannot accept connections: %s", strerror(errno));
     }
     return count;
 }
 
-/* Whoever has connected already is served: a restart must not refuse a login. Those of a flood come on and on. */
+/* Clients that have connected already are served, since a restart must not refuse a login. In a flood that would not
+ * end, so the rounds are limited. */
 static void end(struct server *server)
 {
     int count = 1, rounds;
@@ -209,7 +209,7 @@ static void read_signals(struct server *server)
     while (read(server->signals, &signal, sizeof signal) == (ssize_t)sizeof signal) {
         if (signal.ssi_signo == SIGHUP) {
             exchange_reset(server->service.exchange);
-            service_look_at_config(&server->service);
+            service_read_config(&server->service);
             peers_configure(server->service.peers, &server->service.config->latchkeyd, log_unknown_name);
             log_event(LOG_OF_NOTICE, "SIGHUP: %s",
                       server->service.config_failure.reason != REASON_UNDECIDED ? "the configuration cannot be used"
@@ -220,7 +220,7 @@ static void read_signals(struct server *server)
     }
 }
 
-/* Free the clients that were answered, and those that asked nothing in time. */
+/* Free the clients that have their answer, and those that did not ask in time. */
 static void sweep_clients(struct server *server)
 {
     struct client **place = &server->clients;
@@ -244,7 +244,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Wait for something to do, and do it. False when waiting fails. */
+/* Wait for an event, and serve it. False when waiting fails. */
 static bool serve_round(struct server *server)
 {
     struct pollfd waiting[1 + LISTENERS_MAX + CLIENTS_MAX];
@@ -253,10 +253,10 @@ static bool serve_round(struct server *server)
     int64_t now = clock_ms(), wake_ms;
 
     if (keysets_needs_config(server->service.keysets, now))
-        service_look_at_config(&server->service);
+        service_read_config(&server->service);
     wake_ms = now + keysets_run(server->service.keysets, server->service.config, now);
 
-    sweep_clients(server); /* whom keysets_run() has answered: nothing else may happen for a long time */
+    sweep_clients(server); /* those that keysets_run() has answered: the next event may be far away */
     waiting[count++] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
     for (i = 0; i < listeners; i++)
         waiting[count++] = (struct pollfd){ .fd = server->listeners->fds[i], .events = POLLIN };
@@ -279,7 +279,7 @@ static bool serve_round(struct server *server)
     for (i = 0; i < askers; i++)
         if (waiting[1 + listeners + i].revents != 0)
             asking[i]->door->read(asking[i]);
-    sweep_clients(server); /* first, for places */
+    sweep_clients(server); /* first, to free places for new clients */
     for (i = 0; i < listeners && !server->is_ending; i++)
         if (waiting[1 + i].revents != 0)
             accept_clients(server, i);
@@ -302,12 +302,13 @@ static sigset_t signals_to_read(void)
     return signals;
 }
 
-/* Signals come as a descriptor, in this thread and those that libcurl makes for looking up names. */
+/* Blocked in this thread, and so in the threads that libcurl makes to resolve names. They are read from a descriptor.
+ */
 void server_hold_signals(sigset_t *ret_before)
 {
     sigset_t signals = signals_to_read();
 
-    sigaddset(&signals, SIGPIPE); /* held back, and never looked at */
+    sigaddset(&signals, SIGPIPE); /* blocked, and never read */
     sigprocmask(SIG_BLOCK, &signals, ret_before);
 }
 
@@ -322,17 +323,17 @@ static void raise_descriptor_limit(void)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
         return;
-    /* systemd's sandbox forbids it, and has set a limit of its own. */
+    /* Fails in systemd's sandbox; the unit has set the limit. */
     limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What the files hold now. */
+/* The newest configuration of the files. */
 static const struct config *newest_config(void *context, struct verdict *verdict)
 {
     struct service *service = context;
 
-    service_look_at_config(service);
+    service_read_config(service);
     return service_may_decide(service, verdict) ? service->config : NULL;
 }
 
@@ -357,7 +358,7 @@ static bool server_open(struct server *server)
         || !peers_configure(server->service.peers, &server->service.config->latchkeyd, log_unknown_name))
         return false;
     keysets_configure(server->service.keysets, server->service.config, clock_ms());
-    service_look_at_config(&server->service); /* which may have changed since the sockets were made */
+    service_read_config(&server->service); /* the files may have changed since the sockets were made */
     server->service.authenticator =
         (struct authenticator){ server->service.exchange, server->service.keysets, newest_config, &server->service };
     return true;
@@ -365,7 +366,7 @@ static bool server_open(struct server *server)
 
 static void server_close(struct server *server)
 {
-    http_free(&server->http); /* which gives those who still wait a last answer */
+    http_free(&server->http); /* answers the clients that still wait */
     while (server->clients != NULL) {
         server->clients->is_done = true;
         sweep_clients(server);
@@ -404,7 +405,7 @@ int server_run(const char *path, const struct config *config, struct listeners *
     while (ok && !(server.is_ending && (server.clients == NULL || clock_ms() >= server.end_ms)))
         ok = serve_round(&server);
     if (is_open && !ok)
-        log_event(LOG_OF_ERROR, "ended: it cannot wait for questions: %s", strerror(errno));
+        log_event(LOG_OF_ERROR, "ended: cannot wait for questions: %s", strerror(errno));
     server_close(&server);
     if (ok)
         log_event(LOG_OF_NOTICE, "ended");

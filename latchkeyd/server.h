@@ -1,7 +1,7 @@
 /*
- * latchkeyd that stays: one thread, one loop. Every wait is in http_run(), for the tenant services and for all who ask,
- * so a slow one holds up nobody else, and nothing needs a lock. What it computes between two waits takes microseconds;
- * a pool of threads would buy nothing but races on the memory that keys pass through.
+ * The daemon: one thread, one loop. It waits in http_run() alone, for all tenant services and all clients, so a slow
+ * one delays no other, and nothing needs a lock. The work between two waits takes microseconds, so a pool of threads
+ * would gain nothing.
  */
 #ifndef LATCHKEY_SERVER_H
 #define LATCHKEY_SERVER_H
@@ -12,16 +12,16 @@
 #include "config/snapshot.h"
 #include "latchkeyd/listener.h"
 
-/* Hold back the signals that server_run() reads, first thing in main(): whoever started latchkeyd may send a SIGHUP at
- * once, which would end it. A process that serves nobody goes back to the mask of before. */
+/* Block the signals that server_run() reads. First in main(): a SIGHUP that the service manager sends at once would end
+ * the process. A process that does not call server_run() restores the former mask. */
 void server_hold_signals(sigset_t *ret_before);
 void server_release_signals(const sigset_t *before);
 
 /*
- * Serve until SIGTERM or SIGINT, then answer what is under way and return an exit status. SIGHUP reads the
- * configuration anew and forgets cache and breakers. While it is broken no login is served (service.h). The listeners
- * are closed in the end. The signals have been held back. `config` is what config_acquire() gave for `path` (NULL: the
- * default) when the listeners were opened and the user was chosen; what is newer is taken from the files.
+ * Serve until SIGTERM or SIGINT, then answer the questions under way and return an exit status. SIGHUP reads the
+ * configuration again and forgets cache, breakers and guesses. While the configuration is invalid every login is
+ * refused (service.h). Closes the listeners. The signals are blocked already. `config` is what config_acquire()
+ * returned for `path` (NULL: the default) when the listeners were opened; later changes are read from the files.
  */
 int server_run(const char *path, const struct config *config, struct listeners *listeners);
 

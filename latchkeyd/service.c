@@ -23,7 +23,8 @@ static bool is_same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* What latchkeyd takes over when it starts, and only then. Where systemd has made the sockets, it knows about them. */
+/* The options that latchkeyd reads only when it starts. Options of the sockets have no effect where systemd made them.
+ */
 static const struct {
     const char *name;
     enum { IS_TEXT, IS_LIST, IS_MODE } type;
@@ -51,9 +52,9 @@ static bool is_same_option(size_t option, const struct latchkeyd_options *a, con
     }
 }
 
-/* Each option once for each change, unless it is again as it was at the start. */
-static void tell_restart(const struct service *service, const struct latchkeyd_options *before,
-                         const struct latchkeyd_options *now)
+/* Log each changed option once, unless it has the value of the start again. */
+static void log_options_that_need_restart(const struct service *service, const struct latchkeyd_options *before,
+                                          const struct latchkeyd_options *now)
 {
     const struct latchkeyd_options *at_start = &service->config_at_start->latchkeyd;
     size_t i;
@@ -61,34 +62,34 @@ static void tell_restart(const struct service *service, const struct latchkeyd_o
     for (i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         if (!(fixed[i].is_of_sockets && service->has_foreign_sockets) && !is_same_option(i, before, now)
             && !is_same_option(i, at_start, now))
-            log_event(LOG_OF_ERROR, "the option %s has changed: it takes effect when latchkeyd is started again",
+            log_event(LOG_OF_ERROR, "the option %s has changed; it takes effect when latchkeyd is restarted",
                       fixed[i].name);
 }
 
-void service_look_at_config(struct service *service)
+void service_read_config(struct service *service)
 {
     struct verdict verdict = VERDICT_INIT;
     const struct config *newest = NULL;
 
     if (!config_acquire(&verdict, service->path, &newest)) {
         if (strcmp(service->config_failure.evidence, verdict.evidence) != 0)
-            log_trouble("no login is served until the configuration can be used", &verdict);
+            log_trouble("every login is refused until the configuration is valid", &verdict);
         service->config_failure = verdict;
         return;
     }
     if (service->config_failure.reason != REASON_UNDECIDED)
-        log_event(LOG_OF_NOTICE, "the configuration can be used, and logins are served again");
+        log_event(LOG_OF_NOTICE, "the configuration is valid, and logins are served again");
     service->config_failure = VERDICT_INIT;
     if (newest == service->config) {
         config_release(&newest);
         return;
     }
-    tell_restart(service, &service->config->latchkeyd, &newest->latchkeyd);
+    log_options_that_need_restart(service, &service->config->latchkeyd, &newest->latchkeyd);
     config_release(&service->config);
     service->config = newest;
     keysets_configure(service->keysets, newest, clock_ms());
     if (!peers_configure(service->peers, &newest->latchkeyd, NULL))
-        log_event(LOG_OF_ERROR, "out of memory: the option allow stays as it was");
+        log_event(LOG_OF_ERROR, "out of memory: \"allow\" stays unchanged");
 }
 
 bool service_may_decide(const struct service *service, struct verdict *verdict)

@@ -1,21 +1,21 @@
 /* clang-format off */
 /*
- * What a running latchkeyd says of itself, in the answer to LATCHKEYD_STATUS:
+ * The status of a running latchkeyd, in the answer to LATCHKEYD_STATUS:
  *
  *     {"version": "0.1.0", "pid": 12, "uid": 998,
  *      "uptime": 3600,                                        s
  *      "clients": 1,                                          connections that are open
  *      "asked": {"exchange": 7, "refresh": 0, …},             questions since the start, by latchkeyd_ask_name()
  *      "passwords": 0,                                        requests of saslauthd's protocol
- *      "refused": {"peer": 0, "rate": 0, "broken": 0,         connections of others; too many; not understood
- *                  "crowded": 0, "guesses": 0},               API keys: too many waited; too many were refused
+ *      "refused": {"peer": 0, "rate": 0, "broken": 0,         denied uids; over the rate; malformed
+ *                  "crowded": 0, "guesses": 0},               API keys: too many waited; no guess left
  *      "cache": {"seconds": 0, "entries": 0, "hits": 0, "misses": 0},
  *      "tenants": [{"id": "…",
  *                   "breaker": "closed" or "open", "failures": 0,   in a row
  *                   "waiting": 0,                             exchanges under way
  *                   "keys_looked_at": 1764000000 or null,     s since 1970
  *                   "keys": "replaced", "unchanged", "failed" or null, "keys_failure": why, or null}, …],
- *      "configuration_fault": why it cannot be used, so that nobody logs in, or null}
+ *      "configuration_fault": why the configuration is invalid, or null}
  */
 /* clang-format on */
 #ifndef LATCHKEY_STATUS_H
@@ -42,7 +42,7 @@ struct status_facts {
     uint64_t refused_peers, refused_rate, refused_broken;
 };
 
-/* NULL when memory is short. End it with json_free(). */
+/* NULL when out of memory. End it with json_free(). */
 struct json *status_json(const struct status_facts *facts);
 
 #endif

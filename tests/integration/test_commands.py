@@ -821,7 +821,7 @@ def test_check_warns_of_a_configuration_that_latchkeyd_cannot_use(site, daemon):
 def test_check_by_somebody_whom_latchkeyd_does_not_serve_is_a_note(site, daemon):
     for _ in range(20):  # it is sent away before, while or after it asks
         [found] = check(site.host, user="alice")
-        assert found[0] == "note" and "latchkeyd does not serve uid 2001" in found[1], found
+        assert found[0] == "note" and "latchkeyd denies uid 2001" in found[1], found
 
 
 # --- usage ---

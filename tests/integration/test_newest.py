@@ -71,7 +71,7 @@ def test_allow_is_what_the_file_says_when_somebody_connects(site):
     with Daemon(site.host):
         unknown = tokens.Key("RS256", "nobody-knows-it").sign(tokens.claims(iss=site.tenant.issuer))
         refused = verify(site, unknown, AS_BOB)
-        assert '"latchkeyd_unavailable"' in refused and "uid 2002, which the option allow does not name" in refused
+        assert '"latchkeyd_unavailable"' in refused and "latchkeyd denies uid 2002: not in its option allow" in refused
         site.configure(latchkeyd_options='allow = {"bob"}')
         assert '"key_unknown"' in verify(site, unknown, AS_BOB)
         site.configure()
@@ -103,7 +103,7 @@ def test_each_option_that_takes_effect_at_the_start_is_told(site):
     site.give_keys_to_daemon()
 
     def told(option):
-        return sum(f"the option {option} has changed: it takes effect when latchkeyd is started again" in line
+        return sum(f"the option {option} has changed; it takes effect when latchkeyd is restarted" in line
                    for line in daemon.lines())
 
     with Daemon(site.host) as daemon:

@@ -271,10 +271,10 @@ static void an_answer_to_a_question_that_was_not_read_counts(void **state)
 
     (void)state;
     latchkeyd_double_start(&latchkeyd, path_in_directory("latchkeyd"));
-    latchkeyd.answer = "{\"answer\":\"latchkeyd_unavailable\",\"detail\":\"latchkeyd does not serve uid 7\"}";
+    latchkeyd.answer = "{\"answer\":\"latchkeyd_unavailable\",\"detail\":\"latchkeyd denies uid 7\"}";
     latchkeyd.sends_away = true;
     assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_LATCHKEYD_UNAVAILABLE);
-    assert_string_equal(verdict.evidence, "latchkeyd does not serve uid 7");
+    assert_string_equal(verdict.evidence, "latchkeyd denies uid 7");
     latchkeyd.answer = NULL;
     assert_int_equal(ask(ONE_SOCKET, &exchange), REASON_LATCHKEYD_UNAVAILABLE);
     assert_string_equal(verdict.evidence, "latchkeyd hung up without an answer");

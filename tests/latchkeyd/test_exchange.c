@@ -313,7 +313,7 @@ static void rule_27_as_many_wait_as_a_tenants_share(void **state)
             assert_true(++count < COUNT(waiting));
         assert_int_equal(count, cases[i].of_account);
         assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
-        assert_non_null(strstr(answer.detail, "wait for it already"));
+        assert_non_null(strstr(answer.detail, "too many API keys wait for it"));
         ROW("of the tenant");
         first = count;
         while (count < cases[i].of_tenant && ask_and_wait(many, "t-1", count % 2 ? "sub-2" : "sub-3", &waiting[count]))
@@ -416,7 +416,7 @@ static void rule_27_guesses_are_counted_for_the_account(void **state)
     }
     assert_false(ask(config, "t-1", "sub-1", API_KEY));
     assert_int_equal(answer.reason, REASON_TENANT_UNAVAILABLE);
-    assert_string_equal(answer.detail, "not asked, since it refused too many API keys for this account");
+    assert_string_equal(answer.detail, "not asked: it refused too many API keys for this account");
     assert_int_equal(exchange_counts(exchange).guesses, before + 1);
     ROW("neither another account nor the same of another tenant is concerned");
     assert_true(ask(config, "t-1", "sub-2", API_KEY));

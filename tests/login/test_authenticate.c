@@ -964,7 +964,7 @@ static void rule_21_a_key_that_is_not_in_the_set_is_looked_for_once(void **state
     free(token);
 }
 
-#define DOES_NOT_SERVE "latchkeyd does not serve uid 7, which the option allow does not name"
+#define DOES_NOT_SERVE "latchkeyd denies uid 7: not in its option allow"
 
 /* Whether a login is possible, and the login itself, of a host that lacks the token's key. */
 static const struct {
