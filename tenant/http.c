@@ -17,8 +17,8 @@
 #define HEADER_LINE_MAX 20000 /* bytes: a bearer token of 16 KiB and its name */
 
 /*
- * libcurl's memory has held headers with keys and tokens, and bodies; its free() forgets to wipe. So all of it is
- * wiped, also what realloc() would leave behind.
+ * libcurl's memory contains headers with keys and tokens, and bodies, and libcurl does not wipe it. So all of it is
+ * wiped when it is freed, also the old block of a realloc().
  */
 static void wiping_free(void *memory)
 {
@@ -50,7 +50,7 @@ struct transfer {
     CURL *easy;
     struct curl_slist *headers;
     char error[CURL_ERROR_SIZE]; /* libcurl's */
-    char refusal[64];            /* ours, of a body: libcurl only knows that it was not taken */
+    char refusal[64];            /* why the write callback refused the body */
     size_t body_max;
     size_t room;
     struct http_reply reply;
@@ -73,7 +73,7 @@ static bool start_libcurl(void)
 {
     static bool is_started;
 
-    /* Who set this wants to read the connections of whoever runs us. */
+    /* It names a file for the secrets of all TLS connections. */
     unsetenv("SSLKEYLOGFILE");
     if (!is_started)
         is_started =
@@ -95,7 +95,7 @@ static void transfer_free(struct transfer *transfer)
     free(transfer);
 }
 
-/* Grows by doubling, and wipes what it leaves. */
+/* Grows by doubling, and wipes the old block. */
 static bool make_room(struct transfer *transfer, size_t needed)
 {
     struct secret *body = &transfer->reply.body;
@@ -130,7 +130,7 @@ static size_t take_body(char *bytes, size_t size, size_t len, void *context)
         return 0;
     }
     if (!make_room(transfer, body->len + len)) {
-        snprintf(transfer->refusal, sizeof transfer->refusal, "memory is short");
+        snprintf(transfer->refusal, sizeof transfer->refusal, "out of memory");
         return 0;
     }
     memcpy(body->bytes + body->len, bytes, len);
@@ -226,7 +226,7 @@ static bool set_headers(struct transfer *transfer, const struct http_request *re
         && curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
 }
 
-/* What is never allowed, and what is always so. */
+/* The limits of http.h. */
 static const struct {
     CURLoption option;
     long value;
@@ -238,12 +238,12 @@ static const struct {
     { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 }, /* HPACK would remember the key with the connection */
     { CURLOPT_NETRC, CURL_NETRC_IGNORED },
     { CURLOPT_NOSIGNAL, 1 },   /* signals belong to the program's loop */
-    { CURLOPT_QUICK_EXIT, 1 }, /* a name server that does not answer holds up its own request, not the program */
+    { CURLOPT_QUICK_EXIT, 1 }, /* a slow name server delays its own request alone */
     { CURLOPT_NOPROGRESS, 1 },
     { CURLOPT_TCP_KEEPALIVE, 1 },
     { CURLOPT_TCP_NODELAY, 1 },
 #if LIBCURL_VERSION_NUM >= 0x075700
-    { CURLOPT_CA_CACHE_TIMEOUT, 0 }, /* s; libcurl's own is a day, in which an authority that was removed holds on */
+    { CURLOPT_CA_CACHE_TIMEOUT, 0 }, /* s; the default is a day, in which a removed authority would still be trusted */
 #endif
 };
 
@@ -252,13 +252,13 @@ static const struct {
     const char *value;
 } texts[] = {
     { CURLOPT_PROTOCOLS_STR, "https" },
-    { CURLOPT_PROXY, "" }, /* none, whatever the environment says */
+    { CURLOPT_PROXY, "" }, /* none, also when the environment has one */
     { CURLOPT_NOPROXY, "*" },
-    { CURLOPT_ACCEPT_ENCODING, NULL }, /* a small reply stays small */
+    { CURLOPT_ACCEPT_ENCODING, NULL }, /* no compression: a small reply cannot become a large one */
     { CURLOPT_USERAGENT, "latchkey/" LATCHKEY_VERSION },
 };
 
-/* A connection that is kept would keep the last thing that was read, too. */
+/* The read buffer of a connection that is kept would keep the last reply. */
 static CURLcode forget_what_was_read(CURL *easy, void *ssl_context, void *context)
 {
     (void)easy, (void)context;
@@ -375,7 +375,7 @@ static void finish_all(struct http *http)
             finish(transfer, message->data.result);
 }
 
-/* Whoever waits is told. */
+/* Ends each request under way, with a reply that did not arrive. */
 static void abandon_all(struct http *http)
 {
     while (http->transfers != NULL)
@@ -464,7 +464,7 @@ void http_perform(struct http *http, const struct http_request *request, struct 
             ;
     abandon_all(http); /* when waiting failed: `waiting` ends with this function */
     if (!waiting.is_done)
-        snprintf(waiting.reply.error, sizeof waiting.reply.error, "the request cannot be made");
+        snprintf(waiting.reply.error, sizeof waiting.reply.error, "cannot make the request");
     *ret_reply = waiting.reply;
 }
 

@@ -19,7 +19,7 @@ struct key_refresh {
     const struct tenant *tenant; /* lent by config */
     struct key_source *source;
     char jwks_uri[HTTP_URL_MAX];
-    bool has_validator; /* only then "not modified" means anything */
+    bool has_validator; /* else the status "not modified" is an error */
     int64_t deadline_ms;
     struct verdict verdict;
     key_refresh_done *done;
@@ -39,8 +39,8 @@ static void finish(struct key_refresh *refresh, enum key_refresh_result result)
 }
 
 /*
- * Say which of the two requests failed, and at which address. Nobody presented a credential there, so that none was
- * refused either.
+ * Name the request that failed, and its address. The request had no credential, so its refusal is not
+ * CREDENTIAL_REFUSED.
  */
 static void fail_at(struct key_refresh *refresh, const char *what, const char *address)
 {
@@ -63,15 +63,15 @@ static bool has_text(const char *path, const char *also_by, struct slice text)
 }
 
 /*
- * The provider serves the set that the file has: the file's mtime says when. Only where keys_max_age asks for it, since
- * every process reads the file again then. False when this user may not set the time of the file.
+ * Confirm that the provider serves the set of the file, by the file's mtime. Only with keys_max_age, since every
+ * process reads a file with a new mtime again. False when this user may not set the time of the file.
  */
 static bool confirm(const struct tenant *tenant)
 {
     return tenant->keys_max_age == 0 || utimensat(AT_FDCWD, tenant->keys_path, NULL, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* A file that is there already is left alone: replacing it would make every process read it again. */
+/* An equal file is not replaced: every process would read it again. */
 static enum key_refresh_result store(struct key_refresh *refresh, struct slice text)
 {
     const char *path = refresh->tenant->keys_path;
@@ -85,7 +85,7 @@ static enum key_refresh_result store(struct key_refresh *refresh, struct slice t
     return KEY_REFRESH_FAILED;
 }
 
-/* Of the file that it was asked for. One that somebody has put in its place meanwhile is not confirmed. */
+/* "Not modified" confirms the file of which the request had the validators, not a file that replaced it meanwhile. */
 static void not_modified(struct key_refresh *refresh)
 {
     struct key_source *source = refresh->source;
@@ -96,7 +96,9 @@ static void not_modified(struct key_refresh *refresh)
         if (confirm(refresh->tenant))
             source->stamp = trusted_file_stamp(path);
         else
-            *source = (struct key_source){ .jwks_uri = "" }; /* the whole set comes next time, and replaces the file */
+            *source =
+                (struct key_source){ .jwks_uri =
+                                         "" }; /* the next refresh requests the whole set, and replaces the file */
     }
     finish(refresh, source->is_withdrawn ? KEY_REFRESH_WITHDRAWN : KEY_REFRESH_UNCHANGED);
 }
@@ -130,8 +132,8 @@ static void keys_arrived(void *context, struct http_reply *reply)
     finish(refresh, result);
 }
 
-/* "Not modified" helps only while address and file are still those that the validators came with: a set that has moved
- * may be older than the last one, and another one all the same. */
+/* The validators are sent only while address and file are unchanged: at another address "not modified" may mean another
+ * set. */
 static const char *validator(const struct key_refresh *refresh, const char *value)
 {
     const struct key_source *source = refresh->source;

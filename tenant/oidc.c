@@ -15,7 +15,7 @@ bool oidc_discovery_request(struct verdict *verdict, const struct tenant *tenant
     return tenant_request_begin(verdict, tenant, timeout_ms, ret_request, "%s", tenant->discovery);
 }
 
-/* Whoever controls the metadata controls the keys; but a plain-text address would hand them to the network, too. */
+/* The provider controls the keys in any case. With a plain-text address the network would control them, too. */
 static bool is_https(struct slice address)
 {
     static const char scheme[] = "https://";
@@ -41,9 +41,9 @@ bool oidc_discovery_read(struct verdict *verdict, const struct tenant *tenant, c
     if (!tenant_reply_read(verdict, reply, &json))
         return false;
     if (wanted != NULL && (!json_string(json_member(json, "issuer"), &issuer) || !slice_equal_string(issuer, wanted)))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the metadata's issuer is not %s", wanted);
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the issuer in the metadata is not %s", wanted);
     if (!json_string(json_member(json, "jwks_uri"), &address) || !is_https(address))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the metadata name no jwks_uri of https");
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the metadata has no jwks_uri with https");
     snprintf(ret_jwks_uri, HTTP_URL_MAX, "%.*s", SLICE_ARG(address));
     return true;
 }
@@ -59,7 +59,7 @@ bool oidc_keys_request(struct verdict *verdict, const struct tenant *tenant, con
     return true;
 }
 
-/* A set of which no key fits would shut everybody out, though it is a good one. */
+/* A valid set without a key for the tenant would refuse every login. */
 static bool fits_tenant(const struct jwks *jwks, const struct tenant *tenant)
 {
     static const struct jwt_header without_kid = { .has_kid = false };
@@ -83,7 +83,7 @@ bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const 
     struct slice text = { reply->body.bytes, reply->body.len };
     struct verdict found = VERDICT_INIT;
 
-    /* Not the Content-Type: many a provider serves its key set as a plain file. */
+    /* The Content-Type is not checked: some providers serve the key set as a plain file. */
     if (!tenant_reply_check(verdict, reply))
         return false;
     *ret_is_withdrawn = false;

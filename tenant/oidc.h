@@ -1,5 +1,5 @@
 /*
- * What an OpenID provider publishes for everybody: its metadata and its key set.
+ * The public documents of an OpenID provider: its metadata and its key set.
  */
 #ifndef LATCHKEY_OIDC_H
 #define LATCHKEY_OIDC_H
@@ -18,21 +18,21 @@ bool oidc_discovery_request(struct verdict *verdict, const struct tenant *tenant
                             struct tenant_request *ret_request);
 
 /*
- * The address of the key set, as the metadata name it: https, without user and fragment. The issuer that they name must
- * be the configured one (§4.3), unless that is waived. False with CREDENTIAL_REFUSED,
- * TENANT_UNAVAILABLE or OUT_OF_MEMORY.
+ * The address of the key set in the metadata: https, without user and fragment. The issuer in the metadata must be the
+ * configured one (§4.3), unless the configuration waives it. False with CREDENTIAL_REFUSED, TENANT_UNAVAILABLE or
+ * OUT_OF_MEMORY.
  */
 bool oidc_discovery_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
                          char ret_jwks_uri[HTTP_URL_MAX]);
 
-/* GET the key set, or learn that it is still the one of etag or last_modified (each may be NULL). */
+/* GET the key set; with etag or last_modified (each may be NULL) the provider may answer "not modified". */
 bool oidc_keys_request(struct verdict *verdict, const struct tenant *tenant, const char *jwks_uri, const char *etag,
                        const char *last_modified, int timeout_ms, struct tenant_request *ret_request);
 
 /*
- * The text of a key set that is fit to replace the old one: jwks_parse() takes it, and it has a key for one of the
- * tenant's algorithms. Lent by the reply. *ret_is_withdrawn: it is the empty set, by which the provider withdraws its
- * keys; that counts with status 200 alone. False with CREDENTIAL_REFUSED (of 401 and 403), TENANT_UNAVAILABLE,
+ * The text of a key set that may replace the old one: jwks_parse() accepts it, and it has a key for one of the tenant's
+ * algorithms. Lent by the reply. *ret_is_withdrawn: it is the empty set, by which the provider withdraws its keys; only
+ * with status 200. False with CREDENTIAL_REFUSED (of 401 and 403), TENANT_UNAVAILABLE,
  * JWKS_INVALID or OUT_OF_MEMORY.
  */
 bool oidc_keys_read(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,

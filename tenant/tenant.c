@@ -28,7 +28,7 @@ static bool read_authorities(struct verdict *verdict, const struct tenant *tenan
         return true;
     if (!trusted_file_read(tenant->ca_file, TRUSTED_PUBLIC, NULL, CA_FILE_MAX, &request->ca, &stamp, error))
         return verdict_reject(verdict, REASON_CONFIG_INVALID, "%s: %s", tenant->ca_file, error);
-    /* An empty one would mean the system's authorities. */
+    /* An empty text would select the system's authorities. */
     if (request->ca.len == 0)
         return verdict_reject(verdict, REASON_CONFIG_INVALID, "%s: is empty", tenant->ca_file);
     request->http.ca = (struct slice){ request->ca.bytes, request->ca.len };
@@ -46,11 +46,12 @@ bool tenant_request_begin(struct verdict *verdict, const struct tenant *tenant, 
     len = vsnprintf(ret_request->http.url, HTTP_URL_MAX, format, arguments);
     va_end(arguments);
     if (len < 0 || len >= HTTP_URL_MAX)
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "an address of more than %d bytes", HTTP_URL_MAX - 1);
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the address is longer than %d bytes",
+                              HTTP_URL_MAX - 1);
     return read_authorities(verdict, tenant, ret_request);
 }
 
-/* A request to the API proper, for which the tenant needs a url. */
+/* A request to the API, for which the tenant needs a url. */
 static bool begin_api(struct verdict *verdict, const struct tenant *tenant, const struct tenant_credential *credential,
                       int timeout_ms, const char *path, struct tenant_request *ret_request)
 {
@@ -113,7 +114,7 @@ bool tenant_users_request(struct verdict *verdict, const struct tenant *tenant,
     return begin_api(verdict, tenant, credential, timeout_ms, path, ret_request);
 }
 
-/* RFC 3986 §5.2.4: dots are a way up, escaped or not; and nothing is the address of all users. */
+/* Dot segments select another path (RFC 3986 §5.2.4), escaped or not. An empty id selects all users. */
 static bool is_segment(struct slice id)
 {
     return id.len > 0 && !slice_equal_string(id, ".") && !slice_equal_string(id, "..");
@@ -126,9 +127,9 @@ bool tenant_user_request(struct verdict *verdict, const struct tenant *tenant,
     char path[sizeof "Users/" + ESCAPED_ID_MAX] = "Users/";
 
     if (!is_segment(user))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "no user can have this id");
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "invalid user id");
     if (!http_escape(user, path + strlen(path), ESCAPED_ID_MAX))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "a user id of %zu bytes", user.len);
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "a user id of %zu bytes is too long", user.len);
     return begin_api(verdict, tenant, credential, timeout_ms, path, ret_request);
 }
 
@@ -139,7 +140,7 @@ bool tenant_reply_check(struct verdict *verdict, const struct http_reply *reply)
     if (reply->status == 401 || reply->status == 403)
         return verdict_reject(verdict, REASON_CREDENTIAL_REFUSED, "status %d", reply->status);
     if (reply->retry_after >= 0 && (reply->status == 429 || reply->status == 503))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "status %d, to be tried again in %d s", reply->status,
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "status %d, retry after %d s", reply->status,
                               reply->retry_after);
     return (reply->status >= 200 && reply->status <= 299)
         || verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "status %d", reply->status);
@@ -164,19 +165,19 @@ bool tenant_reply_read(struct verdict *verdict, const struct http_reply *reply, 
     if (!tenant_reply_check(verdict, reply))
         return false;
     if (!is_json_type(reply->content_type))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is no JSON, but \"%s\"",
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is not JSON, but \"%s\"",
                               reply->content_type);
     if (!json_parse((struct slice){ reply->body.bytes, reply->body.len }, ret_json, &error))
         return verdict_reject(
             verdict, strcmp(error, JSON_MEMORY_IS_SHORT) == 0 ? REASON_OUT_OF_MEMORY : REASON_TENANT_UNAVAILABLE,
-            "the reply is broken JSON: %s", error);
+            "the reply is malformed JSON: %s", error);
     if (json_type_of(*ret_json) == JSON_OBJECT)
         return true;
     json_free(ret_json);
-    return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is no JSON object");
+    return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is not a JSON object");
 }
 
-/* A member that is a secret: printable ASCII of at most max bytes, none of them of `without`. */
+/* A member that is a secret: printable ASCII of at most `max` bytes, without the bytes of `without`. */
 static bool read_secret(struct verdict *verdict, const struct http_reply *reply, const char *name, size_t max,
                         const char *without, struct secret *ret_secret)
 {
@@ -186,13 +187,13 @@ static bool read_secret(struct verdict *verdict, const struct http_reply *reply,
     if (!tenant_reply_read(verdict, reply, &json))
         return false;
     if (!json_string(json_member(json, name), &value) || value.len > max || !text_is_visible(value, without))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply has no \"%s\" that could be one", name);
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "\"%s\" in the reply is missing or malformed", name);
     return secret_copy(value, ret_secret) || verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the reply");
 }
 
 bool tenant_exchange_read(struct verdict *verdict, const struct http_reply *reply, struct secret *ret_token)
 {
-    /* No JWT holds them, and the answer to who asked would have to escape them (latchkeyd_protocol.h). */
+    /* A JWT does not contain them, and the answer of latchkeyd would have to escape them (ipc/protocol.h). */
     return read_secret(verdict, reply, "token", JWT_MAX_LEN, "\"\\", ret_token);
 }
 

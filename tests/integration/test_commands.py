@@ -156,12 +156,12 @@ REFUSALS = [
 ]
 OUTAGES = [
     ("status", {"status": 503}, 3, "tenant_unavailable", "status 503"),
-    ("status", {"status": 429, "retry_after": 7}, 3, "tenant_unavailable", "to be tried again in 7 s"),
+    ("status", {"status": 429, "retry_after": 7}, 3, "tenant_unavailable", "retry after 7 s"),
     ("redirect", {"text": "https://127.0.0.1/"}, 3, "tenant_unavailable", "status 302"),
     ("never", {}, 3, "tenant_unavailable", "timed out"),
     ("reset", {}, 3, "tenant_unavailable", ""),
     ("reset-midway", {}, 3, "tenant_unavailable", ""),  # what was asked for has been done
-    ("broken-json", {}, 3, "tenant_unavailable", "broken JSON"),
+    ("broken-json", {}, 3, "tenant_unavailable", "malformed JSON"),
     ("empty", {}, 3, "tenant_unavailable", ""),
 ]
 FAULTS = REFUSALS + OUTAGES

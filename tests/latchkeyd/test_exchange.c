@@ -98,11 +98,11 @@ static const struct {
     { "403", 403, -1, "{}", REASON_CREDENTIAL_REFUSED, "status 403" },
     { "404", 404, -1, "{}", REASON_TENANT_UNAVAILABLE, "status 404" },
     { "500", 500, -1, "{}", REASON_TENANT_UNAVAILABLE, "status 500" },
-    { "no token", 200, -1, "{}", REASON_TENANT_UNAVAILABLE, "the reply has no \"token\" that could be one" },
+    { "no token", 200, -1, "{}", REASON_TENANT_UNAVAILABLE, "\"token\" in the reply is missing or malformed" },
     { "a token that the answer cannot carry", 200, -1, "{\"token\":\"a\\\"b\"}", REASON_TENANT_UNAVAILABLE,
-      "the reply has no \"token\" that could be one" },
+      "\"token\" in the reply is missing or malformed" },
     { "nothing in time", 0, -1, "", REASON_TENANT_UNAVAILABLE, "Connection timed out" },
-    { "Retry-After", 503, 7, "{}", REASON_TENANT_UNAVAILABLE, "status 503, to be tried again in 7 s" },
+    { "Retry-After", 503, 7, "{}", REASON_TENANT_UNAVAILABLE, "status 503, retry after 7 s" },
 };
 
 static void what_the_service_refuses_is_handed_on(void **state)

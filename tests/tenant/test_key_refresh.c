@@ -271,7 +271,7 @@ static const struct {
     { "no metadata in time", 0, "", 0, NULL, REASON_TENANT_UNAVAILABLE,
       "the metadata at " METADATA ": Connection timed out" },
     { "another issuer's", 200, "{\"issuer\":\"https://a\",\"jwks_uri\":\"" KEYS "\"}", 0, NULL,
-      REASON_TENANT_UNAVAILABLE, "the metadata at " METADATA ": the metadata's issuer is not " ISSUER },
+      REASON_TENANT_UNAVAILABLE, "the metadata at " METADATA ": the issuer in the metadata is not " ISSUER },
     { "401 for the key set", 0, NULL, 401, "{}", REASON_TENANT_UNAVAILABLE, "the key set at " KEYS ": status 401" },
     { "403 for the key set", 0, NULL, 403, "{}", REASON_TENANT_UNAVAILABLE, "the key set at " KEYS ": status 403" },
     { "404 for the key set", 0, NULL, 404, "{}", REASON_TENANT_UNAVAILABLE, "the key set at " KEYS ": status 404" },

@@ -56,8 +56,8 @@ static void requests_go_to_these_addresses(void **state)
 }
 
 #define GOOD_ISSUER "{\"issuer\":\"" ISSUER "\",\"jwks_uri\":"
-#define NO_ISSUER   "the metadata's issuer is not " ISSUER
-#define NO_ADDRESS  "the metadata name no jwks_uri of https"
+#define NO_ISSUER   "the issuer in the metadata is not " ISSUER
+#define NO_ADDRESS  "the metadata has no jwks_uri with https"
 
 static const struct {
     const char *name;
@@ -105,8 +105,8 @@ static const struct {
     { "a backslash, which some take for a slash", 200, JSON_TYPE, GOOD_ISSUER "\"https://a\\\\@b/k\"}", NULL,
       NO_ADDRESS, false },
     { "beyond ASCII", 200, JSON_TYPE, GOOD_ISSUER "\"https://\xc3\xa4/k\"}", NULL, NO_ADDRESS, false },
-    { "a page", 200, "text/html", "<html>", NULL, "the reply is no JSON, but \"text/html\"", false },
-    { "a list", 200, JSON_TYPE, "[]", NULL, "the reply is no JSON object", false },
+    { "a page", 200, "text/html", "<html>", NULL, "the reply is not JSON, but \"text/html\"", false },
+    { "a list", 200, JSON_TYPE, "[]", NULL, "the reply is not a JSON object", false },
     { "404", 404, JSON_TYPE, GOOD_ISSUER "\"https://a/k\"}", NULL, "status 404", false },
     { "304, though nothing was said to be there", 304, JSON_TYPE, GOOD_ISSUER "\"https://a/k\"}", NULL, "status 304",
       false },

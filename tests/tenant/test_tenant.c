@@ -154,7 +154,7 @@ static void addresses_have_limits(void **state)
         if (len < HTTP_URL_MAX)
             assert_string_equal(request.http.url, url);
         else
-            assert_string_equal(verdict.evidence, "an address of more than 2047 bytes");
+            assert_string_equal(verdict.evidence, "the address is longer than 2047 bytes");
         tenant_request_clear(&request);
         url[len] = 'u';
     }
@@ -279,7 +279,7 @@ static const struct {
     { "199", 199, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 199" },
     { "300", 300, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 300" },
     { "no status", 0, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 0" },
-    { "204, and no body", 204, -1, "", { NULL, 0 }, UNAVAILABLE, "the reply is no JSON, but \"\"" },
+    { "204, and no body", 204, -1, "", { NULL, 0 }, UNAVAILABLE, "the reply is not JSON, but \"\"" },
     { "rule 27: a redirect", 302, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 302" },
     { "not modified", 304, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 304" },
     { "400", 400, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 400" },
@@ -290,8 +290,8 @@ static const struct {
     { "403 with Retry-After", 403, 5, JSON_TYPE, { "{}", 2 }, REASON_CREDENTIAL_REFUSED, "status 403" },
     { "404", 404, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 404" },
     { "429", 429, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 429" },
-    { "429 with Retry-After", 429, 17, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 429, to be tried again in 17 s" },
-    { "503 with Retry-After", 503, 0, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 503, to be tried again in 0 s" },
+    { "429 with Retry-After", 429, 17, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 429, retry after 17 s" },
+    { "503 with Retry-After", 503, 0, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 503, retry after 0 s" },
     { "500 with Retry-After", 500, 9, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 500" },
     { "200 with Retry-After", 200, 9, JSON_TYPE, { "{}", 2 }, REASON_UNDECIDED, "" },
     { "500", 500, -1, JSON_TYPE, { "{}", 2 }, UNAVAILABLE, "status 500" },
@@ -306,66 +306,66 @@ static const struct {
       "" },
     { "a type in capitals", 200, -1, "Application/JSON", { "{}", 2 }, REASON_UNDECIDED, "" },
     { "a type with the suffix", 200, -1, "application/problem+json", { "{}", 2 }, REASON_UNDECIDED, "" },
-    { "the suffix alone", 200, -1, "+json", { "{}", 2 }, UNAVAILABLE, "the reply is no JSON, but \"+json\"" },
-    { "no type", 200, -1, "", { "{}", 2 }, UNAVAILABLE, "the reply is no JSON, but \"\"" },
-    { "a page", 200, -1, "text/html", { "{}", 2 }, UNAVAILABLE, "the reply is no JSON, but \"text/html\"" },
+    { "the suffix alone", 200, -1, "+json", { "{}", 2 }, UNAVAILABLE, "the reply is not JSON, but \"+json\"" },
+    { "no type", 200, -1, "", { "{}", 2 }, UNAVAILABLE, "the reply is not JSON, but \"\"" },
+    { "a page", 200, -1, "text/html", { "{}", 2 }, UNAVAILABLE, "the reply is not JSON, but \"text/html\"" },
     { "plain text",
       200,
       -1,
       "text/plain; x=application/json",
       { "{}", 2 },
       UNAVAILABLE,
-      "the reply is no JSON, but \"text/plain; x=application/json\"" },
+      "the reply is not JSON, but \"text/plain; x=application/json\"" },
     { "more than the type",
       200,
       -1,
       "application/jsonp",
       { "{}", 2 },
       UNAVAILABLE,
-      "the reply is no JSON, but \"application/jsonp\"" },
+      "the reply is not JSON, but \"application/jsonp\"" },
     { "lines of JSON",
       200,
       -1,
       "application/json-seq",
       { "{}", 2 },
       UNAVAILABLE,
-      "the reply is no JSON, but \"application/json-seq\"" },
+      "the reply is not JSON, but \"application/json-seq\"" },
     { "an empty body",
       200,
       -1,
       JSON_TYPE,
       { NULL, 0 },
       UNAVAILABLE,
-      "the reply is broken JSON: neither an object nor an array" },
+      "the reply is malformed JSON: neither an object nor an array" },
     { "half a body",
       200,
       -1,
       JSON_TYPE,
       { "{\"token\":", 9 },
       UNAVAILABLE,
-      "the reply is broken JSON: the text ends too early" },
-    { "a list", 200, -1, JSON_TYPE, { "[{}]", 4 }, UNAVAILABLE, "the reply is no JSON object" },
+      "the reply is malformed JSON: the text ends too early" },
+    { "a list", 200, -1, JSON_TYPE, { "[{}]", 4 }, UNAVAILABLE, "the reply is not a JSON object" },
     { "a text",
       200,
       -1,
       JSON_TYPE,
       { "\"a.b.c\"", 7 },
       UNAVAILABLE,
-      "the reply is broken JSON: neither an object nor an array" },
+      "the reply is malformed JSON: neither an object nor an array" },
     { "a member twice",
       200,
       -1,
       JSON_TYPE,
       { "{\"a\":1,\"a\":2}", 13 },
       UNAVAILABLE,
-      "the reply is broken JSON: a member name stands twice" },
+      "the reply is malformed JSON: a member name stands twice" },
     { "a byte order mark",
       200,
       -1,
       JSON_TYPE,
       { "\xef\xbb\xbf{}", 5 },
       UNAVAILABLE,
-      "the reply is broken JSON: neither an object nor an array" },
+      "the reply is malformed JSON: neither an object nor an array" },
 };
 
 static void rule_27_a_reply_is_json_of_a_good_status(void **state)
@@ -416,7 +416,7 @@ static void what_did_not_arrive_says_nothing_of_the_credential(void **state)
     assert_null(token.bytes);
 }
 
-#define NO_TOKEN "the reply has no \"token\" that could be one"
+#define NO_TOKEN "\"token\" in the reply is missing or malformed"
 
 static const struct {
     const char *name;
@@ -503,7 +503,7 @@ static void a_new_key_is_given(void **state)
         assert_int_equal(tenant_new_key_read(&verdict, &reply, &key), cases[i].key != NULL);
         assert_text((struct slice){ key.bytes, key.len }, cases[i].key != NULL ? cases[i].key : "");
         if (cases[i].key == NULL)
-            assert_string_equal(verdict.evidence, "the reply has no \"apiKey\" that could be one");
+            assert_string_equal(verdict.evidence, "\"apiKey\" in the reply is missing or malformed");
         secret_clear(&key);
     }
     for (len = CONFIG_API_KEY_MAX; len <= CONFIG_API_KEY_MAX + 1; len++) {
