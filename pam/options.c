@@ -43,15 +43,15 @@ static const struct option *find_option(const char *argument, size_t name_len)
     return NULL;
 }
 
-/* NULL when the argument is good and set, else what is wrong with it. */
-static const char *set_option(const char *argument, bool given[OPTION_COUNT], struct pam_options *values)
+/* NULL when the option was set; else the error, to follow the argument. */
+static const char *set_pam_option(const char *argument, bool given[OPTION_COUNT], struct pam_options *values)
 {
     size_t name_len = strcspn(argument, "=");
     const char *value = argument[name_len] == '=' ? argument + name_len + 1 : NULL;
     const struct option *option = find_option(argument, name_len);
 
     if (option == NULL)
-        return "is no option of pam_latchkey";
+        return "is not an option of pam_latchkey";
     if (given[option - options])
         return "is given twice";
     given[option - options] = true;
@@ -64,7 +64,7 @@ static const char *set_option(const char *argument, bool given[OPTION_COUNT], st
     if (value == NULL || value[0] == '\0')
         return "needs a value";
     if (option->kind == OPTION_PATH && value[0] != '/')
-        return "is no absolute path";
+        return "is not an absolute path";
     *(const char **)((char *)values + option->offset) = value;
     return NULL;
 }
@@ -78,14 +78,14 @@ bool pam_options_parse(int argc, const char *const *argv, struct pam_options *re
     int i;
 
     for (i = 0; i < argc; i++) {
-        wrong = set_option(argv[i], given, &values);
+        wrong = set_pam_option(argv[i], given, &values);
         if (wrong != NULL) {
             snprintf(error, PAM_OPTIONS_ERROR_MAX, "\"%.60s\" %s", argv[i], wrong);
             return false;
         }
     }
     if (values.use_first_pass && values.try_first_pass) {
-        snprintf(error, PAM_OPTIONS_ERROR_MAX, "use_first_pass and try_first_pass exclude each other");
+        snprintf(error, PAM_OPTIONS_ERROR_MAX, "use_first_pass and try_first_pass cannot be used together");
         return false;
     }
     *ret_options = values;

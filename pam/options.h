@@ -1,6 +1,6 @@
 /*
- * The options of a line of pam.d that names pam_latchkey.so; pam_latchkey(8) is their manual. No PAM type in here:
- * `latchkey check` reads such lines too, and `latchkey askpass` the prompts.
+ * The options of a pam.d line that names pam_latchkey.so; pam_latchkey(8) is their manual. This header uses no PAM
+ * type, because the command uses it too: `latchkey check` reads such lines, and `latchkey askpass` reads the prompts.
  */
 #ifndef LATCHKEY_PAM_OPTIONS_H
 #define LATCHKEY_PAM_OPTIONS_H
@@ -11,20 +11,21 @@
 #define PAM_PROMPT_DEFAULT "Access token: "
 
 /*
- * A long token comes in parts. The module asks for the first one by the prompt, and for the others by its stem and how
- * many bytes have come: "Access token (continued, 1022 so far): ". latchkey-askpass knows its questions by that.
+ * A long token comes in parts. The first prompt is the option prompt=. A further one is its stem and the number of
+ * bytes that have arrived: "Access token (continued, 1022 so far): ". latchkey-askpass recognizes the prompts by this
+ * form.
  */
 #define PAM_PROMPT_CONTINUED " (continued, "
 #define PAM_PROMPT_SO_FAR    " so far): "
-#define PAM_PROMPT_LIMIT     " (at most 511 bytes at once)" /* behind the stem, where a longer answer has failed */
+#define PAM_PROMPT_LIMIT     " (at most 511 bytes at once)" /* after the stem, once a longer answer has failed */
 #define PAM_PROMPT_PART_MAX  511 /* bytes: PAM_MAX_RESP_SIZE without its NUL; sudo fails the conversation for more */
 
-/* How much of a prompt is its text, without what ends it: of "Access token: " it is "Access token". */
+/* Bytes of a prompt without the colon and spaces at its end: those of "Access token" in "Access token: ". */
 size_t pam_prompt_stem_len(const char *prompt);
 
 struct pam_options {
     const char *config;  /* path; NULL: the default configuration */
-    const char *service; /* whose rules hold; NULL: PAM_SERVICE */
+    const char *service; /* the rules of this service hold; NULL: those of PAM_SERVICE */
     const char *prompt;
     bool use_first_pass;
     bool try_first_pass;
@@ -33,9 +34,8 @@ struct pam_options {
 
 #define PAM_OPTIONS_ERROR_MAX 160
 /*
- * Read a line's arguments. The strings are lent by argv. False, with a sentence in `error`, for an unknown option, one
- * without its value or with a needless one, one given twice, a relative path, and use_first_pass beside
- * try_first_pass.
+ * Read a line's arguments. argv lends the strings. False, with a sentence in `error`, for an unknown option, a missing
+ * or unexpected value, an option given twice, a relative path, and use_first_pass together with try_first_pass.
  */
 bool pam_options_parse(int argc, const char *const *argv, struct pam_options *ret_options,
                        char error[PAM_OPTIONS_ERROR_MAX]);

@@ -9,18 +9,23 @@
 
 #define STEP_NS         (PROMPT_STEP_MS * 1000000L)
 #define SECOND_NS       1000000000L
-#define TOKEN_WAS_TYPED "latchkey:a token was typed" /* under which pam_set_data() keeps it */
+#define TOKEN_WAS_TYPED "latchkey:a token was typed" /* the name for pam_set_data() */
 #define SUDO_ADVICE \
-    "sudo passes at most 511 bytes an answer; a longer token comes in parts, or by sudo -A and latchkey-askpass"
+    "sudo passes at most 511 bytes an answer; enter a longer token in parts, or use sudo -A and latchkey-askpass"
 
 void prompted_clear(struct prompted *credential)
 {
     explicit_bzero(credential, sizeof *credential);
 }
 
-static struct slice so_far(const struct prompted *credential)
+struct slice prompted_text(const struct prompted *credential)
 {
     return (struct slice){ credential->bytes, credential->len };
+}
+
+bool prompted_is_short(const struct prompted *credential)
+{
+    return credential->heard < JWT_MIN_LEN;
 }
 
 static const char *text_item(pam_handle_t *pamh, int type)
@@ -32,11 +37,11 @@ static const char *text_item(pam_handle_t *pamh, int type)
 
 static bool host_hides_users(pam_handle_t *pamh)
 {
-    /* The service is sshd's own name, under which an administrator may run several. */
+    /* sshd's service is the name of its program, and an administrator may run several under names of their own. */
     return strcmp(text_item(pamh, PAM_TTY), "ssh") == 0 || strncmp(text_item(pamh, PAM_SERVICE), "sshd", 4) == 0;
 }
 
-/* Its conversation fails for an answer that is too long. "sudo-i" is a service of its own. */
+/* The conversation of sudo fails for an answer that is too long. "sudo-i" is another service. */
 static bool host_is_sudo(pam_handle_t *pamh)
 {
     return strncmp(text_item(pamh, PAM_SERVICE), "sudo", 4) == 0;
@@ -107,9 +112,9 @@ bool prompt_first_pass(struct verdict *verdict, pam_handle_t *pamh, struct promp
     return authtok == NULL || append(verdict, credential, authtok);
 }
 
-/* One prompt and its answer, which may be NULL. Returns PAM's code. */
-static int converse(pam_handle_t *pamh, const struct pam_options *options, const struct prompted *credential,
-                    bool names_limit, char **ret_answer)
+/* Show one prompt and read its answer, which may be NULL. Returns PAM's code. */
+static int show_prompt(pam_handle_t *pamh, const struct pam_options *options, const struct prompted *credential,
+                       bool names_limit, char **ret_answer)
 {
     const char *prompt = options->prompt;
     const int stem_len = (int)pam_prompt_stem_len(prompt);
@@ -132,12 +137,12 @@ bool prompt_ask(struct verdict *verdict, pam_handle_t *pamh, const struct pam_op
     bool ok;
     int error;
 
-    error = converse(pamh, options, credential, is_sudo && prompt_token_was_typed(pamh), &answer);
+    error = show_prompt(pamh, options, credential, is_sudo && prompt_token_was_typed(pamh), &answer);
     if (error != PAM_SUCCESS) {
-        /* What was typed is lost, and may have been the beginning of a token. */
+        /* The lost answer may have been the beginning of a token. */
         prompt_note_token(pamh);
         if (is_sudo)
-            error = converse(pamh, options, credential, true, &answer);
+            error = show_prompt(pamh, options, credential, true, &answer);
     }
     clock_gettime(CLOCK_MONOTONIC, &credential->answered_at);
     credential->was_asked = true;
@@ -150,12 +155,12 @@ bool prompt_ask(struct verdict *verdict, pam_handle_t *pamh, const struct pam_op
     if (answer != NULL)
         explicit_bzero(answer, strlen(answer));
     free(answer);
-    if (!ok || !credential_whole(so_far(credential)).may_hold_token || prompt_note_token(pamh))
+    if (!ok || !credential_whole(prompted_text(credential)).may_hold_token || prompt_note_token(pamh))
         return ok;
     return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "pam_set_data");
 }
 
-/* Whether the answer before leaves a line end behind, as polkit-agent-helper-1's do. */
+/* polkit-agent-helper-1 gives the line end after an answer of this length to the next prompt. */
 static bool expects_line_end(size_t answer_len)
 {
     return answer_len == PAM_PROMPT_PART_MAX;
@@ -167,7 +172,7 @@ bool prompt_complete(struct verdict *verdict, pam_handle_t *pamh, const struct p
     size_t before = 0, added = 1, len, parts;
 
     for (parts = 0; parts < PROMPT_PARTS_MAX; parts++) {
-        const enum credential_kind kind = credential_so_far(config, so_far(credential)).kind;
+        const enum credential_kind kind = credential_so_far(config, prompted_text(credential)).kind;
 
         if (kind != CREDENTIAL_ABSENT && kind != CREDENTIAL_JWT_PART)
             return true;

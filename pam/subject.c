@@ -12,11 +12,11 @@
 
 #define SUBJECT_VARIABLE "LATCHKEY_SUBJECT"
 #define PROOF_VARIABLE   "LATCHKEY_PROOF"
-#define SUBJECT_DATA     "latchkey:subject" /* under which pam_set_data() keeps it */
+#define SUBJECT_DATA     "latchkey:subject" /* the name for pam_set_data() */
 
 #define RANDOM_LEN    16 /* bytes behind AT_RANDOM, getauxval(3) */
 #define PROOF_HEX_LEN (2 * SECRET_HASH_LEN)
-#define PROVEN_MAX    4096 /* bytes of what is hashed; a longer user name has no proof */
+#define PROVEN_MAX    4096 /* bytes that are hashed; a longer user name has no proof */
 
 static void free_subject(pam_handle_t *pamh, void *subject, int status)
 {
@@ -32,7 +32,19 @@ static const char *find_kept(pam_handle_t *pamh)
     return pam_get_data(pamh, SUBJECT_DATA, &subject) == PAM_SUCCESS ? subject : NULL;
 }
 
-/* The hash as hexadecimal digits. False where there is nothing to make it from. */
+/* The copy in the handle, or NULL. */
+static const char *keep_copy(pam_handle_t *pamh, const char *subject)
+{
+    char *copy = strdup(subject);
+
+    if (copy == NULL || pam_set_data(pamh, SUBJECT_DATA, copy, free_subject) != PAM_SUCCESS) {
+        free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+/* The hash as hexadecimal digits. False where AT_RANDOM or PAM_USER is missing, or the names are too long. */
 static bool prove(pam_handle_t *pamh, const char *subject, char ret_proof[PROOF_HEX_LEN + 1])
 {
     const void *random = (const void *)getauxval(AT_RANDOM); /* NOLINT: the kernel's pointer */
@@ -65,22 +77,16 @@ static bool set_variable(pam_handle_t *pamh, const char *name, const char *value
     return len > 0 && (size_t)len < sizeof variable && pam_putenv(pamh, variable) == PAM_SUCCESS;
 }
 
-/* Once the environment of a child has proven it, this process knows. */
+/* The subject that a child kept, by its proof; from now on it is in the handle of this process, too. */
 static const char *find_proven(pam_handle_t *pamh)
 {
     const char *subject = pam_getenv(pamh, SUBJECT_VARIABLE), *told = pam_getenv(pamh, PROOF_VARIABLE);
     char proof[PROOF_HEX_LEN + 1];
-    char *copy;
 
     if (subject == NULL || told == NULL || !prove(pamh, subject, proof)
         || !secret_equal(slice_of(told), slice_of(proof)))
         return NULL;
-    copy = strdup(subject);
-    if (copy == NULL || pam_set_data(pamh, SUBJECT_DATA, copy, free_subject) != PAM_SUCCESS) {
-        free(copy);
-        return NULL;
-    }
-    return copy;
+    return keep_copy(pamh, subject);
 }
 
 static const char *find_subject(pam_handle_t *pamh)
@@ -93,16 +99,12 @@ static const char *find_subject(pam_handle_t *pamh)
 bool subject_keep(pam_handle_t *pamh, const char *of_login)
 {
     char proof[PROOF_HEX_LEN + 1], subject[SUBJECT_MAX + 1];
-    char *copy;
 
-    /* A terminal that shows the environment of the session must get no control sequence of the token's. */
+    /* A terminal may show the environment of the session, so the value must not have control bytes of the token. */
     text_copy_printable(subject, sizeof subject, slice_of(of_login));
-    copy = strdup(subject);
-    if (copy == NULL || pam_set_data(pamh, SUBJECT_DATA, copy, free_subject) != PAM_SUCCESS) {
-        free(copy);
+    if (keep_copy(pamh, subject) == NULL)
         return false;
-    }
-    /* Without a proof only the parent of a child that authenticates does not know of the login. */
+    /* Without a proof the login is known in this process only, not in the parent of a child. */
     if (set_variable(pamh, SUBJECT_VARIABLE, subject)
         && (!prove(pamh, subject, proof) || set_variable(pamh, PROOF_VARIABLE, proof)))
         return true;
@@ -131,7 +133,7 @@ void subject_settle(pam_handle_t *pamh)
     if (subject != NULL) {
         if (told == NULL || strcmp(told, subject) != 0)
             set_variable(pamh, SUBJECT_VARIABLE, subject);
-    } else if (getenv(SUBJECT_VARIABLE) != NULL) /* whether it is there; its value means nothing */
+    } else if (getenv(SUBJECT_VARIABLE) != NULL) /* only whether it is set; the value is not used */
         set_variable(pamh, SUBJECT_VARIABLE, "");
     else if (told != NULL)
         pam_putenv(pamh, SUBJECT_VARIABLE);

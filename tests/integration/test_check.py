@@ -690,7 +690,7 @@ UNIX = "auth required pam_unix.so\n"
 
 STACKS = {
     "an unknown option":
-        (f"{AUTH} nonsense\n{UNIX}{ACCOUNT}", "error", 1, '"nonsense" is no option of pam_latchkey'),
+        (f"{AUTH} nonsense\n{UNIX}{ACCOUNT}", "error", 1, '"nonsense" is not an option of pam_latchkey'),
     "an unknown option in a continued line":
         (f"# c\n{AUTH} \\\n# between\n  nonsense\n{UNIX}{ACCOUNT}", "error", 2, '"nonsense"'),
     "an unknown option in brackets":
@@ -705,7 +705,7 @@ STACKS = {
         (f"{AUTH.replace('pam_latchkey.so', '/nonexistent/pam_latchkey.so')}\n{UNIX}{ACCOUNT}", "error", 1,
          "No such file"),
     "both first-pass options":
-        (f"{UNIX}{AUTH} use_first_pass try_first_pass\n{ACCOUNT}", "error", 2, "exclude each other"),
+        (f"{UNIX}{AUTH} use_first_pass try_first_pass\n{ACCOUNT}", "error", 2, "cannot be used together"),
     "a configuration that is not there":
         (f"{AUTH} config=/nonexistent/latchkey.conf\n{UNIX}{ACCOUNT}", "error", 1, "does not load"),
     "a session line with an unknown option":
