@@ -101,77 +101,17 @@ void check_directories_above(struct findings *findings, const char *path, const 
     check_each_directory(findings, real, also_by);
 }
 
-/* The first word of a line, and what follows it. */
-static struct slice first_word(struct slice line, struct slice *ret_rest)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
-    size_t start = 0, end;
-
-    while (start < line.len && (line.bytes[start] == ' ' || line.bytes[start] == '\t'))
-        start++;
-    for (end = start; end < line.len && line.bytes[end] != '\0' && strchr(letters, line.bytes[end]) != NULL;)
-        end++;
-    *ret_rest = (struct slice){ line.bytes + end, line.len - end };
-    return (struct slice){ line.bytes + start, end - start };
-}
-
-/* Does the title, in quotes or not, stand right at the beginning? */
-static bool begins_with_title(struct slice rest, const char *title)
-{
-    size_t start = 0, len = strlen(title);
-
-    while (start < rest.len && strchr(" \t\"'", rest.bytes[start]) != NULL && rest.bytes[start] != '\0')
-        start++;
-    return rest.len - start >= len && memcmp(rest.bytes + start, title, len) == 0
-        && (rest.len - start == len || strchr(" \t\"'{", rest.bytes[start + len]) != NULL);
-}
-
-static bool is_block(struct slice word)
-{
-    static const char *const blocks[] = { "tenant", "user", "map", "group", "service", "latchkeyd" };
-    size_t i;
-
-    for (i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
-        if (slice_equal_string(word, blocks[i]))
-            return true;
-    return false;
-}
-
-size_t lint_find_line(const struct lint *lint, const char *block, const char *title, const char *option)
-{
-    struct slice rest = lint->text, line, after;
-    size_t number = 0, found = 0;
-
-    while (rest.len > 0) {
-        struct slice word;
-
-        number++;
-        if (!slice_cut(rest, '\n', &line, &rest)) {
-            line = rest;
-            rest.len = 0;
-        }
-        word = first_word(line, &after);
-        if (found != 0 && option != NULL && slice_equal_string(word, option))
-            return number;
-        if (found != 0 && (option == NULL || is_block(word)))
-            break;
-        if (found == 0 && slice_equal_string(word, block) && begins_with_title(after, title))
-            found = number;
-    }
-    return found;
-}
-
 static void check_waived(const struct lint *lint, const struct tenant *tenant)
 {
     if (tenant->claims.issuer == NULL)
-        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "issuer",
+        FOUND(lint, SEVERITY_WARNING, BLOCK_TENANT, tenant->id, "issuer",
               "tenant \"%s\": the issuer is not checked; only tenant_claim binds a token to the tenant", tenant->id);
     if (tenant->claims.audiences.count == 0)
-        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "audience",
+        FOUND(lint, SEVERITY_WARNING, BLOCK_TENANT, tenant->id, "audience",
               "tenant \"%s\": the audience is not checked: a token for any application of the tenant is accepted",
               tenant->id);
     if (tenant->claims.leeway > LEEWAY_LARGE)
-        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "leeway",
+        FOUND(lint, SEVERITY_WARNING, BLOCK_TENANT, tenant->id, "leeway",
               "tenant \"%s\": leeway = %jd: an expired token is accepted for that many seconds more", tenant->id,
               (intmax_t)tenant->claims.leeway);
 }
@@ -283,12 +223,12 @@ static void check_tenant(const struct lint *lint, const struct tenant *tenant)
     check_authorities(lint, tenant);
     check_directories_above(lint->findings, file, lint->config->latchkeyd.user); /* it refreshes the key set */
     if (tenant->keys_max_age != 0 && tenant->keys_max_age < 2 * lint->config->latchkeyd.refresh)
-        FOUND(lint, SEVERITY_WARNING, "tenant", tenant->id, "keys_max_age",
+        FOUND(lint, SEVERITY_WARNING, BLOCK_TENANT, tenant->id, "keys_max_age",
               "tenant \"%s\": keys_max_age %" PRId64 " is less than two looks of latchkeyd (refresh %" PRId64
               "): one that fails refuses every token",
               tenant->id, tenant->keys_max_age, lint->config->latchkeyd.refresh);
     if (!config_check_keys(&verdict, tenant, time(NULL)))
-        FOUND(lint, SEVERITY_ERROR, "tenant", tenant->id, tenant->secret_path != NULL ? "hmac_secret_file" : "keys",
+        FOUND(lint, SEVERITY_ERROR, BLOCK_TENANT, tenant->id, tenant->secret_path != NULL ? "hmac_secret_file" : "keys",
               "tenant \"%s\": %s: %s", tenant->id, reason_sentence(verdict.reason), verdict.evidence);
     else if (tenant->secret_path != NULL)
         check_secret(lint, tenant);
@@ -369,24 +309,26 @@ static void check_revoked_subjects(const struct lint *lint, const struct user_bl
         if (revocation_check_subject(&verdict, lint->config->revocation, slice_of(block->subjects.items[i])))
             continue;
         revoked++;
-        FOUND(lint, is_root ? SEVERITY_WARNING : SEVERITY_NOTE, "user", block->name, NULL,
+        FOUND(lint, is_root ? SEVERITY_WARNING : SEVERITY_NOTE, BLOCK_USER, block->name, NULL,
               "user \"%s\"%s: sub \"%s\" is revoked and still stands in the block", block->name,
               is_root ? " (uid 0)" : "", block->subjects.items[i]);
     }
     if (revoked > 0 && revoked == block->subjects.count)
-        FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL,
+        FOUND(lint, SEVERITY_NOTE, BLOCK_USER, block->name, NULL,
               "user \"%s\": every sub is revoked: the account is closed", block->name);
 }
 
 /* A user or a group that NSS does not have, or cannot tell now. */
-static void say_not_found(const struct lint *lint, const char *kind, const char *name, enum account_answer answer,
+static void say_not_found(const struct lint *lint, enum block_kind block, const char *name, enum account_answer answer,
                           int error)
 {
+    const char *kind = block_row(block)->name;
+
     if (answer == ACCOUNT_CANNOT_TELL)
-        FOUND(lint, SEVERITY_WARNING, kind, name, NULL, "%s \"%s\" cannot be looked up now: %s", kind, name,
+        FOUND(lint, SEVERITY_WARNING, block, name, NULL, "%s \"%s\" cannot be looked up now: %s", kind, name,
               strerror(error));
     else
-        FOUND(lint, SEVERITY_WARNING, kind, name, NULL, "%s \"%s\" does not exist on this host", kind, name);
+        FOUND(lint, SEVERITY_WARNING, block, name, NULL, "%s \"%s\" does not exist on this host", kind, name);
 }
 
 static void check_user(const struct lint *lint, const struct identity_rules *rules, size_t index)
@@ -399,18 +341,18 @@ static void check_user(const struct lint *lint, const struct identity_rules *rul
     size_t i;
 
     if (answer != ACCOUNT_FOUND)
-        say_not_found(lint, "user", block->name, answer, error);
+        say_not_found(lint, BLOCK_USER, block->name, answer, error);
     if (is_root)
-        FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL, "user \"%s\" is uid 0", block->name);
+        FOUND(lint, SEVERITY_NOTE, BLOCK_USER, block->name, NULL, "user \"%s\" is uid 0", block->name);
     check_revoked_subjects(lint, block, is_root);
     if (block->subjects.count == 0)
-        FOUND(lint, SEVERITY_WARNING, "user", block->name, "sub", "user \"%s\": sub is empty: no token opens it",
+        FOUND(lint, SEVERITY_WARNING, BLOCK_USER, block->name, "sub", "user \"%s\": sub is empty: no token opens it",
               block->name);
     for (i = 0; i < block->subjects.count; i++) {
         const char *other = other_block(rules, index, slice_of(block->subjects.items[i]));
 
         if (other != NULL)
-            FOUND(lint, SEVERITY_NOTE, "user", block->name, NULL,
+            FOUND(lint, SEVERITY_NOTE, BLOCK_USER, block->name, NULL,
                   "sub \"%s\" opens both \"%s\" and \"%s\": the login must name the user", block->subjects.items[i],
                   block->name, other);
     }
@@ -437,7 +379,7 @@ static void check_reached(const struct lint *lint, const struct map_block *map, 
 
     for (i = 0; i < rules->user_count; i++)
         if (map_names_have(names, rules->users[i].name))
-            FOUND(lint, SEVERITY_NOTE, "user", rules->users[i].name, NULL,
+            FOUND(lint, SEVERITY_NOTE, BLOCK_USER, rules->users[i].name, NULL,
                   "the map of claim \"%s\" can give \"%s\": its user block decides alone, so such a token is refused "
                   "unless the block lists its subject",
                   map->claim, rules->users[i].name);
@@ -489,12 +431,12 @@ static void check_groups(const struct lint *lint)
         const enum account_answer answer = account_lookup_group(name, &group, &error);
 
         if (answer != ACCOUNT_FOUND)
-            say_not_found(lint, "group", name, answer, error);
+            say_not_found(lint, BLOCK_GROUP, name, answer, error);
         if (rules->groups[i].session)
-            FOUND(lint, SEVERITY_NOTE, "group", name, "session",
+            FOUND(lint, SEVERITY_NOTE, BLOCK_GROUP, name, "session",
                   "group \"%s\": this version gives sessions no groups; the group only decides who may log in", name);
         if (rules->groups[i].values.count == 0)
-            FOUND(lint, SEVERITY_WARNING, "group", name, "claim",
+            FOUND(lint, SEVERITY_WARNING, BLOCK_GROUP, name, "claim",
                   "group \"%s\": claim is empty: no value maps to the group, so nobody is ever in it", name);
     }
 }
@@ -532,12 +474,12 @@ static void check_rules_of_service(const struct lint *lint, const struct service
     /* A block that inherits it is covered by what is said about "*". */
     if (takes_any_realm(service)
         && (service == &lint->config->default_service || !takes_any_realm(&lint->config->default_service)))
-        FOUND(lint, SEVERITY_NOTE, "service", service->name, "realm",
+        FOUND(lint, SEVERITY_NOTE, BLOCK_SERVICE, service->name, "realm",
               "service \"%s\": realm = {\"*\"}: alice in whatever realm is the local user alice; that is right for a "
               "server which adds a realm of its own, and wrong for one which tells alice@one from alice@two",
               service->name);
     if (service->require_group.count > 0 && !anybody_is_in(&lint->config->identity, &service->require_group))
-        FOUND(lint, SEVERITY_ERROR, "service", service->name, "require_group",
+        FOUND(lint, SEVERITY_ERROR, BLOCK_SERVICE, service->name, "require_group",
               "service \"%s\": no value maps to any of the groups that it requires: every login is refused",
               service->name);
 }
@@ -578,11 +520,8 @@ static void add_config_failure(struct findings *findings, const char *path, cons
 bool check_configuration(struct findings *findings, const char *path)
 {
     CLEANUP(config_release) const struct config *config = NULL;
-    CLEANUP(secret_clear) struct secret content = { NULL, 0 };
     struct verdict verdict = VERDICT_INIT;
     struct lint lint = { .findings = findings };
-    char error[TRUSTED_FILE_ERROR_MAX];
-    struct file_stamp stamp;
     size_t i;
 
     check_directories_above(findings, path, NULL);
@@ -591,9 +530,6 @@ bool check_configuration(struct findings *findings, const char *path)
         return false;
     }
     lint.config = config;
-    /* The text only tells lines: without it the findings name the file. */
-    if (trusted_file_read(path, TRUSTED_PUBLIC, NULL, CONFIG_MAX_LEN, &content, &stamp, error))
-        lint.text = (struct slice){ content.bytes, content.len };
     for (i = 0; i < sizeof config_checks / sizeof config_checks[0]; i++)
         config_checks[i](&lint);
     return true;

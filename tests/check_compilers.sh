@@ -10,7 +10,7 @@ make -C "$build" libcommon.la libsigner.la >/dev/null
 
 core=("$build/.libs/libsigner.a" "$build/.libs/libcommon.a")
 flags=(-std=c11 -pthread -fPIC -fvisibility=hidden -D_GNU_SOURCE -Icommon -I.)
-read -ra libraries <<<"$(pkg-config --cflags --libs libcrypto json-c libconfuse libsasl2 cmocka)"
+read -ra libraries <<<"$(pkg-config --cflags --libs libcrypto json-c libsasl2 cmocka)"
 
 tests=(tests/sasl/test_*.c)
 compile_and_run() { # directory, compiler and its own flags

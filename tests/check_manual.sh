@@ -18,7 +18,7 @@ static const struct { const char *name, *pam, *status; int exit; } reasons[] = {
 #undef X
 int main(void)
 {
-    const char *const *option = config_option_names();
+    enum block_kind kind;
     const char *name;
     size_t i;
 
@@ -32,15 +32,21 @@ int main(void)
         printf("check %s\n", check_name((enum check)i));
     for (i = 0; (name = pam_options_name(i)) != NULL; i++)
         printf("pam %s\n", name);
-    while (*option != NULL)
-        printf("config %s\n", *option++);
+    for (kind = BLOCK_TOP; kind < BLOCK_KINDS; kind++) {
+        const struct block_row *row = block_row(kind);
+
+        if (kind != BLOCK_TOP)
+            printf("config %s\n", row->name);
+        for (i = 0; i < row->option_count; i++)
+            printf("config %s%s%s\n", row->name, kind != BLOCK_TOP ? "." : "", row->options[i].name);
+    }
     return 0;
 }
 EOF
 # shellcheck disable=SC2046
 ${CC:-cc} -std=c11 -D_GNU_SOURCE -Icommon -I. '-DLATCHKEY_SYSCONFDIR=""' '-DLATCHKEY_SBINDIR=""' '-DLATCHKEY_LOCALSTATEDIR=""' \
     "$work/names.c" pam/options.c "$build/.libs/libcommon.a" -o "$work/names" \
-    $(pkg-config --libs libcrypto json-c libconfuse) -pthread
+    $(pkg-config --libs libcrypto json-c) -pthread
 "$work/names" >"$work/all"
 
 exists() { # a kind of name, as the code has them

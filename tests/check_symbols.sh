@@ -21,7 +21,7 @@ check_module() { # module, its list of exports, what it needs beside the core's 
     same "$name: exports" "$(cat "$source/$2")" "$(nm -D --defined-only "$module" | awk '{print $3}')"
 
     # libcurl reads proxies and key log files from the environment of setuid hosts: it has no place here.
-    same "$name: libraries" "$(printf '%s\n' libcrypto.so libjson-c.so libconfuse.so libc.so "${@:3}")" \
+    same "$name: libraries" "$(printf '%s\n' libcrypto.so libjson-c.so libc.so "${@:3}")" \
         "$(readelf -dW "$module" | sed -n 's/.*(NEEDED).*\[\(.*\.so\).*\]/\1/p')"
 
     dynamic=$(readelf -dW "$module")

@@ -11,7 +11,7 @@ mkdir -p "$build"
 flags=(-std=c11 -pthread -O1 -g -fsanitize=thread -fPIC -fvisibility=hidden -Wall -Wextra -D_GNU_SOURCE
     -DLATCHKEY_VERSION='"threads"' -DLATCHKEY_SYSCONFDIR='"/nonexistent"' -DLATCHKEY_SBINDIR='"/nonexistent"'
     -DLATCHKEY_LOCALSTATEDIR='"/nonexistent"' -Icommon -I.)
-read -ra libraries <<<"$(pkg-config --cflags --libs libcrypto json-c libconfuse libsasl2)"
+read -ra libraries <<<"$(pkg-config --cflags --libs libcrypto json-c libsasl2)"
 compiler=${CC:-cc}
 "$compiler" "${flags[@]}" -shared -Wl,-z,nodelete -Wl,-z,defs -o "$build/liblatchkey.so" \
     sasl/*.c common/*/*.c "${libraries[@]}"

@@ -7,26 +7,19 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "base/slice.h"
-#include "config/model.h"
+#include "config/reader.h"
 #include "cli/lint/findings.h"
 
 /* One configuration under the lint. */
 struct lint {
     struct findings *findings;
     const struct config *config;
-    struct slice text; /* of the configuration: where a block or an option stands */
 };
 
-/*
- * The line of a block, or of an option in it when that stands on a line of its own; 0 when the text is laid out in a
- * way that a look at the beginnings of its lines does not find.
- */
-size_t lint_find_line(const struct lint *lint, const char *block, const char *title, const char *option);
-
-#define FOUND(lint, severity, block, title, option, ...)             \
+/* A finding about a block (its kind and title), or about an option of it (NULL: none), with its line. */
+#define FOUND(lint, severity, kind, title, option, ...)              \
     findings_add((lint)->findings, (severity), (lint)->config->path, \
-                 lint_find_line((lint), (block), (title), (option)), __VA_ARGS__)
+                 config_line((lint)->config, (kind), (title), (option)), __VA_ARGS__)
 
 /* A configuration and everything that it names. False when it does not load, which is an error among the findings. */
 bool check_configuration(struct findings *findings, const char *path);

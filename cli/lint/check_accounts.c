@@ -39,14 +39,14 @@ static const char *more_names(const struct names *names, char text[32])
 
 static void tell_expired(const struct lint *lint, const struct account *account)
 {
-    FOUND(lint, SEVERITY_NOTE, "user", account->name, NULL,
+    FOUND(lint, SEVERITY_NOTE, BLOCK_USER, account->name, NULL,
           "user \"%s\": the account has expired on %s (shadow(5)): no login opens it", account->name,
           accounts_date(account->expires_on));
 }
 
 static void tell_locked(const struct lint *lint, const struct account *account)
 {
-    FOUND(lint, SEVERITY_NOTE, "user", account->name, NULL,
+    FOUND(lint, SEVERITY_NOTE, BLOCK_USER, account->name, NULL,
           "user \"%s\": the local password is locked (usermod -L), which does not stop tokens; usermod -e 1 does",
           account->name);
 }

@@ -51,17 +51,17 @@ static void check_halves(const struct lint *lint)
 
     for (i = 0; i < rules->user_count && !is_wanted; i++)
         if (rules->users[i].api_key)
-            FOUND(lint, SEVERITY_NOTE, "user", rules->users[i].name, "api_key",
+            FOUND(lint, SEVERITY_NOTE, BLOCK_USER, rules->users[i].name, "api_key",
                   "user \"%s\": api_key is set, and no service has api_key among its credentials",
                   rules->users[i].name);
     if (!is_wanted || any_user_takes_api_keys(rules))
         return;
     for (i = 0; i < config->service_count; i++)
         if (takes_api_keys(&config->services[i]))
-            FOUND(lint, SEVERITY_WARNING, "service", config->services[i].name, "credentials",
+            FOUND(lint, SEVERITY_WARNING, BLOCK_SERVICE, config->services[i].name, "credentials",
                   "service \"%s\": API keys open nothing: no user has api_key = true", config->services[i].name);
     if (takes_api_keys(&config->default_service))
-        FOUND(lint, SEVERITY_WARNING, "service", config->default_service.name, "credentials",
+        FOUND(lint, SEVERITY_WARNING, BLOCK_SERVICE, config->default_service.name, "credentials",
               "service \"%s\": API keys open nothing: no user has api_key = true", config->default_service.name);
 }
 
@@ -196,7 +196,7 @@ static void check_nobody(const struct lint *lint)
     if (!any_service_takes_api_keys(lint->config)
         || (latchkeyd->program != NULL && access(latchkeyd->program, X_OK) == 0))
         return;
-    FOUND(lint, SEVERITY_WARNING, "latchkeyd", "", latchkeyd->program != NULL ? "program" : NULL,
+    FOUND(lint, SEVERITY_WARNING, BLOCK_LATCHKEYD, NULL, latchkeyd->program != NULL ? "program" : NULL,
           "nobody exchanges API keys: there is no socket %s, and %s%s", latchkeyd->sockets.items[0],
           latchkeyd->program != NULL ? latchkeyd->program : "no program to start",
           latchkeyd->program != NULL ? " cannot be started" : "");
@@ -206,7 +206,7 @@ void check_latchkeyd(const struct lint *lint)
 {
     const struct latchkeyd_options *latchkeyd = &lint->config->latchkeyd;
     const char *socket = check_find_socket(latchkeyd);
-    const size_t line = lint_find_line(lint, "latchkeyd", "", NULL);
+    const size_t line = config_line(lint->config, BLOCK_LATCHKEYD, NULL, NULL);
     char error[TRUSTED_FILE_ERROR_MAX];
     enum account_answer answer;
     struct account_entry user;
@@ -214,13 +214,14 @@ void check_latchkeyd(const struct lint *lint)
     check_halves(lint);
     if (latchkeyd->program != NULL && access(latchkeyd->program, F_OK) == 0
         && !trusted_program_check(latchkeyd->program, error))
-        FOUND(lint, SEVERITY_ERROR, "latchkeyd", "", "program", "program: %s is not started: %s", latchkeyd->program,
-              error);
+        FOUND(lint, SEVERITY_ERROR, BLOCK_LATCHKEYD, NULL, "program", "program: %s is not started: %s",
+              latchkeyd->program, error);
     if (socket != NULL)
         ask_status(lint, socket);
     else
         check_nobody(lint);
     if ((socket != NULL || line != 0) && (answer = account_lookup_user(latchkeyd->user, &user, NULL)) != ACCOUNT_FOUND)
-        FOUND(lint, SEVERITY_NOTE, "latchkeyd", "", "user", "user \"%s\", as whom latchkeyd runs, %s", latchkeyd->user,
+        FOUND(lint, SEVERITY_NOTE, BLOCK_LATCHKEYD, NULL, "user", "user \"%s\", as whom latchkeyd runs, %s",
+              latchkeyd->user,
               answer == ACCOUNT_ABSENT ? "does not exist on this host" : "cannot be looked up now: NSS fails");
 }

@@ -28,13 +28,48 @@ bool identity_is_valid_name(struct slice name)
     return true;
 }
 
+static struct text_entry entry_of(const char *text, size_t index)
+{
+    return (struct text_entry){ .bytes = text, .len = (uint32_t)strlen(text), .value = (uint32_t)index };
+}
+
+bool identity_index(struct identity_rules *rules, struct arena *arena)
+{
+    struct text_entry *next;
+    size_t i, j;
+
+    rules->subject_count = 0;
+    for (i = 0; i < rules->user_count; i++)
+        rules->subject_count += rules->users[i].subjects.count;
+    rules->names = arena_alloc(arena, rules->user_count, sizeof *rules->names);
+    rules->subjects = next = arena_alloc(arena, rules->subject_count, sizeof *rules->subjects);
+    if (rules->names == NULL || rules->subjects == NULL)
+        return false;
+    for (i = 0; i < rules->user_count; i++) {
+        rules->names[i] = entry_of(rules->users[i].name, i);
+        for (j = 0; j < rules->users[i].subjects.count; j++)
+            *next++ = entry_of(rules->users[i].subjects.items[j], i);
+    }
+    text_index_sort(rules->names, rules->user_count);
+    text_index_sort(rules->subjects, rules->subject_count);
+    return true;
+}
+
 const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user)
+{
+    size_t count;
+    const struct text_entry *entry = text_index_find(rules->names, rules->user_count, slice_of(user), &count);
+
+    return entry != NULL ? &rules->users[entry->value] : NULL;
+}
+
+const struct group_block *identity_group_block(const struct identity_rules *rules, struct slice group)
 {
     size_t i;
 
-    for (i = 0; i < rules->user_count; i++)
-        if (strcmp(rules->users[i].name, user) == 0)
-            return &rules->users[i];
+    for (i = 0; i < rules->group_count; i++)
+        if (slice_equal_string(group, rules->groups[i].name))
+            return &rules->groups[i];
     return NULL;
 }
 
@@ -66,19 +101,22 @@ static bool is_for_tenant(const struct string_list *tenants, const struct claims
     return tenants->count == 0 || string_list_has(tenants, slice_of(policy->tenant_id));
 }
 
-/* Of the blocks that list the subject: the wanted one, else the only one. NULL with *ret_count 0: none lists it. */
+/* Of the blocks that list the subject: the wanted one, else the first one. NULL with *ret_count 0: none lists it. */
 static const struct user_block *find_block(const struct identity_rules *rules, const struct claims_policy *policy,
                                            struct slice subject, const char *wanted, size_t *ret_count)
 {
-    const struct user_block *found = NULL;
-    size_t i;
+    const struct user_block *found = NULL, *last = NULL;
+    size_t count, i;
+    const struct text_entry *entries = text_index_find(rules->subjects, rules->subject_count, subject, &count);
 
     *ret_count = 0;
-    for (i = 0; i < rules->user_count; i++) {
-        const struct user_block *block = &rules->users[i];
+    for (i = 0; i < count; i++) {
+        const struct user_block *block = &rules->users[entries[i].value];
 
-        if (!is_for_tenant(&block->tenants, policy) || !string_list_has(&block->subjects, subject))
+        /* A block may list a subject twice. */
+        if (block == last || !is_for_tenant(&block->tenants, policy))
             continue;
+        last = block;
         (*ret_count)++;
         if (found == NULL || (wanted != NULL && strcmp(block->name, wanted) == 0))
             found = block;

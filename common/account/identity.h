@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/pattern.h"
+#include "base/text_index.h"
 #include "verdict/verdict.h"
 #include "token/claims.h"
 
@@ -37,6 +39,9 @@ struct group_block { /* group "ops" { claim = {…} session = … } */
 struct identity_rules {
     struct user_block *users;
     size_t user_count;
+    struct text_entry *names;    /* of the users, sorted: user_count entries, whose values are indices of `users` */
+    struct text_entry *subjects; /* the same of their subjects, of which one may be in several blocks */
+    size_t subject_count;
     struct map_block *maps;
     size_t map_count;
     struct group_block *groups;
@@ -50,6 +55,10 @@ struct identity {
     size_t group_count;
     char groups[IDENTITY_GROUPS_MAX][USER_MAX + 1]; /* in the order of the blocks */
 };
+
+/* Fill in `names`, `subjects` and `subject_count`, in the arena: look-ups do not walk all users. False: out of memory.
+ */
+bool identity_index(struct identity_rules *rules, struct arena *arena);
 
 /*
  * The local user: of a user block that lists the subject, else of the first map whose claim is there and whose pattern
@@ -76,8 +85,9 @@ bool identity_may_be_root(struct slice name);
 /* By the local name of a group block. */
 bool identity_has_group(const struct identity *identity, const char *group);
 
-/* The block of a local user, or NULL. */
+/* The block of a local user, and of a local group; NULL: there is none. Lent. */
 const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user);
+const struct group_block *identity_group_block(const struct identity_rules *rules, struct slice group);
 
 /*
  * The block of the account that a name opens, in whatever spelling: some directories answer for ALICE or alice@domain

@@ -3,76 +3,68 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/text_index.h"
 
 #define NUMBER_MAX    (UINT64_C(1) << 53) /* as for the dates of a token */
 #define NUMBER_DIGITS 16
 
-/* One kind of entry: sorted texts, and for issued-before the time that goes with each. */
-struct entry {
-    char *text;
-    size_t len;
-    double before;
-};
-
+/* One kind of entry, sorted once all are read. */
 struct entries {
-    struct entry *items;
-    size_t count;
+    struct text_entry *items;
+    size_t count, room;
 };
 
 enum kind { KIND_SUB, KIND_JTI, KIND_KID, KIND_SUB_BEFORE, KIND_COUNT };
 
 struct revocation {
     struct entries kinds[KIND_COUNT];
-    bool has_before; /* issued-before for everybody */
+    struct arena arena; /* the values that the text does not hold as they are */
+    double *times;      /* of KIND_SUB_BEFORE; the value of an entry is its index */
+    size_t time_room;
+    bool has_before; /* issued-before for every subject */
     double before;
     size_t count;
 };
 
-static int compare_slices(struct slice a, struct slice b)
+static const struct text_entry *find(const struct revocation *list, enum kind kind, struct slice text)
 {
-    int order = memcmp(a.bytes, b.bytes, a.len < b.len ? a.len : b.len);
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static struct slice text_of(const struct entry *entry)
-{
-    return (struct slice){ entry->text, entry->len };
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-    return compare_slices(text_of(a), text_of(b));
-}
-
-static const struct entry *find(const struct revocation *list, enum kind kind, struct slice text)
-{
-    const struct entry key = { .text = (char *)text.bytes, .len = text.len };
     const struct entries *entries = &list->kinds[kind];
+    size_t count;
 
-    if (text.len == 0 || entries->count == 0)
-        return NULL;
-    return bsearch(&key, entries->items, entries->count, sizeof key, compare_entries);
+    return text_index_find(entries->items, entries->count, text, &count);
 }
 
-/* One line under way. */
-struct reader {
+/* The reading of one list. */
+struct list_reading {
     struct verdict *verdict;
     struct revocation *list;
     size_t line;
+    bool is_plain[256]; /* bytes that a value may hold anywhere */
 };
 
-static bool refuse(const struct reader *reader, const char *what)
+static bool refuse(const struct list_reading *reading, const char *what)
 {
-    return verdict_reject(reader->verdict, REASON_REVOCATION_UNAVAILABLE, "line %zu: %s", reader->line, what);
+    return verdict_reject(reading->verdict, REASON_REVOCATION_UNAVAILABLE, "line %zu: %s", reading->line, what);
 }
 
-static bool out_of_memory(const struct reader *reader)
+static bool out_of_memory(const struct list_reading *reading)
 {
-    return verdict_reject(reader->verdict, REASON_OUT_OF_MEMORY, "revocation list");
+    return verdict_reject(reading->verdict, REASON_OUT_OF_MEMORY, "revocation list");
+}
+
+static void set_plain(bool is_plain[256])
+{
+    const char *odd = "\"'#,;";
+    int c;
+
+    for (c = ' '; c < 0x7f; c++)
+        is_plain[c] = true;
+    for (; *odd != '\0'; odd++)
+        is_plain[(unsigned char)*odd] = false;
 }
 
 static struct slice strip(struct slice text)
@@ -97,30 +89,48 @@ static struct slice next_word(struct slice *text)
     return word;
 }
 
-static bool add(const struct reader *reader, enum kind kind, struct slice value, double before)
+/* An array of twice the room. NULL, with the old array left, when out of memory. */
+static void *grow(void *array, size_t *room, size_t size)
 {
-    struct entries *entries = &reader->list->kinds[kind];
-    struct entry *larger = entries->items;
-    char *copy = malloc(value.len + 1);
+    const size_t larger = *room == 0 ? 16 : *room * 2;
+    void *new = reallocarray(array, larger, size);
 
-    /* Room doubles at each power of two. */
-    if ((entries->count & (entries->count - 1)) == 0)
-        larger = realloc(entries->items, (entries->count == 0 ? 1 : entries->count * 2) * sizeof *larger);
-    if (larger != NULL)
+    if (new != NULL)
+        *room = larger;
+    return new;
+}
+
+static bool add(const struct list_reading *reading, enum kind kind, struct slice value, double before)
+{
+    struct revocation *list = reading->list;
+    struct entries *entries = &list->kinds[kind];
+    struct text_entry *larger;
+    double *more;
+
+    if (entries->count == entries->room) {
+        larger = grow(entries->items, &entries->room, sizeof *larger);
+        if (larger == NULL)
+            return out_of_memory(reading);
         entries->items = larger;
-    if (larger == NULL || copy == NULL) {
-        free(copy);
-        return out_of_memory(reader);
     }
-    memcpy(copy, value.bytes, value.len);
-    copy[value.len] = '\0';
-    larger[entries->count++] = (struct entry){ copy, value.len, before };
-    reader->list->count++;
+    if (kind == KIND_SUB_BEFORE) {
+        if (entries->count == list->time_room) {
+            more = grow(list->times, &list->time_room, sizeof *more);
+            if (more == NULL)
+                return out_of_memory(reading);
+            list->times = more;
+        }
+        list->times[entries->count] = before;
+    }
+    entries->items[entries->count] =
+        (struct text_entry){ .bytes = value.bytes, .len = (uint32_t)value.len, .value = (uint32_t)entries->count };
+    entries->count++;
+    list->count++;
     return true;
 }
 
-/* What other formats would take for a comment, a quote or a separator. Taken as a part of the value, it would make a
- * line that revokes nothing. */
+/* Another format has a comment, a quote or a separator here. As a part of the value it would make a line that revokes
+ * nothing. */
 static bool is_doubtful(struct slice value)
 {
     size_t i;
@@ -132,35 +142,49 @@ static bool is_doubtful(struct slice value)
     return value.len > 0 && (value.bytes[value.len - 1] == ',' || value.bytes[value.len - 1] == ';');
 }
 
-/* The rest of the line as it is, or a JSON string, which can hold what a line cannot: blanks at its ends. */
-static bool add_value(const struct reader *reader, enum kind kind, struct slice text, double before)
+/* A JSON string can hold what a line cannot: blanks at its ends. The value lies in the list's arena. */
+static bool read_json_string(const struct list_reading *reading, struct slice text, struct slice *ret_value)
 {
     CLEANUP(json_free) struct json *json = NULL;
     char wrapped[6 * SUBJECT_MAX + 8]; /* each byte may be written as a \u escape */
-    struct slice value = text;
+    struct slice value;
     const char *error;
 
+    if (text.len + 2 > sizeof wrapped)
+        return refuse(reading, "the value is too long");
+    wrapped[0] = '[';
+    memcpy(wrapped + 1, text.bytes, text.len);
+    wrapped[text.len + 1] = ']';
+    if (!json_parse((struct slice){ wrapped, text.len + 2 }, &json, &error) && strcmp(error, JSON_MEMORY_IS_SHORT) == 0)
+        return out_of_memory(reading);
+    if (json_length(json) != 1 || !json_string(json_at(json, 0), &value))
+        return refuse(reading, "the value begins with a quote and is not a JSON string");
+    *ret_value = (struct slice){ arena_copy(&reading->list->arena, value), value.len };
+    return ret_value->bytes != NULL || out_of_memory(reading);
+}
+
+static bool add_value(const struct list_reading *reading, enum kind kind, struct slice text, double before)
+{
+    struct slice value = text;
+    size_t i;
+
+    for (i = 0; i < text.len && reading->is_plain[(unsigned char)text.bytes[i]]; i++)
+        ;
+    if (i == text.len && text.len > 0 && text.len <= SUBJECT_MAX)
+        return add(reading, kind, text, before); /* as most values are */
     if (text.len > 0 && text.bytes[0] == '"') {
-        if (text.len + 2 > sizeof wrapped)
-            return refuse(reader, "the value is too long");
-        wrapped[0] = '[';
-        memcpy(wrapped + 1, text.bytes, text.len);
-        wrapped[text.len + 1] = ']';
-        if (!json_parse((struct slice){ wrapped, text.len + 2 }, &json, &error)
-            && strcmp(error, JSON_MEMORY_IS_SHORT) == 0)
-            return out_of_memory(reader);
-        if (json_length(json) != 1 || !json_string(json_at(json, 0), &value))
-            return refuse(reader, "the value begins with a quote and is no JSON string");
+        if (!read_json_string(reading, text, &value))
+            return false;
     } else if (is_doubtful(text)) {
-        return refuse(reader, "a value with a quote, a comment or a final comma or semicolon must be a JSON string");
+        return refuse(reading, "a value with a quote, a comment or a final comma or semicolon must be a JSON string");
     }
     if (value.len == 0)
-        return refuse(reader, "the value is missing");
+        return refuse(reading, "the value is missing");
     if (value.len > SUBJECT_MAX)
-        return refuse(reader, "the value is longer than 256 bytes");
+        return refuse(reading, "the value is longer than 256 bytes");
     if (!text_is_line(value))
-        return refuse(reader, "the value holds control characters, or is not UTF-8");
-    return add(reader, kind, value, before);
+        return refuse(reading, "the value holds control characters, or is not UTF-8");
+    return add(reading, kind, value, before);
 }
 
 /* s since 1970: digits only. */
@@ -180,19 +204,17 @@ static bool parse_time(struct slice text, double *ret)
     return value <= NUMBER_MAX;
 }
 
-static bool read_issued_before(const struct reader *reader, struct slice rest)
+static bool read_issued_before(const struct list_reading *reading, struct slice rest)
 {
-    struct revocation *list = reader->list;
-    struct slice number = next_word(&rest), who;
+    struct revocation *list = reading->list;
     double before;
 
-    if (!parse_time(number, &before))
-        return refuse(reader, "issued-before wants a time in seconds since 1970");
+    if (!parse_time(next_word(&rest), &before))
+        return refuse(reading, "issued-before takes a time in seconds since 1970");
     if (rest.len > 0) {
-        who = next_word(&rest);
-        if (!slice_equal_string(who, "sub"))
-            return refuse(reader, "after the time stands nothing, or sub and its value");
-        return add_value(reader, KIND_SUB_BEFORE, rest, before);
+        if (!slice_equal_string(next_word(&rest), "sub"))
+            return refuse(reading, "only sub and its value may follow the time");
+        return add_value(reading, KIND_SUB_BEFORE, rest, before);
     }
     if (!list->has_before || list->before < before)
         list->before = before;
@@ -201,73 +223,69 @@ static bool read_issued_before(const struct reader *reader, struct slice rest)
     return true;
 }
 
-static bool read_line(const struct reader *reader, struct slice line)
+static bool read_line(const struct list_reading *reading, struct slice line)
 {
     static const struct {
-        const char *word;
+        struct slice word;
         enum kind kind;
-    } rows[] = { { "sub", KIND_SUB }, { "jti", KIND_JTI }, { "kid", KIND_KID } };
+    } rows[] = { { { "sub", 3 }, KIND_SUB }, { { "jti", 3 }, KIND_JTI }, { { "kid", 3 }, KIND_KID } };
     struct slice word;
     size_t i;
 
     line = strip(line);
     if (line.len == 0 || line.bytes[0] == '#')
         return true;
-    if (memchr(line.bytes, '\0', line.len) != NULL)
-        return refuse(reader, "a NUL byte");
     word = next_word(&line);
-    if (slice_equal_string(word, "issued-before"))
-        return read_issued_before(reader, line);
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (slice_equal_string(word, rows[i].word))
-            return add_value(reader, rows[i].kind, line, 0);
-    return refuse(reader, "it begins with none of sub, jti, kid, issued-before");
+        if (slice_equal(word, rows[i].word))
+            return add_value(reading, rows[i].kind, line, 0);
+    if (slice_equal_string(word, "issued-before"))
+        return read_issued_before(reading, line);
+    return refuse(reading, "it begins with none of sub, jti, kid, issued-before");
 }
 
-/* Sort; of several times for one subject the latest counts. */
-static void sort(struct entries *entries)
+/* Sort; each text stays once, and of several times for one subject the latest. */
+static void sort(struct revocation *list, enum kind kind)
 {
+    struct entries *entries = &list->kinds[kind];
     size_t kept = 0, i;
 
-    if (entries->count == 0)
-        return;
-    qsort(entries->items, entries->count, sizeof entries->items[0], compare_entries);
+    text_index_sort(entries->items, entries->count);
     for (i = 1; i < entries->count; i++) {
-        struct entry *last = &entries->items[kept], *next = &entries->items[i];
+        const struct text_entry *last = &entries->items[kept], *next = &entries->items[i];
 
-        if (compare_entries(last, next) != 0) {
+        if (!text_index_is_same(last, next))
             entries->items[++kept] = *next;
-            continue;
-        }
-        if (next->before > last->before)
-            last->before = next->before;
-        free(next->text);
+        else if (kind == KIND_SUB_BEFORE && list->times[next->value] > list->times[last->value])
+            list->times[last->value] = list->times[next->value];
     }
-    entries->count = kept + 1;
+    if (entries->count > 0)
+        entries->count = kept + 1;
 }
 
 bool revocation_parse(struct verdict *verdict, struct slice text, struct revocation **ret_list)
 {
     CLEANUP(revocation_free) struct revocation *list = calloc(1, sizeof *list);
-    struct reader reader = { verdict, list, 0 };
+    struct list_reading reading = { .verdict = verdict, .list = list };
     struct slice line, rest = text;
-    size_t i;
+    enum kind kind;
 
     if (list == NULL)
-        return out_of_memory(&reader);
+        return out_of_memory(&reading);
     if (text.len > REVOCATION_MAX_LEN)
         return verdict_reject(verdict, REASON_REVOCATION_UNAVAILABLE, "more than %u bytes", REVOCATION_MAX_LEN);
+    set_plain(reading.is_plain);
     while (rest.len > 0) {
-        reader.line++;
+        reading.line++;
         if (!slice_cut(rest, '\n', &line, &rest)) {
             line = rest;
             rest.len = 0;
         }
-        if (!read_line(&reader, line))
+        if (!read_line(&reading, line))
             return false;
     }
-    for (i = 0; i < KIND_COUNT; i++)
-        sort(&list->kinds[i]);
+    for (kind = 0; kind < KIND_COUNT; kind++)
+        sort(list, kind);
     *ret_list = list;
     list = NULL;
     return true;
@@ -275,15 +293,14 @@ bool revocation_parse(struct verdict *verdict, struct slice text, struct revocat
 
 void revocation_free(struct revocation **list)
 {
-    size_t kind, i;
+    enum kind kind;
 
     if (list == NULL || *list == NULL)
         return;
-    for (kind = 0; kind < KIND_COUNT; kind++) {
-        for (i = 0; i < (*list)->kinds[kind].count; i++)
-            free((*list)->kinds[kind].items[i].text);
+    for (kind = 0; kind < KIND_COUNT; kind++)
         free((*list)->kinds[kind].items);
-    }
+    free((*list)->times);
+    arena_free(&(*list)->arena);
     free(*list);
     *list = NULL;
 }
@@ -300,7 +317,7 @@ static bool is_before(const struct revocable *token, double before)
 
 bool revocation_check(struct verdict *verdict, const struct revocation *list, const struct revocable *token)
 {
-    const struct entry *entry;
+    const struct text_entry *entry;
 
     if (list == NULL)
         return true;
@@ -313,8 +330,9 @@ bool revocation_check(struct verdict *verdict, const struct revocation *list, co
     if (list->has_before && is_before(token, list->before))
         return verdict_reject(verdict, REASON_TOKEN_REVOKED, "issued before %.0f", list->before);
     entry = find(list, KIND_SUB_BEFORE, token->subject);
-    if (entry != NULL && is_before(token, entry->before))
-        return verdict_reject(verdict, REASON_TOKEN_REVOKED, "issued to this sub before %.0f", entry->before);
+    if (entry != NULL && is_before(token, list->times[entry->value]))
+        return verdict_reject(verdict, REASON_TOKEN_REVOKED, "issued to this sub before %.0f",
+                              list->times[entry->value]);
     return true;
 }
 
@@ -332,5 +350,5 @@ size_t revocation_subject_count(const struct revocation *list)
 
 struct slice revocation_subject(const struct revocation *list, size_t index)
 {
-    return text_of(&list->kinds[KIND_SUB].items[index]);
+    return text_entry_slice(&list->kinds[KIND_SUB].items[index]);
 }

@@ -4,14 +4,13 @@
  *
  * Threads that may hold such a lock do so between fork_lock_enter() and fork_lock_leave(), as many as there are at the
  * same time. A fork waits until no thread is between the two, and threads that come meanwhile wait for the fork. Inside
- * stand: the locks of OpenSSL (jwks.c, signature.c, secret.c), of regexec() (pattern.c), and the mutexes of config.c
- * and config_file.c. json-c takes no locks. NSS is left out (account_lookup.c): a directory may take seconds
+ * stand: the locks of OpenSSL (jwks.c, signature.c, secret.c), of regexec() (pattern.c), and the mutex of snapshot.c.
+ * json-c takes no locks. NSS is left out (account_lookup.c): a directory may take seconds
  * to answer, and no fork may wait for that.
  *
  *   - A mutex of ours is locked inside only. So this lock comes before each of them, and needs no order among them.
  *   - Never enter twice: a fork that waits between the two would wait for the thread, and the thread for the fork.
  *   - Stay inside for milliseconds at most, without a system call that may block: while a fork waits, all logins wait.
- *     The text of a long configuration takes longest.
  *
  * Both together cost about 40 ns; verifying a signature takes 15,000 or more. A host that never forks pays nothing
  * else. A process with one thread may fork at any time, even in a signal handler that interrupts a thread inside.

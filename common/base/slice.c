@@ -39,6 +39,14 @@ bool slice_equal_nocase(struct slice a, const char *string)
     return true;
 }
 
+void slice_lower(struct slice in, char *out)
+{
+    size_t i;
+
+    for (i = 0; i < in.len; i++)
+        out[i] = (char)ascii_lower(in.bytes[i]);
+}
+
 bool slice_cut(struct slice in, char separator, struct slice *ret_before, struct slice *ret_after)
 {
     const char *found = in.len != 0 ? memchr(in.bytes, separator, in.len) : NULL;

@@ -24,6 +24,8 @@ bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_string(struct slice a, const char *string);
 /* ASCII case only, in every locale. */
 bool slice_equal_nocase(struct slice a, const char *string);
+/* The bytes with the capital letters of ASCII made small, into `out`, which may be the bytes themselves. */
+void slice_lower(struct slice in, char *out);
 
 /*
  * Cut at the first separator: what stands before it and what stands after it; both borrow from `in`.

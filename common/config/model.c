@@ -5,12 +5,16 @@
 
 const struct service_rules *config_service(const struct config *config, const char *service)
 {
-    size_t i;
+    const struct slice name = slice_of(service);
+    const struct text_entry *entry;
+    char lower[CONFIG_STRING_MAX];
+    size_t count;
 
-    for (i = 0; service != NULL && i < config->service_count; i++)
-        if (slice_equal_nocase(slice_of(service), config->services[i].name)) /* libpam makes its names small */
-            return &config->services[i];
-    return &config->default_service;
+    if (name.len == 0 || name.len > sizeof lower)
+        return &config->default_service;
+    slice_lower(name, lower);
+    entry = text_index_find(config->service_names, config->service_count, (struct slice){ lower, name.len }, &count);
+    return entry != NULL ? &config->services[entry->value] : &config->default_service;
 }
 
 const struct tenant *config_tenant(const struct config *config, struct slice id)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
+#include "base/text_index.h"
 #include "verdict/verdict.h"
 #include "token/algorithm.h"
 #include "token/claims.h"
@@ -17,15 +19,19 @@
 #include "account/revocation.h"
 
 #define CONFIG_MAX_LEN            (1U << 20) /* bytes */
+#define CONFIG_STRING_MAX         1024       /* bytes of any one string */
 #define CONFIG_PATH_DEFAULT       LATCHKEY_SYSCONFDIR "/latchkey/latchkey.conf"
 #define CONFIG_REVOCATION_DEFAULT LATCHKEY_SYSCONFDIR "/latchkey/revoked"
 #define CONFIG_KEYS_DIRECTORY     LATCHKEY_LOCALSTATEDIR "/lib/latchkey"
 #define CONFIG_TENANTS_MAX        64
+#define CONFIG_MAPS_MAX           8192
 #define CONFIG_SOCKET_DEFAULT     "/run/latchkey/latchkeyd.sock"
 #define CONFIG_LATCHKEYD_PROGRAM  LATCHKEY_SBINDIR "/latchkeyd"
 #define CONFIG_LATCHKEYD_USER     "latchkey"
 #define CONFIG_SOCKETS_MAX        16
 #define CONFIG_API_KEY_MAX        1024 /* bytes */
+
+struct config_text;
 
 enum credential_set { CREDENTIALS_JWT = 1, CREDENTIALS_API_KEY = 2 };
 
@@ -79,6 +85,8 @@ struct latchkeyd_options {
 };
 
 struct config {
+    struct arena arena;       /* what the text says; jwks and revocation are not in it */
+    struct config_text *text; /* for the lines: syntax.h */
     char *path;
     struct latchkeyd_options latchkeyd;
     struct tenant *tenants;
@@ -86,6 +94,7 @@ struct config {
     struct identity_rules identity;
     struct service_rules *services; /* what a block leaves out is already filled in from "*" */
     size_t service_count;
+    struct text_entry *service_names;     /* in lower case, sorted; the value is the index of the service */
     struct service_rules default_service; /* "*", or the built-in: JWTs, no further rule */
     char *revocation_path;
     bool revocation_is_required;       /* the option is set: a missing file is an error then */

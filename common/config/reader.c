@@ -1,679 +1,278 @@
 #include "config/reader.h"
 
-#include <pthread.h>
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <confuse.h>
+#include "config/syntax.h"
 
-#include "base/cleanup.h"
-#include "base/fork_lock.h"
-#include "base/text.h"
+#define TENANT_ID_MAX (FACT_MAX - 1)
 
-#define STRING_MAX       1024 /* bytes of any one string */
-#define BLOCKS_MAX       8192 /* libConfuse looks through all titles for each new one, and spends 4 KiB on a block */
-#define KEYS_MAX_AGE_MIN 60   /* s */
-#define MAX_AGE_MAX      (10 * 366 * 86400L)
-#define TENANT_ID_MAX    (FACT_MAX - 1)
-#define LEEWAY           30 /* s */
-
-/* RFC 3986 §2.3, and what base64 adds to it: no mark that a header or a JSON text would have to escape. */
-#define API_KEY_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
-#define API_KEY_MIN        16  /* bytes */
-#define API_KEY_MAX        512 /* bytes */
-
-static const struct latchkeyd_options latchkeyd_defaults = {
-    .saslauthd_mode = 0660,
-    .timeout = 5,
-    .peer_rate = 200,
-    .rate = 400,
-    .refresh = 3600,
-};
-
-#define TENANT_CLAIM_DEFAULT "https://agglestone.com/tenantId"
-
-/*
- * Every option has one row: its block, its name, its type. The rows make libConfuse's tables, and latchkey.conf(5) is
- * held against them. Numbers and booleans are strings to libConfuse, which would take 010 for 8 and "" for 0.
- */
-enum option_type { TYPE_STRING, TYPE_LIST };
-
-/* clang-format off */
-#define TOP_OPTIONS(X) \
-    X("revocation_list",             TYPE_STRING)
-#define BLOCK_OPTIONS(X) \
-    X("tenant",  "url",              TYPE_STRING) \
-    X("tenant",  "issuer",           TYPE_STRING) \
-    X("tenant",  "audience",         TYPE_LIST) \
-    X("tenant",  "keys",             TYPE_STRING) \
-    X("tenant",  "discovery",        TYPE_STRING) \
-    X("tenant",  "algorithms",       TYPE_LIST) \
-    X("tenant",  "tenant_claim",     TYPE_STRING) \
-    X("tenant",  "leeway",           TYPE_STRING) \
-    X("tenant",  "keys_max_age",     TYPE_STRING) \
-    X("tenant",  "hmac_secret_file", TYPE_STRING) \
-    X("tenant",  "type",             TYPE_STRING) \
-    X("tenant",  "azp",              TYPE_LIST) \
-    X("tenant",  "scope",            TYPE_LIST) \
-    X("tenant",  "subject_claim",    TYPE_STRING) \
-    X("tenant",  "groups_claim",     TYPE_STRING) \
-    X("tenant",  "ca_file",          TYPE_STRING) \
-    X("tenant",  "api_key_characters", TYPE_STRING) \
-    X("tenant",  "api_key_min",      TYPE_STRING) \
-    X("tenant",  "api_key_max",      TYPE_STRING) \
-    X("user",    "tenant",           TYPE_LIST) \
-    X("user",    "sub",              TYPE_LIST) \
-    X("user",    "api_key",          TYPE_STRING) \
-    X("map",     "tenant",           TYPE_LIST) \
-    X("map",     "claim",            TYPE_STRING) \
-    X("map",     "pattern",          TYPE_STRING) \
-    X("group",   "tenant",           TYPE_LIST) \
-    X("group",   "claim",            TYPE_LIST) \
-    X("group",   "session",          TYPE_STRING) \
-    X("service", "credentials",      TYPE_LIST) \
-    X("service", "require_group",    TYPE_LIST) \
-    X("service", "max_age",          TYPE_STRING) \
-    X("service", "realm",            TYPE_LIST) \
-    X("service", "allow_authzid",    TYPE_LIST) \
-    X("latchkeyd",  "socket",           TYPE_LIST) \
-    X("latchkeyd",  "saslauthd_socket", TYPE_LIST) \
-    X("latchkeyd",  "saslauthd_mode",   TYPE_STRING) \
-    X("latchkeyd",  "saslauthd_group",  TYPE_STRING) \
-    X("latchkeyd",  "program",          TYPE_STRING) \
-    X("latchkeyd",  "user",             TYPE_STRING) \
-    X("latchkeyd",  "allow",            TYPE_LIST) \
-    X("latchkeyd",  "timeout",          TYPE_STRING) \
-    X("latchkeyd",  "api_key_cache",    TYPE_STRING) \
-    X("latchkeyd",  "peer_rate",        TYPE_STRING) \
-    X("latchkeyd",  "rate",             TYPE_STRING) \
-    X("latchkeyd",  "refresh",          TYPE_STRING)
-#define BLOCKS(X) X("tenant") X("user") X("map") X("group") X("service") X("latchkeyd")
-
-#define TOP(name, type)          { "", name, type },
-#define IN_BLOCK(block, name, type) { block, name, type },
-static const struct option_row {
-    const char *block; /* "": outside of blocks */
-    const char *name;
-    enum option_type type;
-} option_rows[] = { TOP_OPTIONS(TOP) BLOCK_OPTIONS(IN_BLOCK) };
-#undef TOP
-#undef IN_BLOCK
-
-#define NAME(name) name,
-static const char *const block_names[] = { BLOCKS(NAME) };
-#define TOP(name, type)             name,
-#define IN_BLOCK(block, name, type) block "." name,
-static const char *const full_names[] = { TOP_OPTIONS(TOP) BLOCKS(NAME) BLOCK_OPTIONS(IN_BLOCK) NULL };
-#undef TOP
-#undef IN_BLOCK
-#undef NAME
-/* clang-format on */
-#define OPTION_COUNT (sizeof option_rows / sizeof option_rows[0])
-#define BLOCK_COUNT  (sizeof block_names / sizeof block_names[0])
-
-const char *const *config_option_names(void)
-{
-    return full_names;
-}
-
-/*
- * The outline of a text: on which line each block and each option stands. It is what the messages of the checks after
- * the parse name, and where a second mention of an option shows.
- */
-struct mention {
-    struct slice block;  /* lent by the parse's text; empty outside of blocks */
-    unsigned ordinal;    /* the how-manieth block of that name, from 0 */
-    struct slice option; /* empty for the block itself */
-    int line;
-};
-
-struct outline {
-    struct mention *mentions;
-    size_t count;
-};
-
-/* The parse of one text. */
-struct parse {
+/* The reading of one text. */
+struct reading {
     struct verdict *verdict;
-    const char *path;
-    char *text; /* a copy, in which comments become blanks */
-    size_t len;
-    struct outline outline;
-    size_t block_count;
-    cfg_t *cfg;
     struct config *config;
 };
 
-__attribute__((format(printf, 3, 4))) static bool fail_at(struct parse *parse, int line, const char *format, ...)
+static bool out_of_memory(const struct reading *reading)
 {
-    char message[EVIDENCE_MAX];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    return verdict_reject(parse->verdict, REASON_CONFIG_INVALID, "%s:%d: %s", parse->path, line, message);
+    return verdict_reject(reading->verdict, REASON_OUT_OF_MEMORY, "%s", reading->config->path);
 }
 
-static bool out_of_memory(struct parse *parse)
-{
-    return verdict_reject(parse->verdict, REASON_OUT_OF_MEMORY, "%s", parse->path);
-}
-
-static const struct mention *find_mention(const struct outline *outline, const char *block, unsigned ordinal,
-                                          const char *option)
-{
-    size_t i;
-
-    for (i = 0; i < outline->count; i++)
-        if (outline->mentions[i].ordinal == ordinal && slice_equal_string(outline->mentions[i].block, block)
-            && slice_equal_string(outline->mentions[i].option, option))
-            return &outline->mentions[i];
-    return NULL;
-}
-
-/* The line of an option, else of its block, else 1. */
-static int line_of(const struct parse *parse, const char *block, unsigned ordinal, const char *option)
-{
-    const struct mention *mention = find_mention(&parse->outline, block, ordinal, option);
-
-    if (mention == NULL)
-        mention = find_mention(&parse->outline, block, ordinal, "");
-    return mention != NULL ? mention->line : 1;
-}
-
-/* The scan of the text before libConfuse reads it. */
-struct scan {
-    struct parse *parse;
-    size_t at;
-    int line;
-    struct slice name; /* the first word since the last option or block ended: an option's or a block's name */
-    int name_line;
-    bool after_equals;
-    bool in_list;
-    struct slice block;
-    unsigned ordinal;
-    unsigned seen[BLOCK_COUNT];
-};
-
-/* Backwards from the end to where the block began: a file of ten thousand users is still read in no time. */
-static bool is_mentioned(const struct scan *scan, struct slice option)
-{
-    size_t i;
-
-    for (i = scan->parse->outline.count; i > 0; i--) {
-        const struct mention *mention = &scan->parse->outline.mentions[i - 1];
-
-        if (mention->ordinal != scan->ordinal || !slice_equal(mention->block, scan->block))
-            continue;
-        if (mention->option.len == 0)
-            return false;
-        if (slice_equal(mention->option, option))
-            return true;
-    }
-    return false;
-}
-
-static bool add_mention(struct scan *scan, struct slice option, int line)
-{
-    struct outline *outline = &scan->parse->outline;
-    struct mention *larger;
-
-    if (option.len > 0 && is_mentioned(scan, option))
-        return fail_at(scan->parse, line, "%.*s stands twice in one block", SLICE_ARG(option));
-    larger = realloc(outline->mentions, (outline->count + 1) * sizeof *larger);
-    if (larger == NULL)
-        return out_of_memory(scan->parse);
-    outline->mentions = larger;
-    larger[outline->count++] = (struct mention){ scan->block, scan->ordinal, option, line };
-    return true;
-}
-
-static char peek(const struct scan *scan, size_t ahead)
-{
-    return scan->at + ahead < scan->parse->len ? scan->parse->text[scan->at + ahead] : '\0';
-}
-
-/* A comment becomes blanks, line ends stay: libConfuse miscounts the lines of comments. */
-static void blank(struct scan *scan)
-{
-    if (peek(scan, 0) == '\n')
-        scan->line++;
-    else
-        scan->parse->text[scan->at] = ' ';
-    scan->at++;
-}
-
-static void skip_line(struct scan *scan)
-{
-    while (scan->at < scan->parse->len && peek(scan, 0) != '\n')
-        blank(scan);
-}
-
-static bool skip_block_comment(struct scan *scan)
-{
-    int begin = scan->line;
-
-    blank(scan);
-    for (blank(scan); scan->at < scan->parse->len; blank(scan)) {
-        if (peek(scan, 0) != '*' || peek(scan, 1) != '/')
-            continue;
-        blank(scan);
-        blank(scan);
-        return true;
-    }
-    return fail_at(scan->parse, begin, "a comment has no end");
-}
-
-static bool refuse_expansion(struct scan *scan)
-{
-    return fail_at(scan->parse, scan->line, "\"${\" would be replaced from the environment, which is not trusted");
-}
-
-/* An option's value is complete: what follows is another option, or the end of the block. */
-static void end_option(struct scan *scan)
-{
-    scan->after_equals = scan->in_list = false;
-    scan->name = (struct slice){ NULL, 0 };
-}
-
-/* A string stands on one line, is UTF-8, holds no "${", and in double quotes no escape but \\ and \". */
-static bool skip_string(struct scan *scan)
-{
-    char quote = peek(scan, 0);
-    size_t begin = scan->at + 1;
-
-    for (scan->at++; scan->at < scan->parse->len; scan->at++) {
-        char c = peek(scan, 0), next = peek(scan, 1);
-
-        if (c == '$' && next == '{')
-            return refuse_expansion(scan);
-        if (c == '\n')
-            break;
-        if (c == '\\' && quote == '"' && next != '\\' && next != '"')
-            return fail_at(scan->parse, scan->line, "a backslash in double quotes is written \\\\");
-        if (c == '\\' && (next == '\\' || next == quote)) {
-            scan->at++;
-        } else if (c == quote) {
-            scan->at++;
-            return text_is_utf8((struct slice){ scan->parse->text + begin, scan->at - 1 - begin })
-                || fail_at(scan->parse, scan->line, "a string is not UTF-8");
-        }
-    }
-    return fail_at(scan->parse, scan->line, "a string has no end on its line");
-}
-
-static bool scan_string(struct scan *scan)
-{
-    if (!skip_string(scan))
-        return false;
-    if (scan->in_list)
-        return true;
-    if (scan->after_equals)
-        end_option(scan);
-    else if (scan->name.len == 0)
-        return fail_at(scan->parse, scan->line, "the name of an option or a block stands without quotes");
-    return true;
-}
-
-static bool is_word_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-static void scan_word(struct scan *scan)
-{
-    struct slice word = { scan->parse->text + scan->at, 0 };
-
-    while (is_word_char(peek(scan, 0)))
-        scan->at++, word.len++;
-    if (scan->in_list)
-        return;
-    if (scan->after_equals) {
-        end_option(scan);
-    } else if (scan->name.len == 0) {
-        scan->name = word;
-        scan->name_line = scan->line;
-    }
-}
-
-static bool begin_block(struct scan *scan)
-{
-    size_t i;
-
-    scan->block = scan->name;
-    scan->ordinal = 0;
-    for (i = 0; i < BLOCK_COUNT; i++)
-        if (slice_equal_string(scan->block, block_names[i]))
-            scan->ordinal = scan->seen[i]++;
-    if (slice_equal_string(scan->block, "broker"))
-        return fail_at(scan->parse, scan->name_line, "the block \"broker\" is now named \"latchkeyd\"");
-    scan->name = (struct slice){ NULL, 0 };
-    if (++scan->parse->block_count > BLOCKS_MAX)
-        return fail_at(scan->parse, scan->line, "more than %d blocks", BLOCKS_MAX);
-    return add_mention(scan, scan->name, scan->line);
-}
-
-static bool scan_mark(struct scan *scan, char c)
-{
-    scan->at++;
-    switch (c) {
-    case '\n':
-        scan->line++;
-        return true;
-    case '=':
-        scan->after_equals = true;
-        return add_mention(scan, scan->name, scan->name_line);
-    case '{':
-        if (!scan->after_equals)
-            return begin_block(scan);
-        scan->in_list = true;
-        return true;
-    case '}':
-        if (!scan->in_list) {
-            scan->block = (struct slice){ NULL, 0 };
-            scan->ordinal = 0;
-        }
-        end_option(scan);
-        return true;
-    default:
-        return true;
-    }
-}
-
-/* One step of the scan; a comment begins only where a token could. */
-static bool scan_next(struct scan *scan)
-{
-    char c = peek(scan, 0);
-
-    if (c == '$' && peek(scan, 1) == '{')
-        return refuse_expansion(scan);
-    if (c == '#' || (c == '/' && peek(scan, 1) == '/')) {
-        skip_line(scan);
-        return true;
-    }
-    if (c == '/' && peek(scan, 1) == '*')
-        return skip_block_comment(scan);
-    if (c == '"' || c == '\'')
-        return scan_string(scan);
-    if (is_word_char(c)) {
-        scan_word(scan);
-        return true;
-    }
-    /* Outside of strings nothing else has a meaning, and what libConfuse would make of it need not be known. */
-    if (strchr(" \t\r\n={},", c) == NULL)
-        return fail_at(scan->parse, scan->line, "the character '%c' stands outside of a string", c);
-    return scan_mark(scan, c);
-}
-
-static bool scan_text(struct parse *parse)
-{
-    struct scan scan = { .parse = parse, .line = 1 };
-    const char *nul = memchr(parse->text, '\0', parse->len);
-    const char *at;
-
-    /* Everything after this may be a C string. */
-    if (nul != NULL) {
-        for (at = parse->text; at < nul; at++)
-            scan.line += *at == '\n';
-        return fail_at(parse, scan.line, "a NUL byte");
-    }
-    while (scan.at < parse->len)
-        if (!scan_next(&scan))
-            return false;
-    /* libConfuse takes the end of the text for the end of the blocks that are open. */
-    if (scan.block.len > 0 || scan.in_list)
-        return fail_at(parse, scan.line, "a block or a list has no end");
-    return true;
-}
-
-/* libConfuse tells its errors to a function without a context; the lock makes the current parse a single one. */
-static pthread_mutex_t confuse_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct parse *confuse_parse;
-
-/* Inside the fork lock: a scanner that another thread had in hand would stay so for ever in a child, too. */
-static void lock_confuse(void)
-{
-    fork_lock_enter();
-    pthread_mutex_lock(&confuse_lock);
-}
-
-static void unlock_confuse(void)
-{
-    pthread_mutex_unlock(&confuse_lock);
-    fork_lock_leave();
-}
-
-__attribute__((format(printf, 2, 0))) static void confuse_error(cfg_t *cfg, const char *format, va_list arguments)
-{
-    char message[EVIDENCE_MAX];
-
-    vsnprintf(message, sizeof message, format, arguments);
-    fail_at(confuse_parse, cfg->line, "%s", message);
-}
-
-static cfg_opt_t make_option(const struct option_row *row)
-{
-    return row->type == TYPE_LIST ? (cfg_opt_t)CFG_STR_LIST(row->name, NULL, CFGF_NODEFAULT)
-                                  : (cfg_opt_t)CFG_STR(row->name, NULL, CFGF_NODEFAULT);
-}
-
-/* The rows of one block as libConfuse wants them; returns how many. */
-static size_t make_options(const char *block, cfg_opt_t *options)
-{
-    size_t count = 0, i;
-
-    for (i = 0; i < OPTION_COUNT; i++)
-        if (strcmp(option_rows[i].block, block) == 0)
-            options[count++] = make_option(&option_rows[i]);
-    return count;
-}
-
-/*
- * libConfuse and its scanner abort() or exit() when memory is short. It is asked for beforehand, all at once: what a
- * block's tables, a few copies of the text and the scanner's buffers take.
- */
-static bool memory_suffices(const struct parse *parse)
-{
-    void *room = malloc((parse->block_count + 1) * 8192 + parse->len * 32 + 131072);
-    bool suffices = room != NULL;
-
-    free(room);
-    return suffices;
-}
-
-static bool run_confuse(struct parse *parse)
-{
-    /* The tables of the blocks one after the other, and last the one that lists the blocks. */
-    cfg_opt_t rows[OPTION_COUNT + 2 * BLOCK_COUNT + 1], *tables[BLOCK_COUNT], *top, *next = rows;
-    FILE *file;
-    size_t i;
-    bool ok;
-
-    if (!memory_suffices(parse))
-        return out_of_memory(parse);
-    for (i = 0; i < BLOCK_COUNT; i++) {
-        tables[i] = next;
-        next += make_options(block_names[i], next);
-        *next++ = (cfg_opt_t)CFG_END();
-    }
-    top = next;
-    next += make_options("", next);
-    for (i = 0; i < BLOCK_COUNT; i++) {
-        bool has_title = strcmp(block_names[i], "map") != 0 && strcmp(block_names[i], "latchkeyd") != 0;
-        cfg_flag_t title = has_title ? CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NONE;
-
-        *next++ = (cfg_opt_t)CFG_SEC(block_names[i], tables[i], CFGF_MULTI | title);
-    }
-    *next = (cfg_opt_t)CFG_END();
-    parse->cfg = cfg_init(top, CFGF_NONE);
-    if (parse->cfg == NULL)
-        return out_of_memory(parse);
-    if (parse->len == 0)
-        return true; /* fmemopen(3): some refuse a size of 0 */
-    file = fmemopen(parse->text, parse->len, "r");
-    if (file == NULL)
-        return out_of_memory(parse);
-    cfg_set_error_function(parse->cfg, confuse_error);
-    confuse_parse = parse;
-    ok = cfg_parse_fp(parse->cfg, file) == CFG_SUCCESS;
-    confuse_parse = NULL;
-    fclose(file);
-    /* A failure without a message can only be one of memory. */
-    return ok || out_of_memory(parse);
-}
-
-/* Reading what libConfuse holds. A block on its way into struct config. */
-struct block {
-    struct parse *parse;
-    const char *name;
-    unsigned ordinal;
-    cfg_t *cfg;
-};
-
-__attribute__((format(printf, 3, 4))) static bool fail(const struct block *block, const char *option,
-                                                       const char *format, ...)
-{
-    char message[EVIDENCE_MAX];
-    const char *title = block->cfg != NULL ? cfg_title(block->cfg) : NULL;
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    return fail_at(block->parse, line_of(block->parse, block->name, block->ordinal, option), "%s%s%s%s: %s%s%s",
-                   block->name, title != NULL ? " \"" : "", title != NULL ? title : "", title != NULL ? "\"" : "",
-                   option, option[0] != '\0' ? ": " : "", message);
-}
+#define REFUSE(reading, block, option, ...) \
+    syntax_refuse((reading)->verdict, (reading)->config->path, (block), (option), __VA_ARGS__)
 
 static bool is_set(const struct block *block, const char *option)
 {
-    return (cfg_getopt(block->cfg, option)->flags & CFGF_MODIFIED) != 0;
+    return syntax_find(block, option) != NULL;
 }
 
-static bool check_string(const struct block *block, const char *option, const char *text)
+static const struct block *blocks_of(const struct reading *reading, enum block_kind kind)
 {
-    if (strlen(text) > STRING_MAX)
-        return fail(block, option, "a string is longer than %d bytes", STRING_MAX);
-    if (text_has_control(slice_of(text)))
-        return fail(block, option, "a string holds control characters");
+    return reading->config->text->blocks[kind];
+}
+
+/* Room for as many as the text has. */
+static bool make_room(const struct reading *reading, enum block_kind kind, size_t size, void *ret)
+{
+    void *room = arena_alloc(&reading->config->arena, reading->config->text->counts[kind], size);
+
+    if (room == NULL)
+        return out_of_memory(reading);
+    memcpy(ret, &room, sizeof room);
     return true;
 }
 
-/* A copy of the string, or NULL when the option is not set. */
-static bool get_string(const struct block *block, const char *option, char **ret)
+__attribute__((format(printf, 3, 4))) static bool set_text(const struct reading *reading, char **ret,
+                                                           const char *format, ...)
 {
-    const char *text = is_set(block, option) ? cfg_getstr(block->cfg, option) : NULL;
+    va_list arguments;
+    char *text;
+    int len;
 
+    va_start(arguments, format);
+    len = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    text = len >= 0 ? arena_alloc(&reading->config->arena, (size_t)len + 1, 1) : NULL;
     if (text == NULL)
-        return true;
-    if (!check_string(block, option, text))
-        return false;
-    *ret = strdup(text);
-    return *ret != NULL || out_of_memory(block->parse);
+        return out_of_memory(reading);
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)len + 1, format, arguments);
+    va_end(arguments);
+    *ret = text;
+    return true;
 }
 
-static bool get_list(const struct block *block, const char *option, struct string_list *ret)
+/*
+ * The kinds of options. Each function sets the field, or says what is wrong with the value.
+ */
+
+static bool set_string(const struct reading *reading, const struct block *block, const struct option_row *option,
+                       char *value, char **field)
 {
-    unsigned count = cfg_size(block->cfg, option), i;
+    if (value[0] == '\0' && !option->may_be_empty)
+        return REFUSE(reading, block, option->name, "it is empty");
+    *field = value[0] != '\0' ? value : NULL;
+    return true;
+}
 
-    if (!is_set(block, option) || count == 0)
-        return true;
-    ret->items = calloc(count, sizeof *ret->items);
-    if (ret->items == NULL)
-        return out_of_memory(block->parse);
-    for (i = 0; i < count; i++) {
-        const char *text = cfg_getnstr(block->cfg, option, i);
+static bool check_path(const struct reading *reading, const struct block *block, const char *option, const char *path)
+{
+    return path[0] == '/' || REFUSE(reading, block, option, "\"%s\" is not an absolute path", path);
+}
 
-        if (!check_string(block, option, text))
+/* https only: who controls the network must not control the keys. */
+static bool check_url(const struct reading *reading, const struct block *block, const char *option, const char *url)
+{
+    static const char scheme[] = "https://";
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/[]%!$&'()*+,;=";
+
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0)
+        return REFUSE(reading, block, option, "\"%s\" does not begin with https://", url);
+    if (strchr("/:", url[sizeof scheme - 1]) != NULL) /* also the end of the string */
+        return REFUSE(reading, block, option, "\"%s\" has no host", url);
+    if (url[strspn(url, legal)] != '\0')
+        return REFUSE(reading, block, option,
+                      "\"%s\" has a user, a query, a fragment or a character that is not allowed in a URL", url);
+    return true;
+}
+
+static bool set_list(const struct reading *reading, const struct block *block, const struct setting *setting,
+                     struct string_list *field)
+{
+    size_t i;
+
+    for (i = 0; i < setting->count; i++)
+        if (setting->values[i][0] == '\0')
+            return REFUSE(reading, block, setting->option->name, "an empty string in the list");
+    *field = (struct string_list){ setting->values, setting->count };
+    return true;
+}
+
+/* Paths that fit into a socket's address (unix(7)). */
+static bool set_sockets(const struct reading *reading, const struct block *block, const struct setting *setting,
+                        struct string_list *field)
+{
+    const char *option = setting->option->name;
+    size_t i;
+
+    if (setting->count > CONFIG_SOCKETS_MAX)
+        return REFUSE(reading, block, option, "more than %d sockets", CONFIG_SOCKETS_MAX);
+    if (!set_list(reading, block, setting, field))
+        return false;
+    for (i = 0; i < field->count; i++)
+        if (!check_path(reading, block, option, field->items[i]))
             return false;
-        if (text[0] == '\0')
-            return fail(block, option, "an empty string in the list");
-        ret->items[i] = strdup(text);
-        if (ret->items[i] == NULL)
-            return out_of_memory(block->parse);
-        ret->count++;
+        else if (strlen(field->items[i]) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+            return REFUSE(reading, block, option, "\"%.40s...\" is too long for a socket", field->items[i]);
+    return true;
+}
+
+static bool set_number(const struct reading *reading, const struct block *block, const struct option_row *option,
+                       const char *value, int64_t *field)
+{
+    int64_t number = 0;
+    size_t i;
+
+    for (i = 0; value[i] >= '0' && value[i] <= '9' && number <= option->max; i++)
+        number = number * 10 + (value[i] - '0');
+    /* 010 is ten to some programs and eight to others. */
+    if (i == 0 || (value[i] != '\0' && number <= option->max) || (value[0] == '0' && i > 1))
+        return REFUSE(reading, block, option->name, "\"%.40s\" is not a decimal number", value);
+    if (number < option->min || number > option->max)
+        return REFUSE(reading, block, option->name, "%.40s is not from %" PRId64 " to %" PRId64, value, option->min,
+                      option->max);
+    *field = number;
+    return true;
+}
+
+static bool set_boolean(const struct reading *reading, const struct block *block, const struct option_row *option,
+                        const char *value, bool *field)
+{
+    *field = strcmp(value, "true") == 0;
+    return *field || strcmp(value, "false") == 0
+        || REFUSE(reading, block, option->name, "\"%.40s\" is neither true nor false", value);
+}
+
+/* Octal digits, as chmod(1) has them. Permission to execute means nothing for a socket. */
+static bool set_mode(const struct reading *reading, const struct block *block, const struct option_row *option,
+                     const char *value, unsigned *field)
+{
+    unsigned mode = 0;
+    size_t i;
+
+    for (i = 0; i < 4 && value[i] >= '0' && value[i] <= '7'; i++)
+        mode = mode * 8 + (unsigned)(value[i] - '0');
+    if (i < 3 || value[i] != '\0' || (mode & ~0666U) != 0)
+        return REFUSE(reading, block, option->name, "\"%.40s\" is not a mode of a socket, such as 0660", value);
+    *field = mode;
+    return true;
+}
+
+static bool set_algorithms(const struct reading *reading, const struct block *block, const struct setting *setting,
+                           bool field[ALGORITHM_ROWS])
+{
+    size_t i;
+
+    if (setting->count == 0)
+        return REFUSE(reading, block, setting->option->name, "the list is empty, so that no token could be accepted");
+    for (i = 0; i < setting->count; i++) {
+        const struct algorithm *algorithm = algorithm_find(slice_of(setting->values[i]));
+
+        if (algorithm == NULL)
+            return REFUSE(reading, block, setting->option->name, "\"%s\" is not an algorithm", setting->values[i]);
+        field[algorithm_row(algorithm)] = true;
     }
     return true;
 }
 
-static bool get_integer(const struct block *block, const char *option, long min, long max, int64_t *ret)
+static bool set_credentials(const struct reading *reading, const struct block *block, const struct setting *setting,
+                            unsigned *field)
 {
-    const char *text = is_set(block, option) ? cfg_getstr(block->cfg, option) : NULL;
-    long value = 0;
     size_t i;
 
-    if (text == NULL)
-        return true;
-    for (i = 0; text[i] >= '0' && text[i] <= '9' && value <= max; i++)
-        value = value * 10 + (text[i] - '0');
-    /* 010 is ten to some and eight to others. */
-    if (i == 0 || (text[i] != '\0' && value <= max) || (text[0] == '0' && i > 1))
-        return fail(block, option, "\"%.40s\" is no decimal number", text);
-    if (value < min || value > max)
-        return fail(block, option, "%.40s is not from %ld to %ld", text, min, max);
-    *ret = value;
+    *field = 0;
+    for (i = 0; i < setting->count; i++)
+        if (strcmp(setting->values[i], "jwt") == 0)
+            *field |= CREDENTIALS_JWT;
+        else if (strcmp(setting->values[i], "api_key") == 0)
+            *field |= CREDENTIALS_API_KEY;
+        else
+            return REFUSE(reading, block, setting->option->name, "\"%s\" is neither jwt nor api_key",
+                          setting->values[i]);
     return true;
 }
 
-static bool get_boolean(const struct block *block, const char *option, bool *ret)
+static bool set_field(const struct reading *reading, const struct block *block, const struct setting *setting,
+                      void *base)
 {
-    const char *text = is_set(block, option) ? cfg_getstr(block->cfg, option) : "false";
+    const struct option_row *option = setting->option;
+    void *field = (char *)base + option->offset;
+    char *value = setting->count > 0 ? setting->values[0] : NULL; /* NULL: an empty list */
 
-    *ret = strcmp(text, "true") == 0;
-    return *ret || strcmp(text, "false") == 0 || fail(block, option, "\"%.40s\" is neither true nor false", text);
-}
-
-__attribute__((format(printf, 3, 4))) static bool set_default(const struct block *block, char **string,
-                                                              const char *format, ...)
-{
-    va_list arguments;
-    int len;
-
-    if (*string != NULL)
-        return true;
-    va_start(arguments, format);
-    len = vasprintf(string, format, arguments);
-    va_end(arguments);
-    if (len < 0)
-        *string = NULL;
-    return len >= 0 || out_of_memory(block->parse);
-}
-
-static bool set_default_list(const struct block *block, struct string_list *list, const char *item)
-{
-    if (list->count > 0)
-        return true;
-    list->items = calloc(1, sizeof *list->items);
-    if (list->items == NULL || (list->items[0] = strdup(item)) == NULL)
-        return out_of_memory(block->parse);
-    list->count = 1;
-    return true;
-}
-
-static void free_string(char **string)
-{
-    free(*string);
-    *string = NULL;
-}
-
-/* "" stands for "do not check"; in struct config that is NULL. */
-static bool empty_is_null(char **string)
-{
-    if (*string != NULL && (*string)[0] == '\0') {
-        free_string(string);
-        return true;
+    switch (option->kind) {
+    case OPTION_STRING:
+        return set_string(reading, block, option, value, field);
+    case OPTION_PATH:
+        return set_string(reading, block, option, value, field)
+            && (value[0] == '\0' || check_path(reading, block, option->name, value));
+    case OPTION_URL:
+        return set_string(reading, block, option, value, field) && check_url(reading, block, option->name, value);
+    case OPTION_LIST:
+        return set_list(reading, block, setting, field);
+    case OPTION_SOCKETS:
+        return set_sockets(reading, block, setting, field);
+    case OPTION_NUMBER:
+        return set_number(reading, block, option, value, field);
+    case OPTION_BOOLEAN:
+        return set_boolean(reading, block, option, value, field);
+    case OPTION_MODE:
+        return set_mode(reading, block, option, value, field);
+    case OPTION_ALGORITHMS:
+        return set_algorithms(reading, block, setting, field);
+    case OPTION_CREDENTIALS:
+        return set_credentials(reading, block, setting, field);
     }
     return false;
 }
 
-static bool check_path(const struct block *block, const char *option, const char *path)
+static bool set_fallbacks(const struct reading *reading, enum block_kind kind, void *base)
 {
-    return path == NULL || path[0] == '/' || fail(block, option, "\"%s\" is no absolute path", path);
+    const struct block_row *row = block_row(kind);
+    const struct block block = { .kind = kind };
+    size_t i;
+
+    for (i = 0; i < row->option_count; i++) {
+        struct setting fallback = { .option = &row->options[i], .count = 1 };
+
+        if (row->options[i].fallback == NULL)
+            continue;
+        fallback.values = arena_alloc(&reading->config->arena, 1, sizeof *fallback.values);
+        if (fallback.values == NULL)
+            return out_of_memory(reading);
+        fallback.values[0] = (char *)row->options[i].fallback;
+        if (!set_field(reading, &block, &fallback, base))
+            return false;
+    }
+    return true;
 }
+
+static bool set_fields(const struct reading *reading, const struct block *block, void *base)
+{
+    const struct setting *setting;
+
+    for (setting = block->settings; setting != NULL; setting = setting->next)
+        if (!set_field(reading, block, setting, base))
+            return false;
+    return true;
+}
+
+/*
+ * tenant
+ */
 
 /* With a url, the id becomes part of addresses and of a file name. */
 static bool is_plain_id(const char *id)
@@ -683,173 +282,96 @@ static bool is_plain_id(const char *id)
     return id[0] != '.' && id[strspn(id, plain)] == '\0';
 }
 
-static bool read_id(const struct block *block, struct tenant *tenant)
+static bool check_id(const struct reading *reading, const struct block *block, const struct tenant *tenant)
 {
-    const char *id = cfg_title(block->cfg);
-
-    if (!check_string(block, "", id))
-        return false;
-    if (id[0] == '\0' || strlen(id) > TENANT_ID_MAX)
-        return fail(block, "", "the id is not of 1 to %d bytes", TENANT_ID_MAX);
-    if (is_set(block, "url") && !is_plain_id(id))
-        return fail(block, "", "with url, the id is made of [A-Za-z0-9._-] and does not begin with a dot");
-    tenant->id = strdup(id);
-    tenant->claims.tenant_id = strdup(id);
-    return (tenant->id != NULL && tenant->claims.tenant_id != NULL) || out_of_memory(block->parse);
+    if (tenant->id[0] == '\0' || strlen(tenant->id) > TENANT_ID_MAX)
+        return REFUSE(reading, block, NULL, "the id is not of 1 to %d bytes", TENANT_ID_MAX);
+    return tenant->url == NULL || is_plain_id(tenant->id)
+        || REFUSE(reading, block, NULL, "with url, the id is made of [A-Za-z0-9._-] and does not begin with a dot");
 }
 
-/* https only: whoever owns the network would own the keys otherwise. */
-static bool check_url(const struct block *block, const char *option, const char *url)
-{
-    static const char scheme[] = "https://";
-    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/[]%!$&'()*+,;=";
-
-    if (url == NULL)
-        return true;
-    if (strncmp(url, scheme, sizeof scheme - 1) != 0)
-        return fail(block, option, "\"%s\" does not begin with https://", url);
-    if (strchr("/:", url[sizeof scheme - 1]) != NULL) /* also the end of the string */
-        return fail(block, option, "\"%s\" has no host", url);
-    if (url[strspn(url, legal)] != '\0')
-        return fail(block, option, "\"%s\" has a user, a query, a fragment or a character that no such address has",
-                    url);
-    return true;
-}
-
-static bool read_url(const struct block *block, struct tenant *tenant)
+static bool derive_discovery(const struct reading *reading, struct tenant *tenant)
 {
     size_t len;
 
-    if (!get_string(block, "url", &tenant->url) || !check_url(block, "url", tenant->url))
-        return false;
-    for (len = tenant->url != NULL ? strlen(tenant->url) : 0; len > 0 && tenant->url[len - 1] == '/'; len--)
-        tenant->url[len - 1] = '\0';
-    if (!get_string(block, "discovery", &tenant->discovery) || !check_url(block, "discovery", tenant->discovery))
-        return false;
-    return tenant->url == NULL
-        || set_default(block, &tenant->discovery, "%s/tenant/%s/v2.0/Auth/.well-known/openid-configuration",
-                       tenant->url, tenant->id);
-}
-
-static bool read_keys(const struct block *block, struct tenant *tenant)
-{
-    if (!get_string(block, "keys", &tenant->keys_path) || !check_path(block, "keys", tenant->keys_path)
-        || !get_string(block, "hmac_secret_file", &tenant->secret_path)
-        || !check_path(block, "hmac_secret_file", tenant->secret_path))
-        return false;
-    if (tenant->keys_path != NULL && tenant->secret_path != NULL)
-        return fail(block, "hmac_secret_file", "a tenant has either a secret or public keys, and keys is set too");
-    if (tenant->secret_path != NULL)
+    if (tenant->url == NULL)
         return true;
-    if (tenant->url == NULL && tenant->keys_path == NULL)
-        return fail(block, "", "without url, keys or hmac_secret_file must be set");
-    return set_default(block, &tenant->keys_path, CONFIG_KEYS_DIRECTORY "/%s.jwks", tenant->id);
+    for (len = strlen(tenant->url); tenant->url[len - 1] == '/'; len--) /* its host ends it */
+        tenant->url[len - 1] = '\0';
+    return tenant->discovery != NULL
+        || set_text(reading, &tenant->discovery, "%s/tenant/%s/v2.0/Auth/.well-known/openid-configuration", tenant->url,
+                    tenant->id);
 }
 
-static bool read_algorithms(const struct block *block, struct tenant *tenant)
+static bool derive_keys(const struct reading *reading, const struct block *block, struct tenant *tenant)
 {
-    static const char *const public_defaults[] = { "RS256", "ES256" }, *const secret_defaults[] = { "HS256" };
+    if (tenant->keys_path != NULL && tenant->secret_path != NULL)
+        return REFUSE(reading, block, "hmac_secret_file",
+                      "a tenant has either a secret or public keys, and keys is set too");
+    if (tenant->secret_path == NULL && tenant->keys_path == NULL && tenant->url == NULL)
+        return REFUSE(reading, block, NULL, "without url, keys or hmac_secret_file must be set");
+    /* A provider confirms key sets. It knows nothing of a secret. */
+    if (tenant->secret_path != NULL && tenant->keys_max_age != 0)
+        return REFUSE(reading, block, "keys_max_age", "it is for key sets, and this tenant has a secret");
+    return tenant->secret_path != NULL || tenant->keys_path != NULL
+        || set_text(reading, &tenant->keys_path, CONFIG_KEYS_DIRECTORY "/%s.jwks", tenant->id);
+}
+
+static bool derive_algorithms(const struct reading *reading, const struct block *block, struct tenant *tenant)
+{
     const bool has_secret = tenant->secret_path != NULL;
-    const char *const *defaults = has_secret ? secret_defaults : public_defaults;
-    unsigned count = is_set(block, "algorithms") ? cfg_size(block->cfg, "algorithms") : (has_secret ? 1 : 2), i;
+    size_t row;
 
-    if (count == 0)
-        return fail(block, "algorithms", "the list is empty, so that no token could be accepted");
-    for (i = 0; i < count; i++) {
-        const char *name = is_set(block, "algorithms") ? cfg_getnstr(block->cfg, "algorithms", i) : defaults[i];
-        const struct algorithm *algorithm = algorithm_find(slice_of(name));
-
-        if (algorithm == NULL)
-            return fail(block, "algorithms", "\"%s\" is no algorithm", name);
-        if ((algorithm->key_type == KEY_OCT) != has_secret)
-            return fail(block, "algorithms",
-                        has_secret ? "\"%s\" needs public keys, and the tenant has a secret"
-                                   : "\"%s\" needs hmac_secret_file",
-                        name);
-        tenant->algorithms[algorithm_row(algorithm)] = true;
+    if (!is_set(block, "algorithms") && has_secret) {
+        tenant->algorithms[algorithm_row(algorithm_find(slice_of("HS256")))] = true;
+    } else if (!is_set(block, "algorithms")) {
+        tenant->algorithms[algorithm_row(algorithm_find(slice_of("RS256")))] = true;
+        tenant->algorithms[algorithm_row(algorithm_find(slice_of("ES256")))] = true;
     }
+    for (row = 0; row < ALGORITHM_ROWS; row++)
+        if (tenant->algorithms[row] && (algorithm_at(row)->key_type == KEY_OCT) != has_secret)
+            return REFUSE(reading, block, "algorithms",
+                          has_secret ? "\"%s\" needs public keys, and the tenant has a secret"
+                                     : "\"%s\" needs hmac_secret_file",
+                          algorithm_at(row)->name);
     return true;
 }
 
-static bool read_binding(const struct block *block, struct tenant *tenant)
+static bool derive_binding(const struct reading *reading, const struct block *block, struct tenant *tenant)
 {
+    static const char waived[] = "can be waived only while a tenant_claim binds the token";
     struct claims_policy *claims = &tenant->claims;
-    bool issuer_is_waived, audience_is_waived;
+    const bool issuer_is_waived = claims->issuer == NULL && is_set(block, "issuer");
+    const bool audience_is_waived = claims->audiences.count == 0 && is_set(block, "audience");
 
-    if (!get_string(block, "tenant_claim", &claims->tenant_claim)
-        || !set_default(block, &claims->tenant_claim, "%s", TENANT_CLAIM_DEFAULT)
-        || !get_string(block, "issuer", &claims->issuer) || !get_list(block, "audience", &claims->audiences))
-        return false;
-    empty_is_null(&claims->tenant_claim);
-    issuer_is_waived = empty_is_null(&claims->issuer);
-    audience_is_waived = is_set(block, "audience") && claims->audiences.count == 0;
     if (claims->tenant_claim == NULL && issuer_is_waived)
-        return fail(block, "issuer", "it can be waived only while a tenant_claim binds the token");
+        return REFUSE(reading, block, "issuer", "%s", waived);
     if (claims->tenant_claim == NULL && audience_is_waived)
-        return fail(block, "audience", "it can be waived only while a tenant_claim binds the token");
+        return REFUSE(reading, block, "audience", "%s", waived);
     if (claims->issuer == NULL && !issuer_is_waived && tenant->url == NULL)
-        return fail(block, "issuer", "without url, it must be set");
-    if (!issuer_is_waived && tenant->url != NULL
-        && !set_default(block, &claims->issuer, "%s/tenant/%s/v2.0/Auth", tenant->url, tenant->id))
-        return false;
-    if (audience_is_waived)
-        return true;
-    return set_default_list(block, &claims->audiences, tenant->id);
-}
-
-static bool get_name(const struct block *block, const char *option, char **ret, const char *fallback)
-{
-    if (!get_string(block, option, ret))
-        return false;
-    if (*ret != NULL && (*ret)[0] == '\0')
-        return fail(block, option, "it is empty");
-    return fallback == NULL || set_default(block, ret, "%s", fallback);
+        return REFUSE(reading, block, "issuer", "without url, it must be set");
+    if (claims->audiences.count == 0 && !audience_is_waived)
+        claims->audiences = (struct string_list){ &claims->tenant_id, 1 };
+    return claims->issuer != NULL || issuer_is_waived
+        || set_text(reading, &claims->issuer, "%s/tenant/%s/v2.0/Auth", tenant->url, tenant->id);
 }
 
 /* Printable ASCII without blanks: what a header carries as it is (RFC 9110 §5.5); and nothing that the message to
  * latchkeyd would have to escape, or no such key could ever be asked about. */
-static bool read_api_key_format(const struct block *block, struct tenant *tenant)
+static bool check_api_keys(const struct reading *reading, const struct block *block, const struct tenant *tenant)
 {
     const char *at;
 
-    tenant->api_key_min = API_KEY_MIN;
-    tenant->api_key_max = API_KEY_MAX;
-    if (!get_name(block, "api_key_characters", &tenant->api_key_characters, API_KEY_CHARACTERS)
-        || !get_integer(block, "api_key_min", 1, CONFIG_API_KEY_MAX, &tenant->api_key_min)
-        || !get_integer(block, "api_key_max", 1, CONFIG_API_KEY_MAX, &tenant->api_key_max))
-        return false;
     for (at = tenant->api_key_characters; *at != '\0'; at++)
         if (*at <= ' ' || *at > '~' || *at == '"' || *at == '\\')
-            return fail(block, "api_key_characters", "it holds a quotation mark, a backslash, or no printable ASCII");
+            return REFUSE(reading, block, "api_key_characters",
+                          "it holds a quotation mark, a backslash, or a character that is not printable ASCII");
     return tenant->api_key_min <= tenant->api_key_max
-        || fail(block, is_set(block, "api_key_min") ? "api_key_min" : "api_key_max",
-                "api_key_min is above api_key_max");
+        || REFUSE(reading, block, is_set(block, "api_key_min") ? "api_key_min" : "api_key_max",
+                  "api_key_min is above api_key_max");
 }
 
-/* A secret comes from no provider, and so is confirmed by none. */
-static bool read_keys_max_age(const struct block *block, struct tenant *tenant)
-{
-    return get_integer(block, "keys_max_age", KEYS_MAX_AGE_MIN, MAX_AGE_MAX, &tenant->keys_max_age)
-        && (tenant->keys_max_age == 0 || tenant->keys_path != NULL
-            || fail(block, "keys_max_age", "it is for key sets, and this tenant has a secret"));
-}
-
-static bool read_tenant(const struct block *block, struct tenant *tenant)
-{
-    struct claims_policy *claims = &tenant->claims;
-
-    claims->leeway = LEEWAY;
-    return read_id(block, tenant) && read_url(block, tenant) && read_keys(block, tenant)
-        && read_algorithms(block, tenant) && read_binding(block, tenant)
-        && get_integer(block, "leeway", 0, CLAIMS_LEEWAY_MAX, &claims->leeway)
-        && get_name(block, "type", &tenant->type, NULL) && get_list(block, "azp", &claims->parties)
-        && get_list(block, "scope", &claims->scopes) && get_name(block, "subject_claim", &claims->subject_claim, "sub")
-        && get_name(block, "groups_claim", &claims->groups_claim, "groups")
-        && get_string(block, "ca_file", &tenant->ca_file) && check_path(block, "ca_file", tenant->ca_file)
-        && read_api_key_format(block, tenant) && read_keys_max_age(block, tenant);
-}
-
-/* Is every token of one claimed by the other, too? Then there is no tenant that it meets. */
+/* Does each token of one tenant also claim the other? Then a token meets neither. */
 static bool tenants_overlap(const struct tenant *a, const struct tenant *b)
 {
     if (a->claims.tenant_claim != NULL && b->claims.tenant_claim != NULL)
@@ -857,26 +379,58 @@ static bool tenants_overlap(const struct tenant *a, const struct tenant *b)
     return a->claims.issuer != NULL && b->claims.issuer != NULL && strcmp(a->claims.issuer, b->claims.issuer) == 0;
 }
 
-static bool check_tenant(const struct block *block, size_t index)
+static bool check_other_tenants(const struct reading *reading, const struct block *block, const struct tenant *tenant)
 {
-    const struct config *config = block->parse->config;
-    size_t i;
+    const struct tenant *other;
 
-    for (i = 0; i < index; i++)
-        if (tenants_overlap(&config->tenants[i], &config->tenants[index]))
-            return fail(block, "issuer", "tenant \"%s\" has the same, and not both have a tenant_claim",
-                        config->tenants[i].id);
+    for (other = reading->config->tenants; other < tenant; other++)
+        if (strcmp(other->id, tenant->id) == 0)
+            return REFUSE(reading, block, NULL, "a second block of this name");
+        else if (tenants_overlap(other, tenant))
+            return REFUSE(reading, block, "issuer", "tenant \"%s\" has the same, and not both have a tenant_claim",
+                          other->id);
     return true;
 }
 
+static bool read_tenant(const struct reading *reading, const struct block *block, struct tenant *tenant)
+{
+    tenant->id = tenant->claims.tenant_id = block->title;
+    if (!set_fallbacks(reading, BLOCK_TENANT, tenant) || !set_fields(reading, block, tenant))
+        return false;
+    if (!check_id(reading, block, tenant) || !check_api_keys(reading, block, tenant))
+        return false;
+    return derive_discovery(reading, tenant) && derive_keys(reading, block, tenant)
+        && derive_algorithms(reading, block, tenant) && derive_binding(reading, block, tenant)
+        && check_other_tenants(reading, block, tenant);
+}
+
+static bool read_tenants(const struct reading *reading)
+{
+    struct config *config = reading->config;
+    const struct block *block;
+
+    if (!make_room(reading, BLOCK_TENANT, sizeof *config->tenants, &config->tenants))
+        return false;
+    for (block = blocks_of(reading, BLOCK_TENANT); block != NULL; block = block->next)
+        if (!read_tenant(reading, block, &config->tenants[config->tenant_count++]))
+            return false;
+    return config->tenant_count > 0
+        || REFUSE(reading, blocks_of(reading, BLOCK_TOP), NULL,
+                  "there is no tenant block, so that no token could be accepted");
+}
+
+/*
+ * user, map, group
+ */
+
 /* A token's subject is never longer (claims.h), so a longer one would be a line that silently does nothing. */
-static bool check_subjects(const struct block *block, const struct string_list *subjects)
+static bool check_subjects(const struct reading *reading, const struct block *block, const struct user_block *user)
 {
     size_t i;
 
-    for (i = 0; i < subjects->count; i++)
-        if (strlen(subjects->items[i]) > SUBJECT_MAX)
-            return fail(block, "sub", "a subject is longer than %d bytes", SUBJECT_MAX);
+    for (i = 0; i < user->subjects.count; i++)
+        if (strlen(user->subjects.items[i]) > SUBJECT_MAX)
+            return REFUSE(reading, block, "sub", "a subject is longer than %d bytes", SUBJECT_MAX);
     return true;
 }
 
@@ -884,48 +438,41 @@ static bool check_subjects(const struct block *block, const struct string_list *
  * The tenants of a user, map or group block: each is configured. With several tenants the block must name them: one of
  * them may give a subject, an address or a group's id to another person than the others.
  */
-static bool get_tenants(const struct block *block, struct string_list *ret)
+static bool check_tenants(const struct reading *reading, const struct block *block, const struct string_list *tenants)
 {
-    const struct config *config = block->parse->config;
-    size_t i, j;
+    const struct config *config = reading->config;
+    size_t i;
 
-    if (!get_list(block, "tenant", ret))
-        return false;
-    if (ret->count == 0 && config->tenant_count > 1)
-        return fail(block, "tenant",
-                    "with %zu tenants the block must name those whose tokens it is for: add tenant = "
-                    "{\"%.64s\"}, or other ids",
-                    config->tenant_count, config->tenants[0].id);
-    for (i = 0; i < ret->count; i++) {
-        for (j = 0; j < config->tenant_count && strcmp(config->tenants[j].id, ret->items[i]) != 0; j++)
-            ;
-        if (j == config->tenant_count)
-            return fail(block, "tenant", "there is no block tenant \"%s\"", ret->items[i]);
-    }
+    if (tenants->count == 0 && config->tenant_count > 1)
+        return REFUSE(reading, block, "tenant",
+                      "with %zu tenants the block must name those whose tokens it is for: add tenant = "
+                      "{\"%.64s\"}, or other ids",
+                      config->tenant_count, config->tenants[0].id);
+    for (i = 0; i < tenants->count; i++)
+        if (config_tenant(config, slice_of(tenants->items[i])) == NULL)
+            return REFUSE(reading, block, "tenant", "there is no block tenant \"%s\"", tenants->items[i]);
     return true;
 }
 
-/* An API key can become anybody of its tenant: it must be plain whom it becomes, and who gets to see it. */
-static bool check_exchange(const struct block *block, const struct user_block *user)
+/* An API key can become each user of its tenant: the block must tell which one, and which tenant service gets the key.
+ */
+static bool check_exchange(const struct reading *reading, const struct block *block, const struct user_block *user)
 {
     if (!user->api_key)
         return true;
     if (user->subjects.count != 1)
-        return fail(block, "api_key", "it needs exactly one sub, whose token the key is exchanged for");
-    return config_exchange_tenant(block->parse->config, user) != NULL
-        || fail(block, "api_key", "it needs exactly one tenant with a url, see the option tenant");
+        return REFUSE(reading, block, "api_key", "it needs exactly one sub, whose token the key is exchanged for");
+    return config_exchange_tenant(reading->config, user) != NULL
+        || REFUSE(reading, block, "api_key", "it needs exactly one tenant with a url, see the option tenant");
 }
 
-static bool read_user(const struct block *block, struct user_block *user)
+static bool read_user(const struct reading *reading, const struct block *block, struct user_block *user)
 {
-    const char *name = cfg_title(block->cfg);
-
-    if (!identity_is_valid_name(slice_of(name)))
-        return fail(block, "", "it is no valid user name");
-    user->name = strdup(name);
-    return (user->name != NULL || out_of_memory(block->parse)) && get_boolean(block, "api_key", &user->api_key)
-        && get_tenants(block, &user->tenants) && get_list(block, "sub", &user->subjects)
-        && check_subjects(block, &user->subjects) && check_exchange(block, user);
+    user->name = block->title;
+    if (!identity_is_valid_name(slice_of(user->name)))
+        return REFUSE(reading, block, NULL, "it is not a valid user name");
+    return set_fields(reading, block, user) && check_tenants(reading, block, &user->tenants)
+        && check_subjects(reading, block, user) && check_exchange(reading, block, user);
 }
 
 /* The last character is the anchor, not "\\$", a literal dollar. */
@@ -940,468 +487,276 @@ static bool is_anchored(const char *pattern)
     return backslashes % 2 == 0;
 }
 
-static bool compile_pattern(const struct block *block, struct map_block *map)
+static bool compile_pattern(const struct reading *reading, const struct block *block, struct map_block *map)
 {
-    CLEANUP(free_string) char *pattern = NULL;
     const char *error;
 
-    if (!get_string(block, "pattern", &pattern))
-        return false;
-    if (!is_anchored(pattern))
-        return fail(block, "pattern", "it does not begin with ^ and end with $");
-    if (!pattern_compile(pattern, &map->compiled, &error))
-        return strcmp(error, PATTERN_MEMORY_IS_SHORT) == 0 ? out_of_memory(block->parse)
-                                                           : fail(block, "pattern", "%s", error);
-    map->pattern = pattern; /* which tells that the compiled one is to be freed */
-    pattern = NULL;
+    if (!is_anchored(map->pattern))
+        return REFUSE(reading, block, "pattern", "it does not begin with ^ and end with $");
+    if (!pattern_compile(map->pattern, &map->compiled, &error))
+        return strcmp(error, PATTERN_MEMORY_IS_SHORT) == 0 ? out_of_memory(reading)
+                                                           : REFUSE(reading, block, "pattern", "%s", error);
+    reading->config->identity.map_count++; /* the patterns so far are ended with the configuration */
     return pattern_group_count(&map->compiled) > 0
-        || fail(block, "pattern", "it has no group ( ) whose match is the user");
+        || REFUSE(reading, block, "pattern", "it has no group ( ) whose match is the user");
 }
 
-static bool read_map(const struct block *block, struct map_block *map)
+static bool read_map(const struct reading *reading, const struct block *block, struct map_block *map)
 {
     if (!is_set(block, "claim") || !is_set(block, "pattern"))
-        return fail(block, "", "claim and pattern must be set");
-    return get_tenants(block, &map->tenants) && get_name(block, "claim", &map->claim, NULL)
-        && compile_pattern(block, map);
+        return REFUSE(reading, block, NULL, "claim and pattern must be set");
+    return set_fields(reading, block, map) && check_tenants(reading, block, &map->tenants)
+        && compile_pattern(reading, block, map);
 }
 
-static bool read_group(const struct block *block, struct group_block *group)
+static bool read_group(const struct reading *reading, const struct block *block, struct group_block *group)
 {
-    const char *name = cfg_title(block->cfg);
-
-    if (!identity_is_valid_name(slice_of(name)))
-        return fail(block, "", "it is no valid group name");
-    group->name = strdup(name);
-    if (group->name == NULL)
-        return out_of_memory(block->parse);
-    if (!get_boolean(block, "session", &group->session))
+    group->name = block->title;
+    if (!identity_is_valid_name(slice_of(group->name)))
+        return REFUSE(reading, block, NULL, "it is not a valid group name");
+    if (!set_fields(reading, block, group) || !check_tenants(reading, block, &group->tenants))
         return false;
-    if (group->session && strcmp(name, "root") == 0)
-        return fail(block, "session", "gid 0 is never given for a session");
-    return get_tenants(block, &group->tenants) && get_list(block, "claim", &group->values);
+    return !group->session || strcmp(group->name, "root") != 0
+        || REFUSE(reading, block, "session", "gid 0 is never given for a session");
 }
 
-static bool read_credentials(const struct block *block, unsigned *ret)
+static bool is_default_service(const struct block *block)
 {
-    unsigned i;
+    return block->kind == BLOCK_SERVICE && strcmp(block->title, "*") == 0;
+}
 
-    if (!is_set(block, "credentials"))
+/* No two of the sorted names are the same. Their values are the order of the blocks, without the service "*". */
+static bool check_names(const struct reading *reading, enum block_kind kind, const struct text_entry *names,
+                        size_t count)
+{
+    const struct block *block;
+    uint32_t second = UINT32_MAX, at = 0;
+    size_t i;
+
+    for (i = 1; i < count; i++)
+        if (names[i].value < second && text_index_is_same(&names[i - 1], &names[i]))
+            second = names[i].value;
+    if (second == UINT32_MAX)
         return true;
-    *ret = 0;
-    for (i = 0; i < cfg_size(block->cfg, "credentials"); i++) {
-        const char *name = cfg_getnstr(block->cfg, "credentials", i);
-
-        if (strcmp(name, "jwt") == 0)
-            *ret |= CREDENTIALS_JWT;
-        else if (strcmp(name, "api_key") == 0)
-            *ret |= CREDENTIALS_API_KEY;
-        else
-            return fail(block, "credentials", "\"%s\" is neither jwt nor api_key", name);
-    }
-    return true; /* {}: the service is closed to Latchkey */
+    for (block = blocks_of(reading, kind); at < second || is_default_service(block); block = block->next)
+        at += !is_default_service(block);
+    return REFUSE(reading, block, NULL, "a second block of this name");
 }
 
-static bool check_groups(const struct block *block, const struct string_list *names)
+static bool read_users(const struct reading *reading)
 {
-    const struct identity_rules *rules = &block->parse->config->identity;
-    size_t i, j;
+    struct identity_rules *rules = &reading->config->identity;
+    const struct block *block;
 
-    for (i = 0; i < names->count; i++) {
-        for (j = 0; j < rules->group_count && strcmp(rules->groups[j].name, names->items[i]) != 0; j++)
-            ;
-        if (j == rules->group_count)
-            return fail(block, "require_group", "there is no block group \"%s\"", names->items[i]);
+    if (!make_room(reading, BLOCK_USER, sizeof *rules->users, &rules->users))
+        return false;
+    for (block = blocks_of(reading, BLOCK_USER); block != NULL; block = block->next)
+        if (!read_user(reading, block, &rules->users[rules->user_count++]))
+            return false;
+    if (!identity_index(rules, &reading->config->arena))
+        return out_of_memory(reading);
+    return check_names(reading, BLOCK_USER, rules->names, rules->user_count);
+}
+
+static bool read_maps(const struct reading *reading)
+{
+    struct identity_rules *rules = &reading->config->identity;
+    const struct block *block;
+
+    if (!make_room(reading, BLOCK_MAP, sizeof *rules->maps, &rules->maps))
+        return false;
+    for (block = blocks_of(reading, BLOCK_MAP); block != NULL; block = block->next)
+        if (!read_map(reading, block, &rules->maps[rules->map_count]))
+            return false;
+    return true;
+}
+
+static bool read_groups(const struct reading *reading)
+{
+    struct identity_rules *rules = &reading->config->identity;
+    const struct block *block;
+    struct group_block *group;
+
+    if (!make_room(reading, BLOCK_GROUP, sizeof *rules->groups, &rules->groups))
+        return false;
+    for (block = blocks_of(reading, BLOCK_GROUP); block != NULL; block = block->next) {
+        if (identity_group_block(rules, slice_of(block->title)) != NULL)
+            return REFUSE(reading, block, NULL, "a second block of this name");
+        group = &rules->groups[rules->group_count++];
+        if (!read_group(reading, block, group))
+            return false;
     }
     return true;
 }
 
-static bool copy_list(const struct block *block, const struct string_list *from, struct string_list *ret)
-{
-    ret->items = from->count > 0 ? calloc(from->count, sizeof *ret->items) : NULL;
-    if (from->count > 0 && ret->items == NULL)
-        return out_of_memory(block->parse);
-    for (; ret->count < from->count; ret->count++)
-        if ((ret->items[ret->count] = strdup(from->items[ret->count])) == NULL)
-            return out_of_memory(block->parse);
-    return true;
-}
+/*
+ * service
+ */
 
-/* The block's own list, or else the one of "*". */
-static bool inherit_list(const struct block *block, const char *option, const struct string_list *base,
-                         struct string_list *ret)
+static bool check_groups(const struct reading *reading, const struct block *block, const struct service_rules *service)
 {
-    return is_set(block, option) ? get_list(block, option, ret) : copy_list(block, base, ret);
+    const struct string_list *names = &service->require_group;
+    size_t i;
+
+    for (i = 0; i < names->count; i++)
+        if (identity_group_block(&reading->config->identity, slice_of(names->items[i])) == NULL)
+            return REFUSE(reading, block, "require_group", "there is no block group \"%s\"", names->items[i]);
+    return true;
 }
 
 /* "cyrus", or "cyrus:fred". */
-static bool check_authzids(const struct block *block, const struct string_list *entries)
+static bool check_authzids(const struct reading *reading, const struct block *block,
+                           const struct service_rules *service)
 {
     size_t i;
 
-    for (i = 0; i < entries->count; i++) {
-        struct slice entry = slice_of(entries->items[i]), user = entry, authzid = { "x", 1 };
+    for (i = 0; i < service->allow_authzid.count; i++) {
+        const char *item = service->allow_authzid.items[i];
+        struct slice user = slice_of(item), authzid = { "x", 1 };
 
-        slice_cut(entry, ':', &user, &authzid);
+        slice_cut(user, ':', &user, &authzid);
         if (!identity_is_valid_name(user) || authzid.len == 0)
-            return fail(block, "allow_authzid", "\"%.80s\" is neither a user nor USER:AUTHZID", entries->items[i]);
+            return REFUSE(reading, block, "allow_authzid", "\"%.80s\" is neither a user nor USER:AUTHZID", item);
     }
     return true;
 }
 
-/* What the block leaves out comes from `base`. */
-static bool read_service(const struct block *block, const struct service_rules *base, struct service_rules *service)
+/* What the block leaves out stays as it is. */
+static bool read_service(const struct reading *reading, const struct block *block, struct service_rules *service)
 {
-    const char *name = cfg_title(block->cfg);
+    if (block->title[0] == '\0')
+        return REFUSE(reading, block, NULL, "it has no name");
+    service->name = block->title;
+    return set_fields(reading, block, service) && check_groups(reading, block, service)
+        && check_authzids(reading, block, service);
+}
 
-    if (!check_string(block, "", name))
+/* First the block "*", since the others inherit from it wherever it is. */
+static bool read_default_service(const struct reading *reading)
+{
+    struct service_rules *service = &reading->config->default_service;
+    const struct block *block, *found = NULL;
+
+    service->name = (char *)"*";
+    if (!set_fallbacks(reading, BLOCK_SERVICE, service))
         return false;
-    if (name[0] == '\0')
-        return fail(block, "", "it has no name");
-    service->name = strdup(name);
-    if (service->name == NULL)
-        return out_of_memory(block->parse);
-    service->credentials = base->credentials;
-    service->max_age = base->max_age;
-    return read_credentials(block, &service->credentials)
-        && get_integer(block, "max_age", 1, MAX_AGE_MAX, &service->max_age)
-        && inherit_list(block, "require_group", &base->require_group, &service->require_group)
-        && check_groups(block, &service->require_group) && inherit_list(block, "realm", &base->realms, &service->realms)
-        && inherit_list(block, "allow_authzid", &base->allow_authzid, &service->allow_authzid)
-        && check_authzids(block, &service->allow_authzid);
-}
-
-static struct block block_at(struct parse *parse, const char *name, unsigned ordinal)
-{
-    return (struct block){ parse, name, ordinal, cfg_getnsec(parse->cfg, name, ordinal) };
-}
-
-/* Room for as many as the text has; *ret_count counts up as they are read, so that a failure frees what there is. */
-static bool make_room(struct parse *parse, const char *name, size_t size, unsigned max, unsigned *ret_count, void *ret)
-{
-    unsigned count = cfg_size(parse->cfg, name);
-    void *room = calloc(count > 0 ? count : 1, size);
-
-    if (room == NULL)
-        return out_of_memory(parse);
-    memcpy(ret, &room, sizeof room);
-    if (count > max)
-        return fail_at(parse, line_of(parse, name, max, ""), "more than %u %s blocks", max, name);
-    *ret_count = count;
-    return true;
-}
-
-static bool read_tenants(struct parse *parse)
-{
-    struct config *config = parse->config;
-    unsigned count, i;
-
-    if (!make_room(parse, "tenant", sizeof *config->tenants, CONFIG_TENANTS_MAX, &count, &config->tenants))
-        return false;
-    if (count == 0)
-        return fail_at(parse, 1, "there is no tenant block, so that no token could be accepted");
-    for (i = 0; i < count; i++) {
-        struct block block = block_at(parse, "tenant", i);
-
-        config->tenant_count++;
-        if (!read_tenant(&block, &config->tenants[i]) || !check_tenant(&block, i))
-            return false;
-    }
-    return true;
-}
-
-static bool read_identity(struct parse *parse)
-{
-    struct identity_rules *rules = &parse->config->identity;
-    unsigned users, maps, groups, i;
-    struct block block;
-
-    if (!make_room(parse, "user", sizeof *rules->users, UINT32_MAX, &users, &rules->users)
-        || !make_room(parse, "map", sizeof *rules->maps, UINT32_MAX, &maps, &rules->maps)
-        || !make_room(parse, "group", sizeof *rules->groups, IDENTITY_GROUPS_MAX, &groups, &rules->groups))
-        return false;
-    for (i = 0; i < users; i++) {
-        block = block_at(parse, "user", i);
-        if (!read_user(&block, &rules->users[rules->user_count++]))
-            return false;
-    }
-    for (i = 0; i < maps; i++) {
-        block = block_at(parse, "map", i);
-        if (!read_map(&block, &rules->maps[rules->map_count++]))
-            return false;
-    }
-    for (i = 0; i < groups; i++) {
-        block = block_at(parse, "group", i);
-        if (!read_group(&block, &rules->groups[rules->group_count++]))
-            return false;
-    }
-    return true;
-}
-
-/* First the block "*", since the others inherit from it wherever it stands. */
-static bool read_services(struct parse *parse)
-{
-    const struct service_rules built_in = { .name = NULL, .credentials = CREDENTIALS_JWT };
-    struct config *config = parse->config;
-    struct block block;
-    unsigned count, i;
-    const char *title;
-
-    if (!make_room(parse, "service", sizeof *config->services, UINT32_MAX, &count, &config->services))
-        return false;
-    for (i = 0; i < count; i++) {
-        block = block_at(parse, "service", i);
-        if (strcmp(cfg_title(block.cfg), "*") == 0 && !read_service(&block, &built_in, &config->default_service))
-            return false;
-    }
-    if (config->default_service.name == NULL) {
-        config->default_service.credentials = built_in.credentials;
-        config->default_service.name = strdup("*");
-        if (config->default_service.name == NULL)
-            return out_of_memory(parse);
-    }
-    for (i = 0; i < count; i++) {
-        block = block_at(parse, "service", i);
-        title = cfg_title(block.cfg);
-        if (strcmp(title, "*") == 0)
+    for (block = blocks_of(reading, BLOCK_SERVICE); block != NULL; block = block->next) {
+        if (!is_default_service(block))
             continue;
-        if (config_service(config, title) != &config->default_service)
-            return fail(&block, "", "another block has the same name but for its case");
-        if (!read_service(&block, &config->default_service, &config->services[config->service_count++]))
+        if (found != NULL)
+            return REFUSE(reading, block, NULL, "a second block of this name");
+        found = block;
+    }
+    return found == NULL || read_service(reading, found, service);
+}
+
+/* In lower case: libpam makes the names of services small. */
+static bool add_service_name(const struct reading *reading, const char *name, uint32_t index)
+{
+    char *lower = arena_copy(&reading->config->arena, slice_of(name));
+
+    if (lower == NULL)
+        return out_of_memory(reading);
+    slice_lower(slice_of(name), lower);
+    reading->config->service_names[index] =
+        (struct text_entry){ .bytes = lower, .len = (uint32_t)strlen(lower), .value = index };
+    return true;
+}
+
+static bool read_services(const struct reading *reading)
+{
+    struct config *config = reading->config;
+    const struct block *block;
+    struct service_rules *service;
+
+    if (!make_room(reading, BLOCK_SERVICE, sizeof *config->services, &config->services)
+        || !make_room(reading, BLOCK_SERVICE, sizeof *config->service_names, &config->service_names)
+        || !read_default_service(reading))
+        return false;
+    for (block = blocks_of(reading, BLOCK_SERVICE); block != NULL; block = block->next) {
+        if (is_default_service(block))
+            continue;
+        service = &config->services[config->service_count];
+        *service = config->default_service;
+        if (!add_service_name(reading, block->title, (uint32_t)config->service_count++)
+            || !read_service(reading, block, service))
             return false;
     }
-    return true;
+    text_index_sort(config->service_names, config->service_count);
+    return check_names(reading, BLOCK_SERVICE, config->service_names, config->service_count);
 }
 
-/* A path that fits into a socket's address (unix(7)). */
-static bool check_sockets(const struct block *block, const char *option, const struct string_list *sockets)
-{
-    size_t i;
+/*
+ * latchkeyd, and what is outside of blocks
+ */
 
-    if (sockets->count > CONFIG_SOCKETS_MAX)
-        return fail(block, option, "more than %d sockets", CONFIG_SOCKETS_MAX);
-    for (i = 0; i < sockets->count; i++)
-        if (!check_path(block, option, sockets->items[i]))
-            return false;
-        else if (strlen(sockets->items[i]) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-            return fail(block, option, "\"%.40s...\" is too long for a socket", sockets->items[i]);
-    return true;
-}
-
-static bool check_allowed(const struct block *block, const struct string_list *names)
+static bool check_allowed(const struct reading *reading, const struct block *block, const struct string_list *names)
 {
     size_t i;
 
     for (i = 0; i < names->count; i++)
         if (!identity_is_valid_name(slice_of(names->items[i] + (names->items[i][0] == '@'))))
-            return fail(block, "allow", "\"%.40s\" is no valid name of a user, nor of a group behind an @",
-                        names->items[i]);
+            return REFUSE(reading, block, "allow",
+                          "\"%.40s\" is neither the name of a user nor that of a group behind an @", names->items[i]);
     return true;
 }
 
-/* Octal digits, as chmod(1) has them; nobody's permission to execute a socket means anything. */
-static bool read_saslauthd_mode(const struct block *block, unsigned *ret)
+static bool read_latchkeyd(const struct reading *reading)
 {
-    CLEANUP(free_string) char *text = NULL;
-    unsigned mode = 0;
-    size_t i;
+    struct latchkeyd_options *latchkeyd = &reading->config->latchkeyd;
+    const struct block *block = blocks_of(reading, BLOCK_LATCHKEYD);
 
-    if (!get_string(block, "saslauthd_mode", &text))
+    if (!set_fallbacks(reading, BLOCK_LATCHKEYD, latchkeyd))
         return false;
-    if (text == NULL)
-        return true;
-    for (i = 0; i < 4 && text[i] >= '0' && text[i] <= '7'; i++)
-        mode = mode * 8 + (unsigned)(text[i] - '0');
-    if (i < 3 || text[i] != '\0' || (mode & ~0666U) != 0)
-        return fail(block, "saslauthd_mode", "\"%.40s\" is no mode of a socket, such as 0660", text);
-    *ret = mode;
-    return true;
+    return block == NULL || (set_fields(reading, block, latchkeyd) && check_allowed(reading, block, &latchkeyd->allow));
 }
 
-static bool read_latchkeyd_block(const struct block *block, struct latchkeyd_options *latchkeyd)
+static bool read_top(const struct reading *reading)
 {
-    return get_list(block, "socket", &latchkeyd->sockets) && check_sockets(block, "socket", &latchkeyd->sockets)
-        && get_list(block, "saslauthd_socket", &latchkeyd->saslauthd_sockets)
-        && check_sockets(block, "saslauthd_socket", &latchkeyd->saslauthd_sockets)
-        && read_saslauthd_mode(block, &latchkeyd->saslauthd_mode)
-        && get_name(block, "saslauthd_group", &latchkeyd->saslauthd_group, NULL)
-        && get_string(block, "program", &latchkeyd->program)
-        && (latchkeyd->program == NULL || latchkeyd->program[0] == '\0'
-            || check_path(block, "program", latchkeyd->program))
-        && get_name(block, "user", &latchkeyd->user, NULL) && get_list(block, "allow", &latchkeyd->allow)
-        && check_allowed(block, &latchkeyd->allow) && get_integer(block, "timeout", 1, 60, &latchkeyd->timeout)
-        && get_integer(block, "api_key_cache", 0, 3600, &latchkeyd->api_key_cache)
-        && get_integer(block, "peer_rate", 1, 100000, &latchkeyd->peer_rate)
-        && get_integer(block, "rate", 1, 100000, &latchkeyd->rate)
-        && get_integer(block, "refresh", 60, 7 * 86400L, &latchkeyd->refresh);
+    const struct block *block = blocks_of(reading, BLOCK_TOP);
+    struct config *config = reading->config;
+
+    config->revocation_is_required = is_set(block, "revocation_list");
+    return set_fallbacks(reading, BLOCK_TOP, config) && set_fields(reading, block, config);
 }
 
-static bool read_latchkeyd(struct parse *parse)
+static bool read_blocks(const struct reading *reading)
 {
-    struct latchkeyd_options *latchkeyd = &parse->config->latchkeyd;
-    unsigned count = cfg_size(parse->cfg, "latchkeyd");
-    struct block block = { parse, "latchkeyd", 0, NULL };
-
-    *latchkeyd = latchkeyd_defaults;
-    if (count > 1)
-        return fail_at(parse, line_of(parse, "latchkeyd", 1, ""), "a second latchkeyd block");
-    if (count == 1) {
-        block = block_at(parse, "latchkeyd", 0);
-        if (!read_latchkeyd_block(&block, latchkeyd))
-            return false;
-    }
-    if ((count == 0 || !is_set(&block, "socket"))
-        && !set_default_list(&block, &latchkeyd->sockets, CONFIG_SOCKET_DEFAULT))
-        return false;
-    if (!set_default(&block, &latchkeyd->program, "%s", CONFIG_LATCHKEYD_PROGRAM)
-        || !set_default(&block, &latchkeyd->user, "%s", CONFIG_LATCHKEYD_USER))
-        return false;
-    empty_is_null(&latchkeyd->program);
-    return true;
-}
-
-static bool read_revocation_path(struct parse *parse)
-{
-    const struct block top = { parse, "", 0, parse->cfg };
-    struct config *config = parse->config;
-
-    config->revocation_is_required = is_set(&top, "revocation_list");
-    return get_string(&top, "revocation_list", &config->revocation_path)
-        && set_default(&top, &config->revocation_path, "%s", CONFIG_REVOCATION_DEFAULT)
-        && check_path(&top, "revocation_list", config->revocation_path);
-}
-
-static bool copy_text(struct parse *parse, struct slice text)
-{
-    parse->len = text.len;
-    parse->text = malloc(text.len + 1);
-    if (parse->text == NULL)
-        return out_of_memory(parse);
-    if (text.len > 0)
-        memcpy(parse->text, text.bytes, text.len);
-    return true;
-}
-
-static bool read_all(struct parse *parse)
-{
-    bool parsed;
-
-    lock_confuse();
-    parsed = run_confuse(parse);
-    unlock_confuse();
-    return parsed && read_latchkeyd(parse) && read_revocation_path(parse) && read_tenants(parse) && read_identity(parse)
-        && read_services(parse);
-}
-
-static void parse_clear(struct parse *parse)
-{
-    /* cfg_free() also ends the scanner, which may be another thread's just now. */
-    lock_confuse();
-    cfg_free(parse->cfg);
-    unlock_confuse();
-    free(parse->outline.mentions);
-    free(parse->text);
+    return read_tenants(reading) && read_users(reading) && read_maps(reading) && read_groups(reading)
+        && read_services(reading);
 }
 
 bool config_file_parse(struct verdict *verdict, const char *path, struct slice text, struct config *ret_config)
 {
-    CLEANUP(parse_clear) struct parse parse = { .verdict = verdict, .path = path, .config = ret_config };
+    const struct reading reading = { verdict, ret_config };
 
-    *ret_config = (struct config){ .path = strdup(path) };
-    if (ret_config->path == NULL)
-        out_of_memory(&parse);
-    else if (copy_text(&parse, text) && scan_text(&parse) && read_all(&parse))
+    *ret_config = (struct config){ .path = NULL };
+    ret_config->path = arena_copy(&ret_config->arena, slice_of(path));
+    ret_config->text = arena_alloc(&ret_config->arena, 1, sizeof *ret_config->text);
+    if (ret_config->path == NULL || ret_config->text == NULL)
+        verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
+    else if (syntax_read(verdict, path, text, &ret_config->arena, ret_config->text) && read_latchkeyd(&reading)
+             && read_top(&reading) && read_blocks(&reading))
         return true;
     config_file_clear(ret_config);
     return false;
-}
-
-static void list_clear(struct string_list *list)
-{
-    size_t i;
-
-    for (i = 0; i < list->count; i++)
-        free(list->items[i]);
-    free(list->items);
-}
-
-static void tenant_clear(struct tenant *tenant)
-{
-    struct claims_policy *claims = &tenant->claims;
-
-    free(tenant->id);
-    free(tenant->url);
-    free(tenant->discovery);
-    free(tenant->keys_path);
-    free(tenant->secret_path);
-    free(tenant->type);
-    free(tenant->ca_file);
-    free(tenant->api_key_characters);
-    free(claims->tenant_id);
-    free(claims->tenant_claim);
-    free(claims->issuer);
-    free(claims->subject_claim);
-    free(claims->groups_claim);
-    list_clear(&claims->audiences);
-    list_clear(&claims->parties);
-    list_clear(&claims->scopes);
-    jwks_free(&tenant->jwks);
-}
-
-static void service_clear(struct service_rules *service)
-{
-    free(service->name);
-    list_clear(&service->require_group);
-    list_clear(&service->realms);
-    list_clear(&service->allow_authzid);
-}
-
-static void identity_clear(struct identity_rules *rules)
-{
-    size_t i;
-
-    for (i = 0; i < rules->user_count; i++) {
-        free(rules->users[i].name);
-        list_clear(&rules->users[i].tenants);
-        list_clear(&rules->users[i].subjects);
-    }
-    for (i = 0; i < rules->map_count; i++) {
-        if (rules->maps[i].pattern != NULL)
-            pattern_free(&rules->maps[i].compiled);
-        free(rules->maps[i].pattern);
-        free(rules->maps[i].claim);
-        list_clear(&rules->maps[i].tenants);
-    }
-    for (i = 0; i < rules->group_count; i++) {
-        free(rules->groups[i].name);
-        list_clear(&rules->groups[i].tenants);
-        list_clear(&rules->groups[i].values);
-    }
-    free(rules->users);
-    free(rules->maps);
-    free(rules->groups);
 }
 
 void config_file_clear(struct config *config)
 {
     size_t i;
 
-    for (i = 0; i < config->tenant_count; i++)
-        tenant_clear(&config->tenants[i]);
-    for (i = 0; i < config->service_count; i++)
-        service_clear(&config->services[i]);
-    service_clear(&config->default_service);
-    identity_clear(&config->identity);
-    list_clear(&config->latchkeyd.sockets);
-    list_clear(&config->latchkeyd.saslauthd_sockets);
-    free(config->latchkeyd.saslauthd_group);
-    list_clear(&config->latchkeyd.allow);
-    free(config->latchkeyd.program);
-    free(config->latchkeyd.user);
-    revocation_free(&config->revocation);
-    free(config->tenants);
-    free(config->services);
-    free(config->revocation_path);
-    free(config->path);
+    for (i = 0; i < config->identity.map_count; i++)
+        pattern_free(&config->identity.maps[i].compiled);
+    arena_free(&config->arena);
     *config = (struct config){ .path = NULL };
+}
+
+size_t config_line(const struct config *config, enum block_kind kind, const char *title, const char *option)
+{
+    const struct block *block = config->text->blocks[kind];
+
+    while (block != NULL && title != NULL && strcmp(block->title, title) != 0)
+        block = block->next;
+    return block != NULL ? (size_t)syntax_line(block, option) : 0;
 }

@@ -23,134 +23,170 @@
  * keep its stamp, so it is read once more. */
 #define SETTLED_AFTER 2 /* s */
 
-struct watched_file {
-    char *path;
-    struct file_stamp stamp;
-};
-
-/* As whom the process looks at files. */
-struct reader {
+/* As whom the process reads files. */
+struct file_viewer {
     uid_t uid;
     gid_t gid;
-    int group_count; /* which a host gives up, or takes on, all at once */
+    int group_count; /* a host gives up, or takes on, all its groups at once */
 };
 
-/* A configuration with everything it names, or the failure to read it; either way with the stamps of the files. */
-struct snapshot {
-    struct config config;   /* first: a const struct config * is a snapshot's */
-    struct verdict failure; /* REASON_UNDECIDED: the configuration is good */
+/*
+ * One file as it was read, with what it holds, or the failure to read it. Immutable; the snapshots that use it share
+ * it. So a changed file is read by itself.
+ */
+struct source {
     atomic_uint references;
-    time_t begun;           /* before the first file was looked at; s since 1970 */
+    char *path; /* NULL: the process does not read it */
+    struct file_stamp stamp;
+    time_t begun;           /* before the file was looked at; s since 1970 */
     bool is_settled;        /* reading it again would give the same */
-    bool depends_on_reader; /* but not if somebody else read it */
-    struct reader reader;
-    struct watched_file *files;
-    size_t file_count;
+    bool depends_on_viewer; /* but not as another user */
+    bool reads_secrets;     /* of the process, at that time */
+    struct file_viewer viewer;
+    struct verdict failure; /* REASON_UNDECIDED: none */
+
+    struct config config;  /* of the configuration: what its own text says */
+    struct secret content; /* of a revocation list, which lends it */
+    struct revocation *revocation;
+    struct jwks *jwks; /* of a key set or secret */
+    int64_t confirmed; /* of a key set: its mtime */
+    bool is_withdrawn;
+};
+
+/* A configuration with everything that it names. */
+struct snapshot {
+    struct config config; /* first: a const struct config * is a snapshot's */
+    atomic_uint references;
+    struct source *text, *revocation, *keys[CONFIG_TENANTS_MAX];
 };
 
 static const struct file_stamp no_file = { 0 };
 static const struct verdict no_failure = { .reason = REASON_UNDECIDED, .credential = "none" };
+static bool reads_secrets = true;
 
-static void snapshot_free(struct snapshot *snapshot)
+void config_read_secrets(bool reads)
 {
-    size_t i;
+    reads_secrets = reads;
+}
 
-    config_file_clear(&snapshot->config);
-    for (i = 0; i < snapshot->file_count; i++)
-        free(snapshot->files[i].path);
-    free(snapshot->files);
-    free(snapshot);
+static struct source *source_hold(struct source *source)
+{
+    atomic_fetch_add(&source->references, 1);
+    return source;
+}
+
+static void source_drop(struct source *source)
+{
+    if (source == NULL || atomic_fetch_sub(&source->references, 1) != 1)
+        return;
+    config_file_clear(&source->config);
+    revocation_free(&source->revocation);
+    jwks_free(&source->jwks);
+    secret_clear(&source->content);
+    free(source->path);
+    free(source);
 }
 
 static void snapshot_drop(struct snapshot *snapshot)
 {
-    if (snapshot != NULL && atomic_fetch_sub(&snapshot->references, 1) == 1)
-        snapshot_free(snapshot);
-}
+    size_t i;
 
-/* Remember that what was read depends on this file. */
-static bool watch(struct snapshot *snapshot, const char *path, const struct file_stamp *stamp)
-{
-    struct watched_file *larger = realloc(snapshot->files, (snapshot->file_count + 1) * sizeof *larger);
-
-    if (larger == NULL)
-        return false;
-    snapshot->files = larger;
-    larger[snapshot->file_count] = (struct watched_file){ strdup(path), *stamp };
-    if (larger[snapshot->file_count].path == NULL)
-        return false;
-    snapshot->file_count++;
-    if (snapshot->begun - stamp->changed.tv_sec < SETTLED_AFTER)
-        snapshot->is_settled = false;
-    return true;
+    if (snapshot == NULL || atomic_fetch_sub(&snapshot->references, 1) != 1)
+        return;
+    for (i = 0; i < CONFIG_TENANTS_MAX; i++)
+        source_drop(snapshot->keys[i]);
+    source_drop(snapshot->revocation);
+    source_drop(snapshot->text);
+    free(snapshot->config.tenants);
+    free(snapshot);
 }
 
 /* None of these calls can fail. */
-static struct reader reader_now(void)
+static struct file_viewer viewer_now(void)
 {
-    return (struct reader){ geteuid(), getegid(), getgroups(0, NULL) };
+    return (struct file_viewer){ geteuid(), getegid(), getgroups(0, NULL) };
 }
 
-/* It says nothing about the files: the next login tries again. */
+/* Nothing is read yet. NULL: out of memory. */
+static struct source *source_new(const char *path)
+{
+    struct source *source = calloc(1, sizeof *source);
+
+    if (source == NULL)
+        return NULL;
+    atomic_init(&source->references, 1);
+    source->failure = no_failure;
+    source->is_settled = true;
+    source->begun = time(NULL);
+    source->viewer = viewer_now();
+    source->reads_secrets = reads_secrets;
+    source->path = strdup(path);
+    if (source->path != NULL)
+        return source;
+    free(source);
+    return NULL;
+}
+
+static void set_stamp(struct source *source, const struct file_stamp *stamp)
+{
+    source->stamp = *stamp;
+    if (source->begun - stamp->changed.tv_sec < SETTLED_AFTER)
+        source->is_settled = false;
+}
+
+/* Such a failure says nothing about the file: the next login tries again. */
 static bool is_passing(enum reason reason)
 {
     return reason == REASON_OUT_OF_MEMORY || reason == REASON_SYSTEM_ERROR;
 }
 
-/* Whether NSS was asked who may own it: another answer leaves no trace in the stamp of the file. */
+/* Whether NSS was asked who may own the file: another answer leaves no trace in its stamp. */
 static bool depends_on_nss(const struct file_stamp *stamp, const char *also_by)
 {
     return also_by != NULL && stamp->owner != 0 && stamp->owner != geteuid();
 }
 
 /*
- * Read a file and watch it, there or not. A fault of the file goes into `verdict` with the given reason. Short memory
- * and short resources have reasons of their own: whoever logs in can bring them about, by ulimit(1) before su(1), and
- * stacks go on without Latchkey when only a file is unavailable.
+ * Read the source's file. A fault of the file is a failure with the given reason. A lack of memory or of other
+ * resources has a reason of its own: the user who logs in can cause it, by ulimit(1) before su(1), and stacks go on
+ * without Latchkey when only a file is unavailable.
  */
-static bool read_watched(struct snapshot *snapshot, struct verdict *verdict, enum reason reason, const char *path,
-                         enum trusted_file_kind kind, const char *also_by, size_t max_len, struct secret *ret_content)
+static bool read_file(struct source *source, enum reason reason, enum trusted_file_kind kind, const char *also_by,
+                      size_t max_len, struct secret *ret_content)
 {
     struct file_stamp stamp = { 0 };
     char error[TRUSTED_FILE_ERROR_MAX];
-    bool ok = trusted_file_read(path, kind, also_by, max_len, ret_content, &stamp, error);
+    bool ok = trusted_file_read(source->path, kind, also_by, max_len, ret_content, &stamp, error);
 
     if (!ok && errno != 0)
         reason = errno == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
-    if (!ok && (is_passing(reason) || depends_on_nss(&stamp, also_by))) /* the next login tries again */
-        snapshot->is_settled = false;
-    else if (!ok && !file_stamp_equal(&stamp, &no_file))
-        snapshot->depends_on_reader = true;
-    if (!watch(snapshot, path, &stamp)) {
-        if (ok)
-            secret_clear(ret_content);
-        return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
-    }
-    return ok || verdict_reject(verdict, reason, "%s: %s", path, error);
+    if (!ok && depends_on_nss(&stamp, also_by))
+        source->is_settled = false;
+    else if (!ok && !is_passing(reason) && !file_stamp_equal(&stamp, &no_file))
+        source->depends_on_viewer = true;
+    set_stamp(source, &stamp);
+    return ok || verdict_reject(&source->failure, reason, "%s: %s", source->path, error);
 }
 
 /* Say which file a parser's complaint is about. */
-static bool name_file(struct verdict *verdict, const struct verdict *complaint, const char *path)
+static bool name_file(struct source *source, const struct verdict *complaint)
 {
-    return verdict_reject(verdict, complaint->reason, "%s: %s", path, complaint->evidence);
+    return verdict_reject(&source->failure, complaint->reason, "%s: %s%s", source->path,
+                          source->is_withdrawn ? "withdrawn by the tenant: " : "", complaint->evidence);
 }
 
-static bool read_key_set(struct snapshot *snapshot, struct tenant *tenant, struct verdict *failure)
+static bool read_key_set(struct source *source, const char *also_by)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     struct verdict complaint = VERDICT_INIT;
 
-    if (!read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->keys_path, TRUSTED_PUBLIC,
-                      snapshot->config.latchkeyd.user, JWKS_MAX_LEN, &text))
+    if (!read_file(source, REASON_JWKS_UNAVAILABLE, TRUSTED_PUBLIC, also_by, JWKS_MAX_LEN, &text))
         return false;
-    tenant->keys_confirmed = snapshot->files[snapshot->file_count - 1].stamp.modified.tv_sec;
-    if (jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &tenant->jwks))
+    source->confirmed = source->stamp.modified.tv_sec;
+    if (jwks_parse(&complaint, (struct slice){ text.bytes, text.len }, &source->jwks))
         return true;
-    tenant->keys_are_withdrawn = jwks_is_withdrawal((struct slice){ text.bytes, text.len });
-    if (tenant->keys_are_withdrawn)
-        return verdict_reject(failure, complaint.reason, "%s: withdrawn by the tenant: %s", tenant->keys_path,
-                              complaint.evidence);
-    return name_file(failure, &complaint, tenant->keys_path);
+    source->is_withdrawn = jwks_is_withdrawal((struct slice){ text.bytes, text.len });
+    return name_file(source, &complaint);
 }
 
 /* The bytes of the file less one final newline, or "base64url:" and their encoding. */
@@ -186,93 +222,180 @@ static bool check_secret_len(struct verdict *failure, const struct tenant *tenan
                           tenant->secret_path, len, needed);
 }
 
-static bool read_secret(struct snapshot *snapshot, struct tenant *tenant, struct verdict *failure)
+static bool read_secret(struct source *source, const struct tenant *tenant, const char *also_by)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     CLEANUP(secret_clear) struct secret secret = { NULL, 0 };
+    struct verdict *failure = &source->failure;
 
-    return read_watched(snapshot, failure, REASON_JWKS_UNAVAILABLE, tenant->secret_path, TRUSTED_SECRET,
-                        snapshot->config.latchkeyd.user, SECRET_FILE_MAX, &text)
-        && decode_secret(failure, tenant->secret_path, (struct slice){ text.bytes, text.len }, &secret)
+    return read_file(source, REASON_JWKS_UNAVAILABLE, TRUSTED_SECRET, also_by, SECRET_FILE_MAX, &text)
+        && decode_secret(failure, source->path, (struct slice){ text.bytes, text.len }, &secret)
         && check_secret_len(failure, tenant, secret.len)
-        && jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &tenant->jwks);
+        && jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &source->jwks);
 }
 
-static bool reads_secrets = true;
-
-void config_read_secrets(bool reads)
+/* As the others that follow: NULL when out of memory; a file that cannot be used is a source with a failure. */
+static struct source *read_keys(const struct tenant *tenant, const char *also_by)
 {
-    reads_secrets = reads;
+    const bool is_secret = tenant->secret_path != NULL;
+    struct source *source = source_new(is_secret ? tenant->secret_path : tenant->keys_path);
+
+    if (source == NULL)
+        return NULL;
+    if (is_secret && !source->reads_secrets) {
+        verdict_reject(&source->failure, REASON_JWKS_UNAVAILABLE, "%s: is not read by this process", source->path);
+        free(source->path);
+        source->path = NULL;
+    } else if (is_secret) {
+        read_secret(source, tenant, also_by);
+    } else {
+        read_key_set(source, also_by);
+    }
+    source->is_settled &= !is_passing(source->failure.reason);
+    return source;
 }
 
-static void read_tenant_keys(struct snapshot *snapshot, struct tenant *tenant)
+static struct source *read_revocation(const struct config *config)
 {
-    tenant->keys_failure = no_failure;
-    if (tenant->secret_path != NULL && !reads_secrets)
-        verdict_reject(&tenant->keys_failure, REASON_JWKS_UNAVAILABLE, "%s: is not read by this process",
-                       tenant->secret_path);
-    else if (tenant->secret_path != NULL)
-        read_secret(snapshot, tenant, &tenant->keys_failure);
-    else
-        read_key_set(snapshot, tenant, &tenant->keys_failure);
-    if (is_passing(tenant->keys_failure.reason))
-        snapshot->is_settled = false;
-}
-
-static void read_revocation(struct snapshot *snapshot)
-{
-    struct config *config = &snapshot->config;
-    struct verdict *failure = &config->revocation_failure;
-    CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    struct source *source = source_new(config->revocation_path);
     struct verdict complaint = VERDICT_INIT;
 
-    *failure = no_failure;
-    /* Where it cannot be told whether it is there, reading it tells why. */
-    if (!config->revocation_is_required && trusted_file_look(config->revocation_path) == FILE_ABSENT) {
-        if (!watch(snapshot, config->revocation_path, &no_file))
-            verdict_reject(failure, REASON_OUT_OF_MEMORY, "%s", config->revocation_path);
-    } else if (read_watched(snapshot, failure, REASON_REVOCATION_UNAVAILABLE, config->revocation_path, TRUSTED_PUBLIC,
-                            NULL, REVOCATION_MAX_LEN, &text)
-               && !revocation_parse(&complaint, (struct slice){ text.bytes, text.len }, &config->revocation))
-        name_file(failure, &complaint, config->revocation_path);
-    if (is_passing(failure->reason))
-        snapshot->is_settled = false;
+    if (source == NULL)
+        return NULL;
+    /* Where it cannot be told whether the file exists, reading it tells why. */
+    if (!config->revocation_is_required && trusted_file_look(source->path) == FILE_ABSENT)
+        return source;
+    if (read_file(source, REASON_REVOCATION_UNAVAILABLE, TRUSTED_PUBLIC, NULL, REVOCATION_MAX_LEN, &source->content)
+        && !revocation_parse(&complaint, (struct slice){ source->content.bytes, source->content.len },
+                             &source->revocation))
+        name_file(source, &complaint);
+    source->is_settled &= !is_passing(source->failure.reason);
+    return source;
 }
 
-static bool read_config(struct snapshot *snapshot, const char *path)
+static struct source *read_text(const char *path)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
+    struct source *source = source_new(path);
+
+    if (source == NULL)
+        return NULL;
+    if (read_file(source, REASON_CONFIG_INVALID, TRUSTED_PUBLIC, NULL, CONFIG_MAX_LEN, &text))
+        config_file_parse(&source->failure, path, (struct slice){ text.bytes, text.len }, &source->config);
+    source->is_settled &= !is_passing(source->failure.reason);
+    /* Memory may be back at the next login: this failure is not a property of the file, and is not kept. */
+    if (source->failure.reason != REASON_OUT_OF_MEMORY)
+        return source;
+    source_drop(source);
+    return NULL;
+}
+
+static bool is_viewer(const struct file_viewer *viewer)
+{
+    const struct file_viewer now = viewer_now();
+
+    return now.uid == viewer->uid && now.gid == viewer->gid && now.group_count == viewer->group_count;
+}
+
+/* Whether reading it again would give the same. */
+static bool is_source_current(const struct source *source)
+{
+    struct file_stamp now;
+
+    if (!source->is_settled || source->reads_secrets != reads_secrets
+        || (source->depends_on_viewer && !is_viewer(&source->viewer)))
+        return false;
+    if (source->path == NULL)
+        return true;
+    now = trusted_file_stamp(source->path);
+    return file_stamp_equal(&now, &source->stamp);
+}
+
+static bool is_current(const struct snapshot *snapshot)
+{
     size_t i;
 
-    if (!read_watched(snapshot, &snapshot->failure, REASON_CONFIG_INVALID, path, TRUSTED_PUBLIC, NULL, CONFIG_MAX_LEN,
-                      &text)
-        || !config_file_parse(&snapshot->failure, path, (struct slice){ text.bytes, text.len }, &snapshot->config))
+    if (!is_source_current(snapshot->text))
         return false;
     for (i = 0; i < snapshot->config.tenant_count; i++)
-        read_tenant_keys(snapshot, &snapshot->config.tenants[i]);
-    read_revocation(snapshot);
+        if (!is_source_current(snapshot->keys[i]))
+            return false;
+    return snapshot->revocation == NULL || is_source_current(snapshot->revocation);
+}
+
+/* The former source while it is current, else NULL. */
+static struct source *keep(struct source *former)
+{
+    return former != NULL && is_source_current(former) ? source_hold(former) : NULL;
+}
+
+/* The keys and the list of the configuration, of which `former` (or NULL) has read some already. */
+static bool read_others(struct snapshot *snapshot, const struct snapshot *former)
+{
+    struct config *config = &snapshot->config;
+    size_t i;
+
+    for (i = 0; i < config->tenant_count; i++) {
+        struct tenant *tenant = &config->tenants[i];
+        struct source *keys = former != NULL ? keep(former->keys[i]) : NULL;
+
+        snapshot->keys[i] = keys = keys != NULL ? keys : read_keys(tenant, config->latchkeyd.user);
+        if (keys == NULL)
+            return false;
+        tenant->jwks = keys->jwks;
+        tenant->keys_failure = keys->failure;
+        tenant->keys_are_withdrawn = keys->is_withdrawn;
+        tenant->keys_confirmed = keys->confirmed;
+    }
+    snapshot->revocation = former != NULL ? keep(former->revocation) : NULL;
+    if (snapshot->revocation == NULL)
+        snapshot->revocation = read_revocation(config);
+    if (snapshot->revocation == NULL)
+        return false;
+    config->revocation = snapshot->revocation->revocation;
+    config->revocation_failure = snapshot->revocation->failure;
     return true;
 }
 
-/* NULL only when memory is short; a broken configuration is a snapshot with a failure. */
-static struct snapshot *snapshot_read(const char *path)
+/* The text's configuration, with tenants of its own: each snapshot has its own keys. */
+static bool copy_config(struct snapshot *snapshot)
+{
+    const struct config *config = &snapshot->text->config;
+    const size_t size = config->tenant_count * sizeof *config->tenants;
+
+    snapshot->config = *config;
+    snapshot->config.tenants = malloc(size + 1);
+    if (snapshot->config.tenants == NULL)
+        return false;
+    if (size > 0)
+        memcpy(snapshot->config.tenants, config->tenants, size);
+    return true;
+}
+
+/*
+ * Read what has changed since `former` (NULL: everything). NULL when out of memory; a broken configuration is a
+ * snapshot with a failure.
+ */
+static struct snapshot *snapshot_read(const char *path, const struct snapshot *former)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+    bool ok;
 
     if (snapshot == NULL)
         return NULL;
     atomic_init(&snapshot->references, 1);
-    snapshot->failure = no_failure;
-    snapshot->is_settled = true;
-    snapshot->begun = time(NULL);
-    snapshot->reader = reader_now();
-    read_config(snapshot, path);
-    /* Memory may be back at the next login: this failure is no property of the files, and is not kept. */
-    if (snapshot->failure.reason == REASON_OUT_OF_MEMORY) {
-        snapshot_free(snapshot);
-        return NULL;
+    snapshot->text = former != NULL ? keep(former->text) : NULL;
+    if (snapshot->text == NULL) {
+        snapshot->text = read_text(path);
+        former = NULL; /* the new text may name other files, and read the same ones in another way */
     }
-    return snapshot;
+    ok = snapshot->text != NULL && copy_config(snapshot);
+    if (ok && snapshot->text->failure.reason == REASON_UNDECIDED)
+        ok = read_others(snapshot, former);
+    if (ok)
+        return snapshot;
+    snapshot_drop(snapshot);
+    return NULL;
 }
 
 /* Of what the process remembers: its first root directory, and the snapshots. */
@@ -332,32 +455,6 @@ static enum root look_at_root(void)
     if (first.size == TRUSTED_FILE_NOT_SEEN || now.size == TRUSTED_FILE_NOT_SEEN)
         return ROOT_CANNOT_TELL;
     return now.device == first.device && now.inode == first.inode ? ROOT_AS_BEFORE : ROOT_LEFT;
-}
-
-static bool is_reader(const struct reader *reader)
-{
-    const struct reader now = reader_now();
-
-    return now.uid == reader->uid && now.gid == reader->gid && now.group_count == reader->group_count;
-}
-
-static bool are_files_as_read(const struct snapshot *snapshot)
-{
-    size_t i;
-
-    for (i = 0; i < snapshot->file_count; i++) {
-        struct file_stamp now = trusted_file_stamp(snapshot->files[i].path);
-
-        if (!file_stamp_equal(&now, &snapshot->files[i].stamp))
-            return false;
-    }
-    return true;
-}
-
-static bool is_current(const struct snapshot *snapshot)
-{
-    return snapshot->is_settled && (!snapshot->depends_on_reader || is_reader(&snapshot->reader))
-        && are_files_as_read(snapshot);
 }
 
 /* The last snapshot of each path, the most recently read first. The cache holds one reference to each. */
@@ -425,7 +522,7 @@ void config_forget(void)
 /* What is to be used of a path, with a reference for the caller, read when it must be. NULL with the reason. */
 static struct snapshot *newest_snapshot(struct verdict *verdict, const char *path)
 {
-    struct snapshot *snapshot = cache_find(path);
+    struct snapshot *snapshot = cache_find(path), *newest;
 
     /* The root is looked at last: each look costs as much as a tenth of a verification, and most hosts keep theirs. */
     if (snapshot != NULL && is_current(snapshot))
@@ -436,13 +533,13 @@ static struct snapshot *newest_snapshot(struct verdict *verdict, const char *pat
             verdict_reject(verdict, REASON_CONFIG_INVALID, "%s was not read before the process changed its root", path);
         return snapshot;
     case ROOT_AS_BEFORE:
+        newest = snapshot_read(path, snapshot); /* without the lock: two threads may read, and the last one stays */
         snapshot_drop(snapshot);
-        snapshot = snapshot_read(path); /* without the lock: two threads may read, and the last one stays */
-        if (snapshot == NULL)
+        if (newest == NULL)
             verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
         else
-            cache_put(path, snapshot);
-        return snapshot;
+            cache_put(path, newest);
+        return newest;
     default:
         snapshot_drop(snapshot);
         verdict_reject(verdict, REASON_SYSTEM_ERROR, "the root directory cannot be looked at now");
@@ -458,8 +555,8 @@ bool config_acquire(struct verdict *verdict, const char *path, const struct conf
     snapshot = newest_snapshot(verdict, path != NULL ? path : CONFIG_PATH_DEFAULT);
     if (snapshot == NULL)
         return false;
-    if (snapshot->failure.reason != REASON_UNDECIDED) {
-        verdict_reject(verdict, snapshot->failure.reason, "%s", snapshot->failure.evidence);
+    if (snapshot->text->failure.reason != REASON_UNDECIDED) {
+        verdict_reject(verdict, snapshot->text->failure.reason, "%s", snapshot->text->failure.evidence);
         snapshot_drop(snapshot);
         return false;
     }

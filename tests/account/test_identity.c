@@ -68,9 +68,15 @@ static struct group_block group_blocks[] = {
     { TEXT("nobody-is-in"), EVERY_TENANT, { NULL, 0 }, false },
     { TEXT("theirs"), LIST(TEXT("t-2")), LIST(TEXT("g-ops")), false },
 };
-static const struct identity_rules rules = {
-    users, COUNT(users), maps, COUNT(maps), group_blocks, COUNT(group_blocks)
+static struct identity_rules rules = {
+    .users = users,
+    .user_count = COUNT(users),
+    .maps = maps,
+    .map_count = COUNT(maps),
+    .groups = group_blocks,
+    .group_count = COUNT(group_blocks),
 };
+static struct arena arena;
 
 static const struct member valid[] = {
     { "sub", "\"s-new\"" },
@@ -508,12 +514,13 @@ static void a_hint_picks_one_of_several_blocks_and_means_nothing_else(void **sta
 static void the_block_of_an_account_in_whatever_spelling(void **state)
 {
     struct user_block block = { TEXT("bin"), EVERY_TENANT, LIST(TEXT("s")), false };
-    const struct identity_rules one = { &block, 1, NULL, 0, NULL, 0 };
+    struct identity_rules one = { .users = &block, .user_count = 1 };
     const struct user_block *found = NULL;
     struct verdict verdict = VERDICT_INIT;
     struct identity identity = { .user = "BIN", .user_is_explicit = true };
 
     (void)state;
+    assert_true(identity_index(&one, &arena));
     ROW("its own: NSS is not asked, and need not work");
     nss.error = EIO;
     nss.left = 1;
@@ -555,7 +562,7 @@ static int compile_patterns(void **state)
     for (i = 0; i < COUNT(maps); i++)
         if (!pattern_compile(maps[i].pattern, &maps[i].compiled, &error))
             return -1;
-    return 0;
+    return identity_index(&rules, &arena) ? 0 : -1;
 }
 
 static int free_patterns(void **state)
@@ -565,6 +572,7 @@ static int free_patterns(void **state)
     (void)state;
     for (i = 0; i < COUNT(maps); i++)
         pattern_free(&maps[i].compiled);
+    arena_free(&arena);
     return 0;
 }
 

@@ -67,7 +67,7 @@ static struct tenant tenants[] = {
 static struct config config = {
     .tenants = tenants,
     .tenant_count = 2,
-    .identity = { users, 1, maps, 1, groups, 1 },
+    .identity = { .users = users, .user_count = 1, .maps = maps, .map_count = 1, .groups = groups, .group_count = 1 },
     .default_service = { .name = TEXT("*"), .credentials = CREDENTIALS_JWT, .max_age = 3600 },
 };
 
@@ -92,7 +92,7 @@ static void set_up(void)
     for (row = 0; row < ALGORITHM_ROWS; row++)
         tenants[algorithm_at(row)->key_type == KEY_OCT].algorithms[row] = true;
     /* A fuzzer that could accept nothing would prove nothing. */
-    if (!pattern_compile(maps[0].pattern, &maps[0].compiled, &error)
+    if (!identity_index(&config.identity, &config.arena) || !pattern_compile(maps[0].pattern, &maps[0].compiled, &error)
         || !jwks_parse(&verdict, slice_of(key_set), &tenants[0].jwks)
         || !jwks_from_secret(&verdict, slice_of("0123456789abcdef0123456789abcdef"), &tenants[1].jwks)
         || !accepted(slice_of(good), &verdict))
