@@ -23,4 +23,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* TEST_FILTER=rule_20_*: only the cases whose names match are run. */
+__attribute__((constructor)) static void unit_filter(void)
+{
+    cmocka_set_test_filter(getenv("TEST_FILTER"));
+}
+
 #endif
