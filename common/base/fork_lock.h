@@ -3,10 +3,10 @@
  * that forked. A lock that another thread held, ours or a library's, stays locked in the child for ever.
  *
  * Threads that may hold such a lock do so between fork_lock_enter() and fork_lock_leave(), as many as there are at the
- * same time. A fork waits until no thread is between the two, and threads that come meanwhile wait for the fork. Inside
- * stand: the locks of OpenSSL (jwks.c, signature.c, secret.c), of regexec() (pattern.c), and the mutex of snapshot.c.
- * json-c takes no locks. NSS is left out (account_lookup.c): a directory may take seconds
- * to answer, and no fork may wait for that.
+ * same time. A fork waits until no thread is between the two, and threads that come meanwhile wait for the fork. Held
+ * inside are the locks of OpenSSL (jwks.c, signature.c, secret.c), of regexec() (pattern.c), and the mutex of
+ * snapshot.c. json-c takes no locks. NSS is left out (account_lookup.c): a directory may take seconds to answer, and no
+ * fork may wait for that.
  *
  *   - A mutex of ours is locked inside only. So this lock comes before each of them, and needs no order among them.
  *   - Never enter twice: a fork that waits between the two would wait for the thread, and the thread for the fork.

@@ -70,7 +70,7 @@ static int peek(const struct reader *reader)
     return reader->at < reader->end ? (unsigned char)*reader->at : -1;
 }
 
-/* Something else stands here than what must. */
+/* The next byte is not what the grammar requires. */
 static bool fail_here(struct reader *reader, const char *error)
 {
     return fail(reader, peek(reader) < 0 ? "the text ends too early" : error);
@@ -136,7 +136,7 @@ static bool read_code_unit(struct reader *reader, uint32_t *ret_unit)
     return true;
 }
 
-/* RFC 8259 §7: beyond the Basic Multilingual Plane, two escapes make one character. Neither may stand alone (§8.2). */
+/* RFC 8259 §7: beyond the Basic Multilingual Plane, two escapes make one character. Neither may occur alone (§8.2). */
 static bool read_unicode_escape(struct reader *reader, char **out)
 {
     uint32_t code, low;
@@ -285,7 +285,7 @@ static double keep_beyond(double number, bool is_beyond)
     return number < 0 ? -EXACT_MAX - 2 : EXACT_MAX + 2;
 }
 
-/* Texts hold keys and tokens, and free() wipes nothing. Strings only: what else is in a text is nobody's secret. */
+/* Texts hold keys and tokens, and free() wipes nothing. Strings only: other values are not secret. */
 static void wipe_strings(struct json_object *value)
 {
     struct json_object_iterator at, end;
@@ -319,7 +319,7 @@ static void drop(struct json_object *value)
 /* A double that prints as it was written, also where it became infinite. */
 static bool make_double(struct reader *reader, struct slice text, struct json_object **ret_value)
 {
-    /* strtod() would want a comma in some locales of the host. */
+    /* strtod() would require a comma in some locales of the host. */
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     long double exact; /* where it has more digits than a double */
     double number;
@@ -615,7 +615,7 @@ const struct json *json_at(const struct json *array, size_t index)
     return wrap(json_object_array_get_idx(unwrap(array), index));
 }
 
-/* What a constructor of json-c gave: NULL says that memory is short, and not null. */
+/* What a constructor of json-c gave: NULL means out of memory, and not null. */
 static struct json *constructed(struct json_object *value)
 {
     return (struct json *)value;
@@ -712,7 +712,7 @@ const char *json_print(const struct json *json, bool indented)
 
 static bool is_escaped(uint32_t code)
 {
-    return code != '\n' && !text_code_is_printable(code); /* a line break stands between values only */
+    return code != '\n' && !text_code_is_printable(code); /* a line break occurs between values only */
 }
 
 /* RFC 8259 §7 */

@@ -19,7 +19,7 @@
 #define JSON_TEXT_MAX   (1U << 20) /* bytes */
 #define JSON_VALUES_MAX 20000      /* objects, arrays and scalars together; a value takes up to 1 KiB of memory */
 
-#define JSON_MEMORY_IS_SHORT "memory is short" /* the one error that is no fault of the text */
+#define JSON_MEMORY_IS_SHORT "out of memory" /* the one error that is no fault of the text */
 
 /* A value. What json_parse() gives is owned by the caller; what lies below it is lent by it. */
 struct json;
@@ -54,7 +54,7 @@ size_t json_length(const struct json *array);
 const struct json *json_at(const struct json *array, size_t index);
 
 /*
- * Build and print. Constructors return NULL when memory is short. json_add() and json_append() take ownership of the
+ * Build and print. Constructors return NULL when out of memory. json_add() and json_append() take ownership of the
  * value in every case, also of NULL values, which make them return false; so a chain may be built first and checked
  * once. Strings are sent as they are: the caller passes valid UTF-8.
  */
@@ -69,7 +69,7 @@ struct json *json_new_text(struct slice text); /* a string; null when the text i
 bool json_add(struct json *object, const char *name, struct json *value);
 bool json_append(struct json *array, struct json *value);
 
-/* The text on one line, or indented. Lent until the next call on `json` or its end. NULL when memory is short, or when
+/* The text on one line, or indented. Lent until the next call on `json` or its end. NULL when out of memory, or when
  * the text could not be read back: invalid UTF-8, more than JSON_DEPTH_MAX levels or JSON_VALUES_MAX
  * values. */
 const char *json_print(const struct json *json, bool indented);

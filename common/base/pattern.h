@@ -1,7 +1,7 @@
 /*
  * Extended regular expressions (regex(7)) over bytes, which mean the same in every host. regcomp() and regexec() ask
- * the thread's locale what [a-z] is and where a character ends, and su(1), for one, has the locale of whoever runs it.
- * Here it is always that of "C"; the host's own is the thread's again before a function returns.
+ * the thread's locale what [a-z] is and where a character ends, and su(1), for one, has the locale of the user who runs
+ * it. Here it is always that of "C"; the host's own is the thread's again before a function returns.
  */
 #ifndef LATCHKEY_PATTERN_H
 #define LATCHKEY_PATTERN_H
@@ -13,7 +13,7 @@
 #include "base/slice.h"
 
 #define PATTERN_VALUE_MAX       256 /* bytes of what is matched */
-#define PATTERN_MEMORY_IS_SHORT "memory is short"
+#define PATTERN_MEMORY_IS_SHORT "out of memory"
 
 #define PATTERN_TEXT_MAX  1023 /* bytes of a pattern */
 #define PATTERN_DEPTH_MAX 16   /* groups inside each other */

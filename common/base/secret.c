@@ -85,7 +85,7 @@ void secret_wipe_registers(void)
 
     for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         memcpy(sink, zeros, sizes[i]);
-        __asm__ volatile("" : : "r"(sink) : "memory"); /* the copy is made, though nobody reads it */
+        __asm__ volatile("" : : "r"(sink) : "memory"); /* the copy is made although it is never read */
     }
 }
 

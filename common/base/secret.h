@@ -15,7 +15,7 @@ struct secret {
     size_t len;
 };
 
-/* Copy the bytes. False when memory is short; *ret is written on success only. */
+/* Copy the bytes. False when out of memory; *ret is written on success only. */
 bool secret_copy(struct slice bytes, struct secret *ret);
 
 /* Wipe by length (a secret may hold NUL bytes), free, and leave the empty secret. Accepts an empty one. */

@@ -9,7 +9,7 @@ struct slice slice_of(const char *string)
 
 bool slice_equal(struct slice a, struct slice b)
 {
-    /* memcmp() wants real pointers even for no bytes (C11 §7.24.1), and an empty slice may have none. */
+    /* memcmp() requires real pointers even for no bytes (C11 §7.24.1), and an empty slice may have none. */
     return a.len == b.len && (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
 }
 

@@ -1,5 +1,5 @@
 /*
- * A slice lends bytes that somebody else owns: a pointer and a length, never a terminating NUL. Everything that
+ * A slice borrows bytes: a pointer and a length, never a terminating NUL. Everything that
  * comes from outside travels as a slice, so that no byte value (NUL included) can end it early.
  */
 #ifndef LATCHKEY_SLICE_H
@@ -28,7 +28,7 @@ bool slice_equal_nocase(struct slice a, const char *string);
 void slice_lower(struct slice in, char *out);
 
 /*
- * Cut at the first separator: what stands before it and what stands after it; both borrow from `in`.
+ * Cut at the first separator: the bytes before it and the bytes after it; both borrow from `in`.
  * False, with the outputs untouched, when there is no separator.
  */
 bool slice_cut(struct slice in, char separator, struct slice *ret_before, struct slice *ret_after);

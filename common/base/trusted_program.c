@@ -52,7 +52,7 @@ static bool is_writable_by_others(const struct stat *status)
     return (status->st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
-/* Whether nobody else can put another entry in the place of this one. */
+/* Whether no other user can replace this entry. */
 static bool check_folder(const struct way *way, const struct stat *entry)
 {
     const char *path = way->done[0] != '\0' ? way->done : "/";

@@ -17,7 +17,7 @@ bool claims_text(struct verdict *verdict, const struct json *payload, const char
     /* Control bytes include NUL: what C takes for the end of a string must not be inside one. */
     if (!json_string(value, &text) || text.len == 0 || text.len > SUBJECT_MAX || text_has_control(text))
         return verdict_reject(verdict, REASON_CLAIM_INVALID,
-                              "%s is no string of 1 to %d bytes without control characters", name, SUBJECT_MAX);
+                              "%s is not a string of 1 to %d bytes without control characters", name, SUBJECT_MAX);
     *ret_text = text;
     return true;
 }
@@ -32,7 +32,7 @@ static bool read_date(struct verdict *verdict, const struct json *payload, const
     if (value == NULL)
         return true;
     if (!json_number(value, ret_date) || !isfinite(*ret_date) || *ret_date < 0 || *ret_date > DATE_MAX)
-        return verdict_reject(verdict, REASON_CLAIM_INVALID, "%s is no number from 0 to 2^53", name);
+        return verdict_reject(verdict, REASON_CLAIM_INVALID, "%s is not a number from 0 to 2^53", name);
     return true;
 }
 
@@ -75,7 +75,7 @@ static bool read_groups(struct verdict *verdict, const struct json *payload, con
         return verdict_reject(verdict, REASON_CLAIM_INVALID, "%s has more than %d members", name, CLAIMS_GROUPS_MAX);
     for (i = 0; i < count; i++)
         if (!json_string(group_value(groups, i), &group) || text_has_control(group))
-            return verdict_reject(verdict, REASON_CLAIM_INVALID, "%s[%zu] is no string without control characters",
+            return verdict_reject(verdict, REASON_CLAIM_INVALID, "%s[%zu] is not a string without control characters",
                                   name, i);
     *ret_count = count;
     return true;
@@ -102,7 +102,7 @@ static const struct mark {
     enum reason reason;
     const char *evidence; /* NULL: the claim says it all */
 } marks[] = {
-    /* RFC 7800, RFC 8705 §3.1, RFC 9449 §6: who has the token must prove to have the key, too. */
+    /* RFC 7800, RFC 8705 §3.1, RFC 9449 §6: the client must prove that it has the key, too. */
     { "cnf", NULL, REASON_PROOF_REQUIRED, NULL },
     /* RFC 8417 §2.2; OpenID Connect Back-Channel Logout §2.4 */
     { "events", NULL, REASON_TYPE_UNSUPPORTED, "a security event token, such as a logout token" },
@@ -210,7 +210,7 @@ static bool check_issuer(struct verdict *verdict, const struct json *payload, co
     if (value == NULL)
         return policy->issuer == NULL || verdict_reject(verdict, REASON_CLAIM_MISSING, "iss");
     if (!json_string(value, &issuer))
-        return verdict_reject(verdict, REASON_CLAIM_INVALID, "iss is no string");
+        return verdict_reject(verdict, REASON_CLAIM_INVALID, "iss is not a string");
     if (policy->issuer != NULL && !slice_equal_string(issuer, policy->issuer))
         return verdict_reject(verdict, REASON_ISSUER_UNTRUSTED, "iss=%.*s", SLICE_ARG(issuer));
     return true;
@@ -271,7 +271,7 @@ static bool check_scope(struct verdict *verdict, const struct json *payload, con
     if (value == NULL)
         return verdict_reject(verdict, REASON_CLAIM_MISSING, "scope");
     if (!json_string(value, &scopes))
-        return verdict_reject(verdict, REASON_CLAIM_INVALID, "scope is no string");
+        return verdict_reject(verdict, REASON_CLAIM_INVALID, "scope is not a string");
     for (i = 0; i < policy->scopes.count; i++)
         if (!scope_has(scopes, policy->scopes.items[i]))
             return verdict_reject(verdict, REASON_SCOPE_MISSING, "%s", policy->scopes.items[i]);

@@ -356,7 +356,7 @@ static const char *read_kid(const struct json *member, struct jwk *key)
     if (value == NULL)
         return NULL;
     if (!json_string(value, &kid) || kid.len > KID_MAX || text_has_control(kid))
-        return "kid is no string of at most 256 bytes without control characters";
+        return "kid is not a string of at most 256 bytes without control characters";
     key->has_kid = true;
     key->kid_len = kid.len;
     if (kid.len > 0)
@@ -395,7 +395,7 @@ static const char *read_alg(const struct json *member, struct jwk *key)
     if (value == NULL)
         return NULL;
     if (!json_string(value, &name) || (key->alg = algorithm_find(name)) == NULL)
-        return "alg is no known signature algorithm";
+        return "alg is not a known signature algorithm";
     return is_of_type(key, key->alg) ? NULL : "alg does not fit kty and crv";
 }
 

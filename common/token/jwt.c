@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "token/algorithm.h"
 
-#define RSA_SIGNATURE_MIN_LEN 256 /* bytes: RFC 7518 §3.3 wants keys of 2048 bits or more */
+#define RSA_SIGNATURE_MIN_LEN 256 /* bytes: RFC 7518 §3.3 requires keys of 2048 bits or more */
 
 struct jwt {
     struct slice text;          /* borrowed: the token is the caller's */
@@ -98,7 +98,7 @@ static bool header_string(struct verdict *verdict, const struct json *header, co
 
     *ret = (struct slice){ NULL, 0 };
     if (value != NULL && !json_string(value, ret))
-        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "%s in the header is no string", name);
+        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "%s in the header is not a string", name);
     return true;
 }
 

@@ -3,9 +3,9 @@
  * and again, and its signature costs most of an exchange.
  *
  * What is kept of a token is the SHA-256 digest of all its bytes as received: header, payload and signature. A digest
- * is no secret: it opens nothing, and is not wiped. It needs no key either: another text with the digest of a good
- * token would be a second preimage of SHA-256. A signature that holds for these bytes holds for ever, so nothing here
- * expires; time, claims, revocation and rules are judged at every exchange by others.
+ * is no secret: no login can be made with it, and it is not wiped. It needs no key either: another text with the digest
+ * of a good token would be a second preimage of SHA-256. A signature that holds for these bytes holds for ever, so
+ * nothing here expires; time, claims, revocation and rules are judged at every exchange by others.
  *
  * Only public keys have such a memory. An HMAC costs less than the digest.
  *

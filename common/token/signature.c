@@ -88,7 +88,7 @@ static bool verify_hashed(struct prepared *prepared, const struct algorithm *alg
         == 1;
 }
 
-/* RFC 7518 §3.4: R and S side by side; OpenSSL wants them in DER. 0 on failure. */
+/* RFC 7518 §3.4: R and S side by side; OpenSSL takes them in DER. 0 on failure. */
 static size_t rs_to_der(struct slice signature, unsigned char der[ECDSA_DER_MAX])
 {
     const unsigned char *rs = (const unsigned char *)signature.bytes;

@@ -9,12 +9,12 @@
  *   status  what an OAUTHBEARER client reads in the error message (RFC 7628 §3.2.2, with the codes of RFC 6750 §3.1);
  *           NULL: the exchange just fails, since the token may be a good one.
  *   exit    the exit status of `latchkey verify`: 0 accepted, 1 refused, 2 usage or configuration, 3 unavailable.
- *   told    what the person who logs in reads. Everything that is not proven by a signature, and everything about
+ *   told    what the user reads. Everything that is not proven by a signature, and everything about
  *           the mapping, reads "Token not accepted." alike; "" says nothing, since the next module will ask.
- *           TOLD_UNAVAILABLE stands where latchkeyd does not serve a process, whatever the credential and the account.
- *   sentence  what an administrator reads; the evidence of the verdict follows it.
+ *           TOLD_UNAVAILABLE is shown where latchkeyd does not serve a process, whatever the credential and the
+ * account. sentence  what an administrator reads; the evidence of the verdict follows it.
  *
- * REASON_UNDECIDED is zero: a verdict nobody filled in denies.
+ * REASON_UNDECIDED is zero: a verdict that no code has filled in denies.
  */
 #ifndef LATCHKEY_REASON_H
 #define LATCHKEY_REASON_H
@@ -39,10 +39,10 @@
   X(REASON_ANSWER_REPEATED,        "answer_repeated",         PAM_CONV_ERR,          SASL_BADPROT, NULL,                 1, TOLD_REPEATED,      "every prompt got the same answer, which is only the beginning of a token") \
   X(REASON_TOKEN_TOO_LONG,         "token_too_long",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token is longer than any accepted one") \
   X(REASON_TOKEN_MALFORMED,        "token_malformed",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "not a JWS in compact serialization") \
-  X(REASON_HEADER_UNSUPPORTED,     "header_unsupported",      PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the header demands what is not supported") \
+  X(REASON_HEADER_UNSUPPORTED,     "header_unsupported",      PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the header requires an unsupported extension") \
   X(REASON_TYPE_UNSUPPORTED,       "type_unsupported",        PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "typ or a claim names another kind of token") \
-  X(REASON_TENANT_UNKNOWN,         "tenant_unknown",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token claims no configured tenant, or several") \
-  X(REASON_ALGORITHM_UNSUPPORTED,  "algorithm_unsupported",   PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "alg is no known signature algorithm") \
+  X(REASON_TENANT_UNKNOWN,         "tenant_unknown",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token matches no configured tenant, or several") \
+  X(REASON_ALGORITHM_UNSUPPORTED,  "algorithm_unsupported",   PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "alg is not a known signature algorithm") \
   X(REASON_ALGORITHM_NOT_ALLOWED,  "algorithm_not_allowed",   PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the tenant does not allow this alg") \
   /* the key and the signature */ \
   X(REASON_KEY_UNKNOWN,            "key_unknown",             PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "no key of the key set fits") \
@@ -58,34 +58,34 @@
   X(REASON_AUDIENCE_MISMATCH,      "audience_mismatch",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "aud names none of the configured audiences") \
   X(REASON_PARTY_UNTRUSTED,        "party_untrusted",         PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "azp is not a configured party") \
   X(REASON_SCOPE_MISSING,          "scope_missing",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "a required scope is absent") \
-  X(REASON_TOKEN_REVOKED,          "token_revoked",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "invalid_token",      1, TOLD_REFUSED,       "the revocation list shuts it out") \
+  X(REASON_TOKEN_REVOKED,          "token_revoked",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "invalid_token",      1, TOLD_REFUSED,       "the revocation list names it") \
   /* the local identity */ \
   X(REASON_USER_UNMAPPED,          "user_unmapped",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "no user block and no map gives a local user") \
   X(REASON_USER_AMBIGUOUS,         "user_ambiguous",          PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "several user blocks fit and no user was named") \
-  X(REASON_USER_NAME_INVALID,      "user_name_invalid",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the mapped name is no valid user name") \
+  X(REASON_USER_NAME_INVALID,      "user_name_invalid",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the mapped name is not a valid user name") \
   X(REASON_USER_MISMATCH,          "user_mismatch",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the token belongs to another local user") \
   X(REASON_USER_UNKNOWN,           "user_unknown",            PAM_USER_UNKNOWN,      SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the mapped user does not exist on this host") \
-  X(REASON_USER_FORBIDDEN,         "user_forbidden",          PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "uid 0 is opened only by an explicit user block") \
+  X(REASON_USER_FORBIDDEN,         "user_forbidden",          PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "only an explicit user block maps to uid 0") \
   X(REASON_REALM_UNKNOWN,          "realm_unknown",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the service knows no such realm") \
-  X(REASON_AUTHZID_NOT_ALLOWED,    "authzid_not_allowed",     PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "the user may not act as somebody else") \
+  X(REASON_AUTHZID_NOT_ALLOWED,    "authzid_not_allowed",     PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, TOLD_REFUSED,       "the user may not act as that other user") \
   /* the time: checked after all else in the token, so that telling it reveals nothing of a token that was never good */ \
   X(REASON_TOKEN_EXPIRED,          "token_expired",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_EXPIRED,       "exp has passed") \
   X(REASON_TOKEN_NOT_YET_VALID,    "token_not_yet_valid",     PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, "The token is not valid yet.", "nbf is in the future") \
   X(REASON_TOKEN_FROM_FUTURE,      "token_from_future",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, "The token is not valid yet.", "iat is in the future") \
-  X(REASON_TOKEN_TOO_OLD,          "token_too_old",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, "This service wants a more recent token.", "the token is older than the service's max_age") \
-  X(REASON_GROUP_MISSING,          "group_missing",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, "Your groups do not open this service.", "none of the groups that the service requires") \
+  X(REASON_TOKEN_TOO_OLD,          "token_too_old",           PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, "This service requires a more recent token.", "the token is older than the service's max_age") \
+  X(REASON_GROUP_MISSING,          "group_missing",           PAM_PERM_DENIED,       SASL_NOAUTHZ, "insufficient_scope", 1, "You are not in a group that may use this service.", "the token has none of the groups that the service requires") \
   /* the exchange of an API key */ \
   X(REASON_CREDENTIAL_REFUSED,     "credential_refused",      PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the tenant service refuses the API key or token") \
-  X(REASON_EXCHANGE_MISMATCH,      "exchange_mismatch",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the API key was exchanged for a token of somebody else") \
+  X(REASON_EXCHANGE_MISMATCH,      "exchange_mismatch",       PAM_AUTH_ERR,          SASL_BADAUTH, "invalid_token",      1, TOLD_REFUSED,       "the API key was exchanged for a token of another user") \
   /* Latchkey itself: nothing was decided about the credential */ \
   X(REASON_OPTION_INVALID,         "option_invalid",          PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 2, TOLD_REFUSED,       "an option of the PAM line is wrong") \
   X(REASON_CONFIG_INVALID,         "config_invalid",          PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 2, TOLD_REFUSED,       "the configuration is broken") \
   X(REASON_JWKS_UNAVAILABLE,       "jwks_unavailable",        PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "no key set or secret can be read") \
-  X(REASON_JWKS_INVALID,           "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the key set or the secret is of no use") \
+  X(REASON_JWKS_INVALID,           "jwks_invalid",            PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the key set or the secret is not usable") \
   X(REASON_REVOCATION_UNAVAILABLE, "revocation_unavailable",  PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the revocation list cannot be used") \
   X(REASON_LATCHKEYD_UNAVAILABLE,     "latchkeyd_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_UNAVAILABLE,   "no latchkeyd answers") \
-  X(REASON_TENANT_UNAVAILABLE,     "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the tenant service gives no answer that could be used") \
-  X(REASON_OUT_OF_MEMORY,          "out_of_memory",           PAM_BUF_ERR,           SASL_NOMEM,   NULL,                 3, TOLD_REFUSED,       "memory is short") \
+  X(REASON_TENANT_UNAVAILABLE,     "tenant_unavailable",      PAM_AUTHINFO_UNAVAIL,  SASL_UNAVAIL, NULL,                 3, TOLD_REFUSED,       "the tenant service gives no usable answer") \
+  X(REASON_OUT_OF_MEMORY,          "out_of_memory",           PAM_BUF_ERR,           SASL_NOMEM,   NULL,                 3, TOLD_REFUSED,       "out of memory") \
   X(REASON_SYSTEM_ERROR,           "system_error",            PAM_SYSTEM_ERR,        SASL_FAIL,    NULL,                 3, TOLD_REFUSED,       "a system call or library call failed")
 /* clang-format on */
 

@@ -25,12 +25,12 @@
   X(CHECK_CONFIGURATION, "configuration", "the configuration, as far as it concerns this login, is sound") \
   X(CHECK_CREDENTIAL,    "credential",    "the service accepts this kind of credential") \
   X(CHECK_EXCHANGE,      "exchange",      "the tenant service gives a token for the API key") \
-  X(CHECK_FORMAT,        "format",        "a JWS in compact serialization, its header without unknown demands") \
-  X(CHECK_TENANT,        "tenant",        "exactly one configured tenant is claimed") \
+  X(CHECK_FORMAT,        "format",        "a JWS in compact serialization; its header requires no unsupported extension") \
+  X(CHECK_TENANT,        "tenant",        "the token matches exactly one configured tenant") \
   X(CHECK_HEADER,        "header",        "typ and alg are known and allowed for the tenant") \
   X(CHECK_KEY,           "key",           "one key of the tenant fits") \
   X(CHECK_SIGNATURE,     "signature",     "the signature verifies") \
-  X(CHECK_CLAIMS,        "claims",        "the claims are a login's, and have the right types and ranges") \
+  X(CHECK_CLAIMS,        "claims",        "the claims are those of a login token, and have the right types and ranges") \
   X(CHECK_BINDING,       "binding",       "tenant claim, iss, aud, azp and scope are the configured ones") \
   X(CHECK_REVOCATION,    "revocation",    "the revocation list does not name it") \
   X(CHECK_USER,          "user",          "the subject maps to the local user") \
@@ -58,7 +58,7 @@ struct verdict {
     char evidence[EVIDENCE_MAX]; /* of the refusal: printable ASCII and UTF-8, no control byte, never token text */
 
     /* Facts about the credential as far as they became known; empty strings before. Printable like the evidence.
-     * kid and jti come from the token; before the signature verified they are the sender's word. */
+     * kid and jti come from the token: untrusted until the signature is verified. */
     const char *credential; /* "none", "jwt", "api_key"; static */
     char tenant[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
@@ -69,7 +69,7 @@ struct verdict {
     int64_t expiry;      /* s since 1970, rounded down */
     int64_t expired_for; /* s, at least 0; with REASON_TOKEN_EXPIRED */
 
-    struct explanation *explanation; /* borrowed from the caller; NULL: none wanted */
+    struct explanation *explanation; /* borrowed from the caller; NULL: not asked for */
     bool check_is_open;              /* verdict_check() began one that neither passed nor failed yet */
 };
 
@@ -79,11 +79,11 @@ struct verdict {
  * the verdict is decided. */
 void verdict_check(struct verdict *verdict, enum check check);
 
-/* What the open check found, for the explanation. Costs nothing when none is wanted. */
+/* What the open check found, for the explanation. Does nothing when no explanation is asked for. */
 __attribute__((format(printf, 2, 3))) void verdict_detail(struct verdict *verdict, const char *format, ...);
 
 /*
- * Refuse: set the reason and the evidence, unless a reason stands already (the first one is the cause); the open check
+ * Refuse: set the reason and the evidence, unless a reason is set already (the first one is the cause); the open check
  * has failed. Control bytes and broken UTF-8 in the evidence become '?'. Always false, so that `return
  * verdict_reject(…)` is the whole refusal. REASON_OK is not a refusal: it becomes REASON_SYSTEM_ERROR.
  */
@@ -93,7 +93,7 @@ __attribute__((format(printf, 3, 4))) bool verdict_reject(struct verdict *verdic
 /* Say more behind the evidence of a refusal, as far as there is room: "; " and the text. */
 __attribute__((format(printf, 2, 3))) void verdict_add(struct verdict *verdict, const char *format, ...);
 
-/* Accept a verdict that nobody refused. True; false when a reason stands already. */
+/* Accept a verdict that was not refused. False when a reason is set already. */
 bool verdict_accept(struct verdict *verdict);
 
 /* "credential", "format", …; static. */
@@ -102,7 +102,7 @@ const char *check_name(enum check check);
 const char *check_meaning(enum check check);
 
 #define TOLD_MAX 96
-/* The sentence for the person who logs in; may be empty. Never says more than the `told` column of the reason. */
+/* The sentence for the user; may be empty. Never says more than the `told` column of the reason. */
 void verdict_told(const struct verdict *verdict, char told[TOLD_MAX]);
 
 #endif

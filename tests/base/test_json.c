@@ -9,7 +9,7 @@
 
 struct json_object;
 
-/* In place of json-c's: the one that `allocations_left` counts down to fails, as when memory is short. -1: none. */
+/* In place of json-c's: the one that `allocations_left` counts down to fails, as when out of memory. -1: none. */
 static int allocations_left = -1;
 static bool printing_loses_something;
 
@@ -817,7 +817,7 @@ static void rule_32_a_text_is_refused_when_memory_is_short(void **state)
         allocations_left = allocation;
         json = parse(text, &error);
         if (json == NULL) {
-            assert_string_equal(error, "memory is short");
+            assert_string_equal(error, "out of memory");
             refusals++;
         }
     }

@@ -326,7 +326,7 @@ BROKEN_KEY_SETS = {
 @pytest.mark.parametrize("name", BROKEN_KEY_SETS)
 def test_a_broken_key_set_is_an_error(site, name):
     site.write(site.keys, BROKEN_KEY_SETS[name])
-    site.expect("error", "latchkey.conf", 4, "the key set or the secret is of no use")
+    site.expect("error", "latchkey.conf", 4, "the key set or the secret is not usable")
 
 
 def test_a_withdrawn_key_set_is_an_error(site):
@@ -370,7 +370,7 @@ def test_an_hmac_secret_as_long_as_the_longest_hash_is_silent(site):
 @pytest.mark.parametrize("text, mode, file, line, words", [
     ("s" * 63, 0o600, "hmac", None, "too short for HS512, which wants 64 bytes"),
     ("s" * 64, 0o640, "latchkey.conf", 4, "readable by group or others"),
-    ("", 0o600, "latchkey.conf", 4, "the key set or the secret is of no use"),
+    ("", 0o600, "latchkey.conf", 4, "the key set or the secret is not usable"),
 ])
 def test_a_weak_or_loose_hmac_secret_is_an_error(site, text, mode, file, line, words):
     use_secret(site, text, mode)

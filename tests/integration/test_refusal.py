@@ -72,7 +72,7 @@ def test_without_a_required_group_a_good_token_does_not_open_the_service(host):
     host.write_config('service "sshd" { require_group = {"ops"} }')
     assert host.ssh("alice", host.token()).returncode == 0
     host.syslog.clear()
-    refuse(host, "alice", host.token(groups=["another"]), "group_missing", "Your groups do not open this service.")
+    refuse(host, "alice", host.token(groups=["another"]), "group_missing", "You are not in a group that may use this service.")
 
 
 def test_a_rule_of_one_service_does_not_bind_another(host):

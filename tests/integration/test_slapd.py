@@ -163,7 +163,7 @@ def test_a_token_of_an_unknown_key(site):
 def test_a_token_without_the_group(site):
     site.configure(demand_group("ldap"))
     token = site.token(groups=[])
-    check_refused(site, whoami(site, token), "group_missing", INSUFFICIENT_ACCESS, "Your groups do not open this")
+    check_refused(site, whoami(site, token), "group_missing", INSUFFICIENT_ACCESS, "You are not in a group that may use this")
     assert site.verify(token, "ldap") == site.last()
     assert whoami(site, site.token()).returncode == 0
 

@@ -313,12 +313,12 @@ static void rule_15_18_limits_have_two_sides(void **state)
 #define A256 A64 A64 A64 A64
     static const struct row rows[] = {
         { "a subject of 256 bytes", { { "sub", "\"" A256 "\"" } }, REASON_UNDECIDED, NULL },
-        { "a subject of 257 bytes", { { "sub", "\"" A256 "a\"" } }, REASON_CLAIM_INVALID, "sub is no string of 1" },
-        { "an empty subject", { { "sub", "\"\"" } }, REASON_CLAIM_INVALID, "sub is no string of 1" },
-        { "a subject that is a number", { { "sub", "1" } }, REASON_CLAIM_INVALID, "sub is no string of 1" },
-        { "exp -1", { { "exp", "-1" } }, REASON_CLAIM_INVALID, "exp is no number from 0" },
-        { "exp beyond all numbers", { { "exp", "1e400" } }, REASON_CLAIM_INVALID, "exp is no number from 0" },
-        { "exp a string", { { "exp", "\"1000300\"" } }, REASON_CLAIM_INVALID, "exp is no number from 0" },
+        { "a subject of 257 bytes", { { "sub", "\"" A256 "a\"" } }, REASON_CLAIM_INVALID, "sub is not a string of 1" },
+        { "an empty subject", { { "sub", "\"\"" } }, REASON_CLAIM_INVALID, "sub is not a string of 1" },
+        { "a subject that is a number", { { "sub", "1" } }, REASON_CLAIM_INVALID, "sub is not a string of 1" },
+        { "exp -1", { { "exp", "-1" } }, REASON_CLAIM_INVALID, "exp is not a number from 0" },
+        { "exp beyond all numbers", { { "exp", "1e400" } }, REASON_CLAIM_INVALID, "exp is not a number from 0" },
+        { "exp a string", { { "exp", "\"1000300\"" } }, REASON_CLAIM_INVALID, "exp is not a number from 0" },
         { "exp 0", { { "exp", "0" } }, REASON_TOKEN_EXPIRED, "exp=0 now=1000000" },
         { "iat at the end of the leeway", { { "iat", "1000030" } }, REASON_UNDECIDED, NULL },
         { "iat behind it", { { "iat", "1000030.5" } }, REASON_TOKEN_FROM_FUTURE, "iat=1000030.5 now=1000000" },

@@ -145,7 +145,7 @@ static void rule_07_and_08_keys_that_are_usable(void **state)
 #define NO_KTY     "kty is not RSA, EC or OKP"
 #define NO_CRV     "crv is not P-256, P-384 or P-521"
 #define NO_ED25519 "crv is not Ed25519"
-#define NO_ALG     "alg is no known signature algorithm"
+#define NO_ALG     "alg is not a known signature algorithm"
 #define ALG_MISFIT "alg does not fit kty and crv"
 #define NOT_SIG    "use is not sig"
 #define NO_VERIFY  "key_ops does not hold verify"
@@ -153,7 +153,7 @@ static void rule_07_and_08_keys_that_are_usable(void **state)
 #define ED_SMALL   "the point has a small order"
 #define ED_CANON   "y of the point is not less than p"
 #define ED_OFF     "the point is not on its curve"
-#define KID        "kid is no string of at most 256 bytes without control characters"
+#define KID        "kid is not a string of at most 256 bytes without control characters"
 
 /* Each stands beside a good key, which goes on working (RFC 7517 §5), and alone, which leaves no usable key. */
 static const struct {
@@ -866,7 +866,7 @@ int main(void)
 
     if (!openssl_double_install())
         return 1;
-    /* What OpenSSL makes once for a process stays broken when memory is short for it: the error queue. */
+    /* What OpenSSL makes once for a process stays broken when out of memory for it: the error queue. */
     ERR_raise(ERR_LIB_USER, 1);
     ERR_clear_error();
     return cmocka_run_group_tests(tests, NULL, NULL);

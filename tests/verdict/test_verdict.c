@@ -403,8 +403,8 @@ static const struct {
     { REASON_TOKEN_EXPIRED, "The token expired 0 seconds ago." },
     { REASON_TOKEN_NOT_YET_VALID, "The token is not valid yet." },
     { REASON_TOKEN_FROM_FUTURE, "The token is not valid yet." },
-    { REASON_TOKEN_TOO_OLD, "This service wants a more recent token." },
-    { REASON_GROUP_MISSING, "Your groups do not open this service." },
+    { REASON_TOKEN_TOO_OLD, "This service requires a more recent token." },
+    { REASON_GROUP_MISSING, "You are not in a group that may use this service." },
     { REASON_LATCHKEYD_UNAVAILABLE, "Tokens cannot be checked at the moment." },
     /* nothing was refused, nobody listens, or another module asks next */
     { REASON_OK, "" },
