@@ -275,6 +275,32 @@ static void values_are_at_most_256_bytes(void **state)
     assert_false(revocation_parse(&verdict, slice_of(text), &list));
 }
 
+/* Most values are looked at eight bytes at a time. Here each byte is at each place of values of every length. */
+static void no_byte_of_a_value_is_missed(void **state)
+{
+    char text[64];
+    size_t len, at;
+    int byte;
+
+    (void)state;
+    for (len = 7; len < 27; len++)
+        for (at = 0; at < len; at++)
+            for (byte = 1; byte < 256; byte++) {
+                struct verdict verdict = VERDICT_INIT;
+                struct revocation *list = NULL;
+                const bool is_refused = byte < ' ' || byte > '~' || byte == '"' || byte == '\''
+                    || (byte == '#' && at == 0) || ((byte == ',' || byte == ';') && at == len - 1);
+
+                if (byte == '\n' || byte == ' ' || ((byte == '\t' || byte == '\r') && (at == 0 || at == len - 1)))
+                    continue; /* around the value, or the end of the line */
+                memcpy(text, "sub ", 4);
+                memset(text + 4, 'x', len);
+                text[4 + at] = (char)byte;
+                assert_int_equal(revocation_parse(&verdict, (struct slice){ text, 4 + len }, &list), !is_refused);
+                revocation_free(&list);
+            }
+}
+
 static void a_list_of_many_entries_finds_each(void **state)
 {
     const size_t many = 5000;
@@ -332,6 +358,7 @@ int main(void)
         cmocka_unit_test(lists_and_strings_have_limits),
         cmocka_unit_test(rule_32_short_memory_is_no_fault_of_the_list),
         cmocka_unit_test(values_are_at_most_256_bytes),
+        cmocka_unit_test(no_byte_of_a_value_is_missed),
         cmocka_unit_test(a_list_of_many_entries_finds_each),
         cmocka_unit_test(without_a_token_only_sub_lines_count),
         cmocka_unit_test(the_subjects_of_sub_lines_can_be_listed),
