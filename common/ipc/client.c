@@ -16,7 +16,7 @@
 #include "config/snapshot.h"
 #include "ipc/spawn.h"
 
-#define RETRY_MS 10 /* between two tries to connect to a latchkeyd that has no room for us just now */
+#define RETRY_MS 10 /* between two attempts to connect while the backlog is full */
 
 static bool refuse_errno(struct verdict *verdict, const char *what)
 {
@@ -28,7 +28,7 @@ static bool refuse_errno(struct verdict *verdict, const char *what)
                           strerrordesc_np(errno) != NULL ? strerrordesc_np(errno) : "unknown error");
 }
 
-/* Until the socket is ready or the deadline has passed. False with the refusal. */
+/* Wait until the socket is ready. False with the refusal, also after the deadline. */
 static bool wait_for(struct verdict *verdict, int socket, short events, int64_t deadline_ms)
 {
     struct pollfd wanted = { .fd = socket, .events = events };
@@ -45,9 +45,9 @@ static bool wait_for(struct verdict *verdict, int socket, short events, int64_t 
 }
 
 /*
- * Who began to listen: with a socket that systemd hands over, or that latchkeyd opens before it gives up root, that is
- * root, whoever latchkeyd runs as. In a chroot it must be: its directories and its names of users may be in the hands
- * of the very service that asks, and latchkeyd decides there who comes in.
+ * Check the uid that called listen(). For a socket that systemd made, or that latchkeyd made before it gave up root,
+ * that is root. In a chroot it must be root: the service may own the directories and the user names of its chroot, and
+ * the answer decides there about logins.
  */
 static bool check_listener(struct verdict *verdict, const struct config *config, int socket)
 {
@@ -62,41 +62,44 @@ static bool check_listener(struct verdict *verdict, const struct config *config,
         return true;
     if (config_is_out_of_sight())
         return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
-                              "uid %ju listens on the socket, which in a chroot must be root", (uintmax_t)peer.uid);
+                              "uid %ju listens on the socket; in a chroot it must be root", (uintmax_t)peer.uid);
     if (peer.uid == geteuid())
         return true;
     answer = account_lookup_user(config->latchkeyd.user, &user, &errno);
     if (answer == ACCOUNT_FOUND && user.uid == peer.uid)
         return true;
     if (answer == ACCOUNT_CANNOT_TELL)
-        return refuse_errno(verdict, "NSS cannot tell now who latchkeyd runs as");
-    return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE,
-                          "uid %ju listens on the socket, and is neither root nor %s", (uintmax_t)peer.uid,
-                          config->latchkeyd.user);
+        return refuse_errno(verdict, "cannot look up the user of latchkeyd");
+    return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "uid %ju listens on the socket; it must be root or %s",
+                          (uintmax_t)peer.uid, config->latchkeyd.user);
 }
 
-/* A socket, -1 when nobody listens there, or -2 with the refusal. */
-static int connect_to(struct verdict *verdict, const struct config *config, const char *path, int64_t deadline_ms)
+/* *ret_socket is -1 when no process listens there. False with the refusal. */
+static bool connect_to(struct verdict *verdict, const struct config *config, const char *path, int64_t deadline_ms,
+                       int *ret_socket)
 {
     const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
+    bool ok;
 
-    if (fd < 0) {
-        refuse_errno(verdict, "socket");
-        return -2;
-    }
-    memcpy(address.sun_path, path, strlen(path)); /* fits: the configuration measured it */
-    /* A full backlog says EAGAIN, and poll(2) does not tell when there is room again. */
+    if (fd < 0)
+        return refuse_errno(verdict, "socket");
+    memcpy(address.sun_path, path, strlen(path)); /* fits: checked by the configuration */
+    /* EAGAIN: the backlog is full. poll(2) does not tell when there is room again. */
     while ((error = connect(fd, (const struct sockaddr *)&address, sizeof address)) != 0
            && (errno == EAGAIN || errno == EINTR) && clock_ms() < deadline_ms)
         nanosleep(&pause, NULL);
-    if (error == 0 && check_listener(verdict, config, fd))
-        return fd;
-    if (error != 0 && errno != ENOENT && errno != ECONNREFUSED && errno != ENOTDIR)
+    if (error == 0 && check_listener(verdict, config, fd)) {
+        *ret_socket = fd;
+        return true;
+    }
+    ok = error != 0 && (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR);
+    if (error != 0 && !ok)
         refuse_errno(verdict, path);
     close(fd);
-    return verdict->reason == REASON_UNDECIDED ? -1 : -2;
+    *ret_socket = -1;
+    return ok;
 }
 
 static bool send_question(struct verdict *verdict, int socket, struct slice text, int64_t deadline_ms)
@@ -104,7 +107,7 @@ static bool send_question(struct verdict *verdict, int socket, struct slice text
     for (;;) {
         if (send(socket, text.bytes, text.len, MSG_NOSIGNAL) == (ssize_t)text.len)
             return true;
-        if (errno == EPIPE) /* hung up before it was asked: it may have said why */
+        if (errno == EPIPE) /* latchkeyd hung up before the question: the reason may be there to read */
             return true;
         if (errno != EAGAIN && errno != EINTR)
             return refuse_errno(verdict, "send");
@@ -121,8 +124,8 @@ static bool receive_answer(struct verdict *verdict, int socket, struct secret *r
     if (text.bytes == NULL)
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the answer of latchkeyd");
     while (wait_for(verdict, socket, POLLIN, deadline_ms)) {
-        got = recv(socket, text.bytes, text.len, MSG_TRUNC); /* which gives the length of what was cut, too */
-        /* ECONNRESET, told once: hung up with our question unread. What it said before comes next. */
+        got = recv(socket, text.bytes, text.len, MSG_TRUNC); /* the length also of a message that is cut */
+        /* ECONNRESET comes once: latchkeyd hung up with the question unread. Its answer comes next. */
         if (got >= 0 || (errno != EAGAIN && errno != EINTR && errno != ECONNRESET))
             break;
     }
@@ -148,8 +151,8 @@ void latchkeyd_reply_clear(struct latchkeyd_reply *reply)
 }
 
 /* One question and one answer on a connected socket. */
-static bool converse(struct verdict *verdict, int socket, const struct latchkeyd_question *question, struct slice text,
-                     int64_t deadline_ms, struct latchkeyd_reply *ret_reply)
+static bool exchange_messages(struct verdict *verdict, int socket, const struct latchkeyd_question *question,
+                              struct slice text, int64_t deadline_ms, struct latchkeyd_reply *ret_reply)
 {
     CLEANUP(latchkeyd_reply_clear) struct latchkeyd_reply reply = { .json = NULL };
     const char *error;
@@ -173,11 +176,11 @@ static bool ask_child(struct verdict *verdict, const struct config *config, cons
     bool ok;
 
     if (!latchkeyd_ask_is_for_child(question->ask) || config->latchkeyd.program == NULL)
-        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "nobody listens on %s",
+        return verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "latchkeyd does not listen on %s",
                               config->latchkeyd.sockets.count > 0 ? config->latchkeyd.sockets.items[0] : "any socket");
     if (!latchkeyd_spawn(verdict, config->latchkeyd.program, config->path, &child))
         return false;
-    ok = converse(verdict, child.socket, question, text, deadline_ms, ret_reply);
+    ok = exchange_messages(verdict, child.socket, question, text, deadline_ms, ret_reply);
     latchkeyd_spawn_end(&child);
     return ok;
 }
@@ -193,13 +196,13 @@ bool latchkeyd_ask(struct verdict *verdict, const struct config *config, const s
     if (!latchkeyd_question_write(question, &text))
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "the question to latchkeyd");
     for (i = 0; i < config->latchkeyd.sockets.count; i++) {
-        int fd = connect_to(verdict, config, config->latchkeyd.sockets.items[i], deadline_ms);
+        int fd = -1;
 
-        if (fd == -2)
+        if (!connect_to(verdict, config, config->latchkeyd.sockets.items[i], deadline_ms, &fd))
             return false;
         if (fd < 0)
             continue;
-        ok = converse(verdict, fd, question, (struct slice){ text.bytes, text.len }, deadline_ms, ret_reply);
+        ok = exchange_messages(verdict, fd, question, (struct slice){ text.bytes, text.len }, deadline_ms, ret_reply);
         close(fd);
         return ok;
     }

@@ -12,7 +12,7 @@
 #include "config/model.h"
 #include "ipc/protocol.h"
 
-/* An answer with what it lends. */
+/* An answer, and the memory that lends its parts. */
 struct latchkeyd_reply {
     struct secret text;
     struct json *json;
@@ -22,12 +22,12 @@ struct latchkeyd_reply {
 void latchkeyd_reply_clear(struct latchkeyd_reply *reply); /* wipes; accepts a zero-initialised one */
 
 /*
- * Ask at the first socket of the configuration where somebody listens; no other is tried after that. Where none exists,
- * an exchange is asked of a latchkeyd that is started for it; nothing else is, since a JWT needs no latchkeyd. The
- * answer is waited for no longer than the configuration's timeout, from the call on. Only who listens as root, as us,
- * or as the configuration's user of latchkeyd is told a key. *ret_reply is set when an answer came, a refusal too; the
- * caller initialises it, and clears it in any case. False with the reason of the answer, or LATCHKEYD_UNAVAILABLE,
- * OUT_OF_MEMORY, SYSTEM_ERROR.
+ * Send a question to the first socket of the configuration on which a process listens, and wait for the answer. When no
+ * process listens on any of them, latchkeyd is started for the question if it answers such questions
+ * (latchkeyd_ask_is_for_child()). The deadline is the configuration's timeout, from the call on. The question is sent
+ * only to a process of root, of our own uid, or of the configuration's user of latchkeyd. *ret_reply is set by every
+ * answer, also by a refusal; the caller initialises and clears it. False with the reason of the answer, or
+ * LATCHKEYD_UNAVAILABLE, OUT_OF_MEMORY, SYSTEM_ERROR.
  */
 bool latchkeyd_ask(struct verdict *verdict, const struct config *config, const struct latchkeyd_question *question,
                    struct latchkeyd_reply *ret_reply);

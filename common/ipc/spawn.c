@@ -14,21 +14,21 @@
 
 #include "base/trusted_program.h"
 
-#define REAP_PAUSE_NS     100000    /* the child ends as soon as it has answered */
+#define REAP_PAUSE_NS     100000    /* the first pause: the child ends as soon as it has answered */
 #define REAP_PAUSE_MAX_NS 100000000 /* all pauses together are at most twice that */
 
 static bool refuse_errno(struct verdict *verdict, int error, const char *what)
 {
     enum reason reason = error == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
 
-    /* Not to be started is no fault of the system: the program may not be installed, or may not be run by this user. */
+    /* Not a system error: the program may be missing, or this user may not execute it. */
     if (error == ENOENT || error == EACCES || error == ENOTDIR || error == ENOEXEC)
         reason = REASON_LATCHKEYD_UNAVAILABLE;
     return verdict_reject(verdict, reason, "%s: %s", what,
                           strerrordesc_np(error) != NULL ? strerrordesc_np(error) : "unknown error");
 }
 
-/* Everything to its default, nothing blocked: a host's SIG_IGN would be inherited otherwise. */
+/* Default dispositions and an empty mask: the child would inherit SIG_IGN from the host process. */
 static int set_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t all, none;
@@ -39,7 +39,7 @@ static int set_attributes(posix_spawnattr_t *attributes)
     error = posix_spawnattr_setsigdefault(attributes, &all);
     if (error == 0)
         error = posix_spawnattr_setsigmask(attributes, &none);
-    if (error == 0) /* a session of its own: no terminal, and no Ctrl-C of whoever logs in */
+    if (error == 0) /* a session of its own: the terminal of the user sends it no signals */
         error =
             posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
     return error;
@@ -105,8 +105,9 @@ bool latchkeyd_spawn(struct verdict *verdict, const char *program, const char *c
 }
 
 /*
- * Stopped, by whoever may, with somebody's API key in it. By a descriptor: the host may reap it at any moment, and then
- * the pid may be somebody else's; while it is still to be reaped the descriptor is our child's.
+ * Kill a child that does not end, perhaps since it was stopped: an API key is in its memory. By a pidfd, since the host
+ * process may reap the child at any moment, and then the pid may belong to another process. While waitpid() finds the
+ * child it is not reaped, so the pidfd is the child's.
  */
 static void kill_child(pid_t pid)
 {
@@ -126,7 +127,7 @@ void latchkeyd_spawn_end(struct latchkeyd_child *child)
     pid_t reaped;
 
     close(child->socket);
-    /* ECHILD: the host ignores its children, or took ours. */
+    /* ECHILD: the host process ignores SIGCHLD, or has reaped the child. */
     while ((reaped = waitpid(child->pid, NULL, WNOHANG)) == 0 && pause.tv_nsec <= REAP_PAUSE_MAX_NS) {
         nanosleep(&pause, NULL);
         pause.tv_nsec *= 2;

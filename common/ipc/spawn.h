@@ -1,10 +1,10 @@
 /*
- * latchkeyd for one question: a child of the host process that answers on a socket pair and ends.
+ * Starts latchkeyd for one question: a child of the host process that answers on a socket pair and ends.
  *
- * The host may be sshd, a setuid sudo or a threaded slapd, so the child gets nothing of it: no environment, no
- * descriptor but its end of the pair (as standard input; 1 and 2 are /dev/null), default signal dispositions, a session
- * of its own. Nothing depends on SIGCHLD or on the exit status, which a host may ignore or take: what counts is the
- * answer on the socket. The child ends by itself when the other end is closed, and at its own deadline.
+ * The host process may be sshd, a setuid sudo or a threaded slapd, so the child inherits nothing: it has no
+ * environment, no descriptor but its end of the pair (as standard input; 1 and 2 are /dev/null), default signal
+ * dispositions and a session of its own. The result is the answer on the socket alone: the host process may ignore
+ * SIGCHLD or take the exit status. The child ends when the other end is closed, and at its own deadline.
  */
 #ifndef LATCHKEY_LATCHKEYD_SPAWN_H
 #define LATCHKEY_LATCHKEYD_SPAWN_H
@@ -19,14 +19,12 @@ struct latchkeyd_child {
     int socket; /* SOCK_SEQPACKET, close-on-exec, non-blocking */
 };
 
-/* Start `program --once --config config_path`, if it is one that trusted_program_check() lets through. False with
+/* Start `program --once --config config_path`, if trusted_program_check() accepts the program. False with
  * LATCHKEYD_UNAVAILABLE, OUT_OF_MEMORY or SYSTEM_ERROR. */
 bool latchkeyd_spawn(struct verdict *verdict, const char *program, const char *config_path,
                      struct latchkeyd_child *ret_child);
 
-/* Close the socket, which ends the child, and take its exit status off the host's hands; waits for it a moment, and
- * then kills it.
- */
+/* Close the socket, which ends the child, and reap it. A child that does not end within 0.2 s is killed. */
 void latchkeyd_spawn_end(struct latchkeyd_child *child);
 
 #endif

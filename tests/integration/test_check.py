@@ -575,7 +575,7 @@ def test_a_socket_on_which_nobody_listens_is_a_warning(site):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left_over:
             left_over.bind(path)
         site.configure(blocks=site.blocks + latchkeyd(site, socket='{"%s"}' % path))
-        site.expect("warning", "left-over", None, f"no latchkeyd answers: nobody listens on {path}")
+        site.expect("warning", "left-over", None, f"no latchkeyd answers: latchkeyd does not listen on {path}")
 
 
 def test_a_user_of_latchkeyd_that_is_missing_is_a_note_where_one_is_configured(site):

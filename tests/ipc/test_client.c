@@ -390,15 +390,15 @@ static void where_nobody_listens(void **state)
         const struct latchkeyd_question *question;
     } cases[] = {
         { "an exchange, and no program", "latchkeyd { socket = {\"~/absent\"} program = \"\" }",
-          "nobody listens on ~/absent", &exchange },
+          "latchkeyd does not listen on ~/absent", &exchange },
         { "two sockets: the first is named", "latchkeyd { socket = {\"~/absent\", \"~/stale\"} program = \"\" }",
-          "nobody listens on ~/absent", &exchange },
+          "latchkeyd does not listen on ~/absent", &exchange },
         { "a program is started for no refresh", "latchkeyd { socket = {\"~/absent\"} program = \"~/program\" }",
-          "nobody listens on ~/absent", &refresh },
+          "latchkeyd does not listen on ~/absent", &refresh },
         { "no socket at all, and no program", "latchkeyd { socket = {} program = \"\" }",
-          "nobody listens on any socket", &exchange },
+          "latchkeyd does not listen on any socket", &exchange },
         { "no socket at all, for a refresh", "latchkeyd { socket = {} program = \"~/program\" }",
-          "nobody listens on any socket", &refresh },
+          "latchkeyd does not listen on any socket", &refresh },
         { "a program that is not there", "latchkeyd { socket = {\"~/absent\"} program = \"~/absent\" }",
           "~/absent: No such file or directory", &exchange },
         { "no socket at all, and a program that is not there", "latchkeyd { socket = {} program = \"~/absent\" }",
@@ -493,7 +493,7 @@ static void rule_26_only_root_and_ourselves_and_the_users_of_latchkeyd_are_told_
                 &exchange),
             REASON_LATCHKEYD_UNAVAILABLE);
         latchkeyd_double_stop(&latchkeyd);
-        assert_string_equal(verdict.evidence, "uid 12345 listens on the socket, and is neither root nor no-such-user");
+        assert_string_equal(verdict.evidence, "uid 12345 listens on the socket; it must be root or no-such-user");
         assert_int_equal(latchkeyd.questions, 0);
         unlink(path_in_directory("latchkeyd"));
     }
@@ -549,7 +549,7 @@ static void rule_26_a_listener_of_a_foreign_uid_is_not_told_the_key(void **state
             REASON_LATCHKEYD_UNAVAILABLE);
         assert_string_equal(verdict.evidence,
                             told ? "latchkeyd hung up without an answer"
-                                 : "uid 12345 listens on the socket, and is neither root nor daemon");
+                                 : "uid 12345 listens on the socket; it must be root or daemon");
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), told);

@@ -992,9 +992,9 @@ static const struct {
       "{\"answer\":\"latchkeyd_unavailable\",\"detail\":\"" DOES_NOT_SERVE "\"}", false, REASON_UNDECIDED,
       REASON_LATCHKEYD_UNAVAILABLE, DOES_NOT_SERVE "; key_unknown: " },
     { "no file, and no latchkeyd", NULL, NULL, false, REASON_JWKS_UNAVAILABLE, REASON_JWKS_UNAVAILABLE,
-      "no newer key set: nobody listens on " },
+      "no newer key set: latchkeyd does not listen on " },
     { "another key, and no latchkeyd", "other", NULL, false, REASON_UNDECIDED, REASON_KEY_UNKNOWN,
-      "no newer key set: nobody listens on " },
+      "no newer key set: latchkeyd does not listen on " },
 };
 
 static void prepare_wanting(size_t row)
