@@ -35,7 +35,7 @@ static bool take_time(const char *text, void *into)
     errno = 0;
     value = strtoimax(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || value < 0 || value > CLOCK_MAX) {
-        usage_error("verify", "--at wants seconds since 1970, not \"%s\"", text);
+        usage_error("verify", "--at takes seconds since 1970, not \"%s\"", text);
         return false;
     }
     *ret = (int64_t)value;
@@ -172,7 +172,7 @@ int command_verify(int argc, char **argv)
         print_text(&verdict, accepted ? &login : NULL);
     else if (!print_json(&verdict, accepted ? &login : NULL))
         return STATUS_UNAVAILABLE;
-    /* A verdict that nobody could read was not given. */
+    /* A verdict that could not be written was not given. */
     if (fflush(stdout) == 0)
         return reason_exit_status(verdict.reason);
     perror("latchkey verify: standard output");

@@ -1,7 +1,7 @@
 /*
  * The whole verdict on a credential, in latchkeyd: for hosts that cannot see the configuration (delegate.h), and for
- * the saslauthd protocol. The same steps as authenticate.h, but nothing waits: an exchange and a look for a newer key
- * set go on in http_run(), both together for exchange_timeout_ms() at most.
+ * the saslauthd protocol. It drives the machine of decision.h and never waits: an exchange and a refresh of a key set
+ * go on in http_run(), both together for exchange_timeout_ms() at most.
  */
 #ifndef LATCHKEY_AUTHENTICATOR_H
 #define LATCHKEY_AUTHENTICATOR_H
@@ -19,8 +19,8 @@
 /* Told once. login is NULL unless the verdict is REASON_OK. Both are gone after it. */
 typedef void authenticator_done(void *context, const struct verdict *verdict, const struct login *login);
 
-/* Where the newest configuration comes from, at first and after a look for keys. Lent until the next call; NULL with
- * the reason why it cannot be used: then nobody logs in. */
+/* The newest configuration, at the beginning and after each wait. Lent until the next call; NULL with
+ * the reason why it cannot be used: then every login is refused. */
 typedef const struct config *authenticator_config(void *server, struct verdict *verdict);
 
 struct authenticator {

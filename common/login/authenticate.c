@@ -157,8 +157,8 @@ static bool check_login(struct verdict *verdict, const struct config *config, co
 }
 
 /*
- * Nobody knows which of the block's people came. Where one of several is shut out the others must not be: it may be
- * root's account, and theirs the last way in.
+ * Without a token it is not known which subject of the block logged in. While one of several subjects is revoked the
+ * others must not be locked out: it may be root's account, and their last way in.
  */
 static bool check_block(struct verdict *verdict, const struct config *config, const char *user)
 {
@@ -166,7 +166,7 @@ static bool check_block(struct verdict *verdict, const struct config *config, co
     struct verdict revoked = VERDICT_INIT;
     size_t i;
 
-    if (user == NULL || revocation_count(config->revocation) == 0) /* nobody is revoked, and NSS is not asked */
+    if (user == NULL || revocation_count(config->revocation) == 0) /* no entry, so NSS is not asked */
         return true;
     if (!identity_account_block(verdict, &config->identity, user, &block))
         return false;

@@ -206,7 +206,7 @@ static const struct latchkeyd_question *ask_all(struct decision *decision)
     else if (credential->text.len > JWT_MAX_LEN)
         verdict_reject(verdict, REASON_TOKEN_TOO_LONG, "%zu bytes", credential->text.len);
     else if (!latchkeyd_is_plain(credential->text))
-        verdict_reject(verdict, REASON_TOKEN_MALFORMED, "bytes that stand in no credential");
+        verdict_reject(verdict, REASON_TOKEN_MALFORMED, "it has characters that no credential has");
     if (verdict->reason != REASON_UNDECIDED)
         return NULL;
     decision->question = (struct latchkeyd_question){

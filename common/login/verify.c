@@ -10,7 +10,7 @@
 #include "token/jwt.h"
 #include "token/signature.h"
 
-/* What one verification gathers on its way; the later steps need what the earlier ones found. */
+/* The state of one verification: each step reads what the earlier ones found. */
 struct verification {
     const struct config *config;
     const struct verify_request *request;
@@ -25,7 +25,7 @@ struct verification {
     struct login *login;
 };
 
-/* Does the sender say that the token is this tenant's? Only ever used to choose whose key must verify it. */
+/* Whether the unverified payload names this tenant. Used only to choose the keys that must verify the token. */
 static bool claims_tenant(const struct json *payload, const struct tenant *tenant)
 {
     const struct claims_policy *policy = &tenant->claims;
@@ -49,12 +49,12 @@ static bool choose_tenant(struct verdict *verdict, struct verification *v)
             if (!claims_tenant(payload, &v->config->tenants[i]))
                 continue;
             if (v->tenant != NULL)
-                return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "both %s and %s fit", v->tenant->id,
+                return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "token matches tenants %s and %s", v->tenant->id,
                                       v->config->tenants[i].id);
             v->tenant = &v->config->tenants[i];
         }
     if (v->tenant == NULL)
-        return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "none of %zu tenants is claimed",
+        return verdict_reject(verdict, REASON_TENANT_UNKNOWN, "token matches none of %zu tenants",
                               v->config->tenant_count);
     text_copy_printable(verdict->tenant, sizeof verdict->tenant, slice_of(v->tenant->id));
     verdict_detail(verdict, "%s", v->tenant->id);
@@ -126,7 +126,7 @@ static bool find_key(struct verdict *verdict, struct verification *v)
     if (!config_check_keys(verdict, v->tenant, v->request->attempt->now)
         || !jwks_find(verdict, v->tenant->jwks, v->algorithm, jwt_header(v->jwt), &v->key))
         return false;
-    /* The key's own kid counts: whoever stole a key that is revoked now would leave it out of the header. */
+    /* The key's own kid counts: a thief of a key that is revoked now would leave the kid out of the header. */
     v->kid = jwk_kid(v->key).len > 0 ? jwk_kid(v->key) : jwt_header(v->jwt)->kid;
     text_copy_printable(verdict->kid, sizeof verdict->kid, v->kid);
     verdict_detail(verdict, "%s%s", verdict->kid[0] != '\0' ? "kid=" : "the only one that fits", verdict->kid);
@@ -214,7 +214,7 @@ static bool check_required_group(struct verdict *verdict, const struct service_r
     for (i = 0; i < service->require_group.count; i++)
         if (identity_has_group(identity, service->require_group.items[i]))
             return true;
-    return verdict_reject(verdict, REASON_GROUP_MISSING, "service %s wants %s%s", service->name,
+    return verdict_reject(verdict, REASON_GROUP_MISSING, "service %s requires %s%s", service->name,
                           service->require_group.items[0], service->require_group.count > 1 ? " or another" : "");
 }
 
@@ -251,7 +251,7 @@ static bool read_claims(struct verdict *verdict, struct verification *v)
     return claims_read(verdict, v->payload, &v->tenant->claims, &v->claims);
 }
 
-/* Whose token the tenant service was asked for. */
+/* The token must be of the tenant and the subject that the exchange was asked for. */
 static bool check_exchange(struct verdict *verdict, const struct verification *v)
 {
     const struct verify_request *request = v->request;
@@ -289,9 +289,9 @@ bool verify_is_directory_name(const struct attempt *attempt, struct slice authzi
 }
 
 /*
- * Whom an entry without a name gives away: whoever has the name of an account, or of a mailbox, and is not root. Other
- * forms are left out because the host may read them in ways of its own, a directory's names excepted: slapd has rules
- * of its own for those (authzTo).
+ * What an entry without an authzid allows: every name of an account or a mailbox but root's. Other forms are refused,
+ * since the host may read them in its own way. A name of a directory is allowed: slapd has its own rules for it
+ * (authzTo).
  */
 static bool is_anybody_but_root(const struct attempt *attempt, struct slice authzid)
 {
@@ -309,7 +309,7 @@ static bool allows(const char *entry, const char *user, const struct attempt *at
     return slice_equal_string(who, user) && is_anybody_but_root(attempt, authzid);
 }
 
-/* Whom the user acts as: itself, or somebody whom the service's rules let it be. */
+/* The name that the user acts as: its own, or one that allow_authzid of the service lists. */
 static bool check_authzid(struct verdict *verdict, const struct verification *v, const struct service_rules *service)
 {
     const struct string_list *allowed = &service->allow_authzid;
@@ -337,8 +337,8 @@ static bool check_service(struct verdict *verdict, struct verification *v)
 }
 
 /*
- * The whole of a verification, in its order. The time comes last of what concerns the token: who reads "expired" learns
- * that all else was right, and somebody with a token that was never good reads nothing.
+ * The steps of a verification, in their order. The time comes last of what concerns the token: a client that is told
+ * "expired" learns that the token was good in all else, and a client whose token was never good learns nothing.
  */
 enum extent { EXTENT_SIGNATURE, EXTENT_CLAIMS, EXTENT_LOGIN };
 

@@ -24,7 +24,7 @@ struct verify_request {
      * is refused. */
     const struct tenant **elsewhere;
     const char *vouched; /* NULL: no tenant */
-    /* A token that came for an API key must be this one's, and no other; NULL: whoever's it is. */
+    /* The tenant and the subject that a token of an exchange must have; NULL: any. */
     const struct tenant *exchange_tenant;
     const char *exchange_subject;
 };
@@ -42,8 +42,8 @@ bool verify_has_revocation_list(struct verdict *verdict, const struct config *co
 bool verify_service_rules(struct verdict *verdict, const struct service_rules *service, const struct login *login,
                           const struct claims_policy *policy, int64_t now);
 
-/* Does the signature hold? The steps up to there, and no other. *ret_tenant is lent by the configuration. False with
- * the reason. */
+/* Whether the signature holds: the steps up to the signature, and no other. *ret_tenant is lent by the configuration.
+ * False with the reason. */
 bool verify_signature(struct verdict *verdict, const struct config *config, struct slice token,
                       const struct tenant **ret_tenant);
 

@@ -276,7 +276,7 @@ static const struct {
     { "user", { { NULL, NULL } }, { { "sub", "\"sub-two\"" } }, NULL, "user", "2 user blocks list the subject" },
     { "account", { { NULL, NULL } }, { { "sub", "\"sub-ghost\"" } }, NULL, "account", "no-such-user-here" },
     { "time", { { NULL, NULL } }, { { "exp", "1" }, { "sub", "\"sub-daemon\"" } }, NULL, "time", "exp=1 now=1000000" },
-    { "service", { { NULL, NULL } }, { { "groups", "[]" } }, "ops-only", "service", "service ops-only wants ops" },
+    { "service", { { NULL, NULL } }, { { "groups", "[]" } }, "ops-only", "service", "service ops-only requires ops" },
 };
 
 static void the_explanation_lists_the_checks_up_to_the_refusal(void **state)
