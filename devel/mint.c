@@ -1,6 +1,6 @@
 /*
- * mint: keys, key sets and tokens for trying Latchkey out. Whoever holds such a key is whoever a token says; a real
- * tenant's keys stay with the tenant.
+ * mint: makes keys, key sets and tokens for trials of Latchkey. A person who has such a key can log in as every user of
+ * the tenant, so never add one to the key set of a real tenant.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,8 +37,8 @@ struct mint_options {
     const char *claims;
     unsigned bits;
     int64_t age;      /* s */
-    int64_t lifetime; /* s; 0: the claims are taken as they are */
-    size_t pad_to;    /* bytes; 0: as it comes */
+    int64_t lifetime; /* s; 0: the claims are not changed */
+    size_t pad_to;    /* bytes; 0: no padding */
 };
 
 __attribute__((format(printf, 1, 2))) static bool fail(const char *format, ...)
@@ -83,7 +83,7 @@ static bool write_all(int fd, struct slice text)
     return true;
 }
 
-/* By rename: a server that reads the file while it is written sees the old one or the new one, never half of each. */
+/* By rename: a server that reads the file meanwhile sees the old one or the new one, never a part. */
 static bool write_file(const char *path, mode_t mode, struct slice text)
 {
     CLEANUP(text_free) char *draft = NULL;
@@ -92,7 +92,7 @@ static bool write_file(const char *path, mode_t mode, struct slice text)
 
     if (asprintf(&draft, "%s.%ld", path, (long)getpid()) < 0) {
         draft = NULL;
-        return fail("memory is short");
+        return fail("out of memory");
     }
     fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
@@ -133,7 +133,7 @@ static bool add_to_set(const struct signer *signer, const struct mint_options *o
 
     if (set == NULL)
         return false;
-    keys = (struct json *)json_member(set, "keys"); /* lent by a set that is ours, so ours to change */
+    keys = (struct json *)json_member(set, "keys"); /* part of a set that this process owns, so it may be changed */
     if (json_type_of(keys) != JSON_ARRAY)
         return fail("%s holds no array \"keys\"", options->jwks);
     if (!json_append(keys, signer_jwk(signer, options->kid, options->alg)))
@@ -250,8 +250,8 @@ static char *sign(const struct signer *signer, const struct mint_options *option
 }
 
 /*
- * Sign, measure, and sign again with a claim that fills the rest. Of the lengths of base64url one in four does not
- * exist; the next greater one is taken then.
+ * Sign, measure, and sign again with a claim that fills the rest. One in four lengths is impossible in base64url; then
+ * the token is one byte longer.
  */
 static char *sign_padded(const struct signer *signer, const struct mint_options *options, struct json *claims)
 {

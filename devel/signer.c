@@ -134,7 +134,7 @@ static struct json *base64url_string(const unsigned char *bytes, size_t len)
     return json_new_string((struct slice){ text, BASE64URL_ENCODED_LEN(len) });
 }
 
-/* A number of the key, big-endian; as long as it needs to be, or padded to `width` bytes. */
+/* A number of the key, big-endian, without leading zeros or padded to `width` bytes. */
 static struct json *number_string(const EVP_PKEY *key, const char *parameter, size_t width)
 {
     unsigned char bytes[2048];

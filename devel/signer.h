@@ -1,6 +1,5 @@
 /*
- * The other side of the core: makes keys and signs tokens. For devel/mint and the tests; nothing that is installed
- * links it.
+ * Makes keys and signs tokens, for devel/ and the tests. No installed program links it.
  */
 #ifndef LATCHKEY_SIGNER_H
 #define LATCHKEY_SIGNER_H
@@ -17,7 +16,7 @@ struct signer;
 /* A new key that can sign `alg` (a name of algorithm.h): RSA of rsa_bits, the curve of alg, Ed25519, or for HS* a
  * random secret as long as the hash. NULL on failure. End with signer_free(). */
 struct signer *signer_generate(const char *alg, unsigned rsa_bits);
-/* A private key in PEM (PKCS#8 or traditional); NULL when it is none. */
+/* A private key in PEM (PKCS#8 or traditional); NULL when the text is not a private key. */
 struct signer *signer_from_pem(struct slice pem);
 struct signer *signer_from_secret(struct slice secret);
 void signer_free(struct signer **signer);
@@ -29,13 +28,14 @@ char *signer_private_text(const struct signer *signer, size_t *ret_len);
 struct json *signer_jwk(const struct signer *signer, const char *kid, const char *alg);
 
 /*
- * Signature bytes over the input, as JWS wants them (ECDSA: R‖S). alg need not be the one the key was made for, as long
- * as the key's type can do it. False on failure. signature has room for SIGNER_SIGNATURE_MAX bytes.
+ * The signature over the input, in the form of JWS (ECDSA: R‖S). `alg` may be another algorithm than the one that the
+ * key was made for, if the type of the key supports it. False on failure. signature has room for SIGNER_SIGNATURE_MAX
+ * bytes.
  */
 #define SIGNER_SIGNATURE_MAX 2048
 bool signer_sign(const struct signer *signer, const char *alg, struct slice input, char *signature, size_t *ret_len);
 
-/* The whole token over a header and a payload that are taken byte for byte, valid JSON or not: BASE64URL(header) "."
+/* The token over a header and a payload, byte for byte, valid JSON or not: BASE64URL(header) "."
  * BASE64URL(payload) "." BASE64URL(signature). malloc'ed C string; NULL on failure. */
 char *signer_token(const struct signer *signer, const char *alg, struct slice header, struct slice payload);
 

@@ -169,7 +169,7 @@ int control_open(const char *path)
     memcpy(address.sun_path, path, strlen(path) + 1);
     unlink(path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    /* Before listen(), so that nobody connects before the mode is right. */
+    /* Before listen(), so that no client connects before the mode is set. */
     if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && chmod(path, 0600) == 0
         && listen(fd, BACKLOG) == 0)
         return fd;
@@ -294,7 +294,7 @@ static int connect_to(const char *path)
     return -1;
 }
 
-/* Print what comes until the other side closes; *ret_ok tells whether it begins like a success. */
+/* Print the reply until the other side closes; *ret_ok is set when it begins like a success. */
 static bool print_reply(int fd, bool *ret_ok)
 {
     static const char success[] = "{\"ok\":true";

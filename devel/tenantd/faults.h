@@ -89,7 +89,7 @@ struct fault faults_take(struct faults *faults, enum endpoint endpoint);
 const char *fault_name(enum fault_kind kind);
 const char *fault_meaning(enum fault_kind kind);
 enum fault_stage fault_stage(enum fault_kind kind);
-int fault_status(enum fault_kind kind); /* unless status= says another; 0: that of the endpoint, if it answers */
+int fault_status(enum fault_kind kind); /* unless status= sets another one; 0: that of the endpoint, if it answers */
 
 const char *endpoint_name(enum endpoint endpoint);
 const char *endpoint_meaning(enum endpoint endpoint);

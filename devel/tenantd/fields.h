@@ -21,7 +21,7 @@ struct fields {
     size_t count;
 };
 
-/* Copies. False when there are too many or memory is short. */
+/* Copies. False when there are too many or when out of memory. */
 bool fields_add(struct fields *fields, struct slice name, struct slice value);
 bool fields_add_text(struct fields *fields, const char *name, const char *value);
 void fields_clear(struct fields *fields);
@@ -36,7 +36,7 @@ bool fields_header(const struct fields *fields, const char *name, struct slice *
 bool fields_parse_form(struct fields *fields, struct slice text);
 
 /* An object of names and values; what is not UTF-8 reads null, of two fields of one name the last one stays. NULL when
- * memory is short. */
+ * out of memory. */
 struct json *fields_json(const struct fields *fields);
 
 #endif

@@ -9,10 +9,10 @@
 
 #include "base/slice.h"
 
-/* "DIRECTORY/NAME"; malloc'ed, NULL when memory is short. */
+/* "DIRECTORY/NAME"; malloc'ed, NULL when out of memory. */
 char *path_in(const char *directory, const char *name);
 
-/* By rename and fsync: a reader, and whoever starts after a crash, sees the old file or the new one. False with errno
+/* By rename and fsync: a reader, also after a crash, sees the old file or the new one. False with errno
  * set. */
 bool replace_file(const char *path, mode_t mode, struct slice text);
 

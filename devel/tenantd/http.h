@@ -24,7 +24,7 @@ struct request {
     int64_t now;           /* s since 1970 */
 };
 
-/* Zero-initialise it; end it with reply_clear(). Status 0: nobody answered yet. */
+/* Zero-initialise it; end it with reply_clear(). Status 0: no reply yet. */
 struct reply {
     unsigned status;
     struct fields headers;
@@ -34,8 +34,8 @@ struct reply {
 void request_clear(struct request *request);
 void reply_clear(struct reply *reply);
 
-/* Each says the whole reply, in place of what was said before. Short memory makes it a 500 without a body. */
-void reply_json(struct reply *reply, unsigned status, struct json *body); /* takes the body; NULL: memory is short */
+/* Each sets the whole reply, in place of the former one. When out of memory it is a 500 without a body. */
+void reply_json(struct reply *reply, unsigned status, struct json *body); /* takes the body; NULL: out of memory */
 void reply_text(struct reply *reply, unsigned status, const char *content_type, struct slice body);
 /* {"error": …, "error_description": …}, the form of RFC 6749 §5.2, for every endpoint. */
 void reply_error(struct reply *reply, unsigned status, const char *error, const char *description);

@@ -26,7 +26,7 @@ struct keyring {
     int64_t changed; /* s since 1970; no two key sets have the same */
 };
 
-/* False when there is no such algorithm or memory is short; *ret_key is then untouched. */
+/* False when there is no such algorithm or when out of memory; *ret_key is then untouched. */
 bool signing_key_make(const char *alg, struct signing_key *ret_key);
 void signing_key_clear(struct signing_key *key);
 /* malloc'ed, wipe it; NULL on failure. The header says the key's alg and kid (HS* keys have none). */
@@ -36,10 +36,10 @@ char *signing_key_sign(const struct signing_key *key, struct json *claims);
 bool keyring_rotate(struct keyring *keyring, const char *alg, bool keep_previous, int64_t now);
 void keyring_clear(struct keyring *keyring);
 
-/* The key set to publish; HMAC secrets are not in it. NULL when memory is short. */
+/* The key set to publish; HMAC secrets are not in it. NULL when out of memory. */
 struct json *keyring_jwks(const struct keyring *keyring);
 
-/* With the private keys. NULL when memory is short; false when the object is none of these. */
+/* With the private keys. NULL when out of memory; false when the object is none of these. */
 struct json *keyring_json(const struct keyring *keyring);
 bool keyring_read(struct keyring *keyring, const struct json *object);
 

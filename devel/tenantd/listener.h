@@ -1,5 +1,5 @@
 /*
- * The public port: accepts TCP connections and hands them to the server, at once or, where a fault says so, later.
+ * The public port: accepts TCP connections and passes them to the server, at once or after the delay of a fault.
  */
 #ifndef LATCHKEY_TENANTD_LISTENER_H
 #define LATCHKEY_TENANTD_LISTENER_H
@@ -34,7 +34,7 @@ void listener_close(struct listener *listener);
 
 /* Accept what waits. */
 void listener_accept(struct listener *listener);
-/* Hand over the held connections whose time has come. The ms until the next one's, or -1, for poll(2). */
+/* Pass on the held connections whose delay is over. Returns the ms until the next one, or -1, for poll(2). */
 int listener_release(struct listener *listener);
 
 #endif

@@ -201,7 +201,7 @@ static bool add_path(struct json *object, const char *name, const char *director
     return path != NULL && json_add_text(object, name, path);
 }
 
-/* Paths are absolute: who reads the line may stand elsewhere. */
+/* Paths are absolute: the reader of the line may have another working directory. */
 static bool print_ready_line(const struct process *process, const char *directory)
 {
     CLEANUP(json_free) struct json *line = json_new_object();
@@ -216,7 +216,7 @@ static bool print_ready_line(const struct process *process, const char *director
         && json_add(line, "users", users_json(state)))
         text = json_print(line, false);
     if (text == NULL)
-        return fail("memory is short");
+        return fail("out of memory");
     return (puts(text) >= 0 && fflush(stdout) == 0) || fail("standard output: %s", strerror(errno));
 }
 

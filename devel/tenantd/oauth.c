@@ -154,7 +154,8 @@ static void reply_redirect(struct reply *reply, const struct fields *parameters,
 
 /* Authorization */
 
-/* RFC 6749 §4.1.2.1: who does not name a client and an address that belong together is told so here and not there. */
+/* RFC 6749 §4.1.2.1: with an unknown client, or an address that is not the client's, the error is shown here and the
+ * browser is not redirected. */
 static bool check_client(const struct service *service, const struct fields *parameters, struct reply *reply)
 {
     struct slice client = { NULL, 0 }, uri = { NULL, 0 };
@@ -180,7 +181,7 @@ static bool check_parameters(const struct fields *parameters, struct reply *repl
     fields_find(parameters, "nonce", &nonce);
     if (!slice_equal_string(type, "code"))
         reply_redirect(reply, parameters, "error", "unsupported_response_type");
-    /* RFC 7636 §4.4.1. `plain` would hand the verifier to whoever sees this request. */
+    /* RFC 7636 §4.4.1. `plain` would show the verifier to everyone who reads this request. */
     else if (!slice_equal_string(method, "S256") || challenge.len != DIGEST_SIZE - 1 || nonce.len >= NONCE_SIZE
              || !text_is_utf8(nonce))
         reply_redirect(reply, parameters, "error", "invalid_request");

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Below BASE. A star stands for one last part of the path. Of two paths that fit, the first one counts. */
+/* Below BASE. A star matches one last part of the path. Of two paths that match, the first one is used. */
 static const struct {
     const char *method, *path;
     enum endpoint endpoint;
@@ -23,7 +23,7 @@ static const struct {
     { "GET", "/api/Users/*", ENDPOINT_USERS, handle_user },
 };
 
-/* What the star stands for, "" without one, or NULL when the path is another. */
+/* What the star matches, "" without a star, or NULL when the path does not match. */
 static const char *rest_of(const char *pattern, const char *path)
 {
     size_t len = strlen(pattern);

@@ -9,12 +9,12 @@
 #include "devel/tenantd/http.h"
 #include "devel/tenantd/service.h"
 
-/* Where a request goes. */
+/* The function that answers a request. */
 struct route {
     enum endpoint endpoint;
     handler *handle;  /* NULL: the path or the method does not exist */
     const char *rest; /* of the path, where the route ends in a star; lent by the path */
-    char allow[16];   /* the methods that this path has; empty: there is no such path */
+    char allow[16];   /* the methods of this path; empty: unknown path */
 };
 
 struct route route_find(const struct service *service, const char *method, const char *path);

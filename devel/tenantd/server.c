@@ -323,7 +323,8 @@ static bool gather(struct MHD_Connection *connection, enum MHD_ValueKind kind, s
     return (size_t)MHD_get_connection_values_n(connection, kind, NULL, NULL) == fields->count;
 }
 
-/* Header and query are there before the body. The first request of a connection shows that its TLS stands. */
+/* Header and query are there before the body. The first request of a connection shows that its TLS handshake is done.
+ */
 static struct arrival *begin(struct service *service, struct MHD_Connection *connection, const char *method)
 {
     struct arrival *arrival = calloc(1, sizeof *arrival);
@@ -407,7 +408,7 @@ static void on_request_end(void *context, struct MHD_Connection *connection, voi
     *arrival_place = NULL;
 }
 
-/* The connection's own memory says whether a request came over it. */
+/* The memory of the connection shows whether a request has arrived on it. */
 static void on_connection(void *context, struct MHD_Connection *connection, void **is_session,
                           enum MHD_ConnectionNotificationCode code)
 {

@@ -1,9 +1,9 @@
 /*
- * The running service: what it was told at its start, and what every request shares.
+ * The running service: its options, and the state that all requests share.
  *
  * One lock guards the state, the faults and the counters, and is held while an endpoint works out its reply. That takes
  * no longer than a signature or an fsync, or making a key where one is asked for. What takes time on purpose, a fault,
- * happens outside of it while the reply is delivered, so a slow reply keeps nobody waiting.
+ * happens outside of it while the reply is delivered, so a slow reply delays no other.
  */
 #ifndef LATCHKEY_TENANTD_SERVICE_H
 #define LATCHKEY_TENANTD_SERVICE_H
@@ -40,7 +40,7 @@ struct counters {
 #define REDIRECT_URI_SIZE 256 /* bytes with the NUL */
 #define NONCE_SIZE        256 /* bytes with the NUL */
 
-/* What an authorization code stands for (RFC 6749 §4.1, RFC 7636). It is not kept across a restart. */
+/* The grant of an authorization code (RFC 6749 §4.1, RFC 7636). It is not kept across a restart. */
 struct authorization_code {
     char code[SECRET_SIZE]; /* empty: none */
     char user_id[UUID_SIZE];

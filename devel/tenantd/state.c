@@ -16,7 +16,7 @@
 #define OPS_GROUP "501b38ea-16af-4cd2-9f20-35675d2c001e"
 #define SVC_GROUP "7b1f4f0a-8f0e-4b53-8f0d-6b7c1f0a0002"
 
-/* The people of the demonstrations. Whoever wants others edits state.json. */
+/* The users of the demonstrations. Edit state.json for others. */
 static const struct group demo_groups[] = {
     { ADMIN_GROUP, "Admin" },
     { OPS_GROUP, "ops" },
@@ -282,7 +282,7 @@ static bool fill(struct state *state, const char *tenant, const char *alg, int64
             return false;
         if (tenant != NULL && strcmp(tenant, state->tenant) != 0)
             return refuse(error, "%s: is of tenant %s", state->path, state->tenant);
-        /* A key of another algorithm is no key of this tenant any more. */
+        /* A key of another algorithm is not a key of this tenant. */
         if (alg != NULL && strcmp(alg, state->keyring.current.alg) != 0
             && !keyring_rotate(&state->keyring, alg, false, now))
             return refuse(error, "\"%s\": no key for it can be made", alg);
@@ -297,7 +297,7 @@ struct state *state_open(const char *directory, const char *tenant, const char *
     bool ok = state != NULL && (state->path = path_in(directory, "state.json")) != NULL
         && (state->hmac_path = path_in(directory, "hmac.key")) != NULL;
 
-    ok = ok ? fill(state, tenant, alg, now, error) : refuse(error, "memory is short");
+    ok = ok ? fill(state, tenant, alg, now, error) : refuse(error, "out of memory");
     if (!ok)
         state_free(&state);
     return state;

@@ -3,7 +3,7 @@
  * file is of mode 0600 and replaced after every change; it may be edited while tenantd is stopped. Beside it lies
  * hmac.key (0600) when the tenant signs with HS*: the secret for its relying parties.
  *
- * Nothing here locks: whoever calls holds the lock of the service (service.h).
+ * These functions do not lock: the caller holds the lock of the service (service.h).
  */
 #ifndef LATCHKEY_TENANTD_STATE_H
 #define LATCHKEY_TENANTD_STATE_H
@@ -23,7 +23,7 @@
 #define GROUPS_MAX         64
 #define REFRESH_TOKENS_MAX 256 /* the oldest gives way */
 
-/* Whoever is in it may manage the tenant. */
+/* Its members may manage the tenant. */
 #define ADMIN_GROUP "5a0c1f0e-2f43-4c37-9d4e-9d0b7c9a0001"
 
 struct user {
@@ -90,7 +90,7 @@ const char *state_new_api_key(struct state *state, enum api_key_type type);
 
 /* Lent. */
 const char *state_new_refresh_token(struct state *state, const struct user *user, int64_t expires);
-/* Ends the token, good or not. The user whose it was, or NULL when it is unknown or expired. */
+/* Ends the token, valid or not. Returns its user, or NULL when the token is unknown or expired. */
 struct user *state_take_refresh_token(struct state *state, struct slice token, int64_t now);
 
 #endif

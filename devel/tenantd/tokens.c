@@ -78,7 +78,7 @@ static char *unsigned_token(struct json *claims)
     return token;
 }
 
-/* By a key that nobody has ever seen, under a kid of its own or that of the current key. */
+/* Signed by a new key that is not published, under a kid of its own or that of the current key. */
 static char *sign_with_another(const struct signing_key *current, bool under_its_kid, struct json *claims)
 {
     struct signing_key other;

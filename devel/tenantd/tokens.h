@@ -15,14 +15,14 @@
 
 #define TENANT_CLAIM "https://agglestone.com/tenantId"
 
-/* malloc'ed, wipe it; NULL when memory is short. `spoil` is a fault of STAGE_TOKEN, or FAULT_NONE. An empty nonce is
+/* malloc'ed, wipe it; NULL when out of memory. `spoil` is a fault of STAGE_TOKEN, or FAULT_NONE. An empty nonce is
  * left out. */
 char *token_issue(const struct service *service, const struct user *user, int64_t lifetime, int64_t now,
                   struct slice nonce, enum fault_kind spoil);
 
-/* Who may ask. Each answers the request itself, with 401 or 403, when it returns NULL or false. */
+/* Access checks. Each answers the request with 401 or 403 when it returns NULL or false. */
 
-/* The user whose token stands in `Authorization: Bearer`: signed by a published key, of this tenant, not expired, of
+/* The user of the token in `Authorization: Bearer`: signed by a published key, of this tenant, not expired, of
  * a user that is there and enabled. Lent by the state. */
 const struct user *authorise_user(const struct service *service, const struct request *request, struct reply *reply);
 /* An API key (X-API-Key), or the token of a user in the Admin group. */
