@@ -1,9 +1,9 @@
 /*
- * HTTPS, the one user of libmicrohttpd: carries requests to the endpoints and replies back, and makes the faults of a
- * reply happen on the wire.
+ * HTTPS, the only user of libmicrohttpd: carries requests to the endpoints and replies back, and produces the faults of
+ * replies on the wire.
  *
- * A thread per connection, because a fault is a thread that waits: in a slow or endless reply nothing else stands
- * still, and the code of a fault reads as what it does. A tenant service for tests has few connections.
+ * One thread per connection: a slow or endless reply is a thread that waits, and delays no other connection. A tenant
+ * service for tests has few connections.
  */
 #ifndef LATCHKEY_TENANTD_SERVER_H
 #define LATCHKEY_TENANTD_SERVER_H
