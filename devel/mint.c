@@ -304,7 +304,7 @@ static bool parse_number(const char *text, int64_t max, int64_t *ret)
     errno = 0;
     value = strtoimax(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || value < 0 || value > max)
-        return fail("\"%s\" is no number of 0 … %" PRId64, text, max);
+        return fail("\"%s\" is not a number of 0 … %" PRId64, text, max);
     *ret = (int64_t)value;
     return true;
 }

@@ -25,7 +25,7 @@ static void reply(struct client *client, bool is_accepted)
 static void refuse(struct client *client, enum reason reason, const char *detail)
 {
     (void)reason;
-    (void)detail; /* the protocol's clients pass it on to whoever tries */
+    (void)detail; /* clients of this protocol show it to the user who tries to log in */
     reply(client, false);
 }
 

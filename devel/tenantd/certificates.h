@@ -11,7 +11,7 @@
 /* clang-format off */
 #define CERTIFICATES(X) \
   X(CERTIFICATE_GOOD,       "good",       "for localhost, 127.0.0.1 and ::1, by the authority of ca.pem") \
-  X(CERTIFICATE_UNTRUSTED,  "untrusted",  "by an authority that nobody knows") \
+  X(CERTIFICATE_UNTRUSTED,  "untrusted",  "by an unknown authority") \
   X(CERTIFICATE_EXPIRED,    "expired",    "expired yesterday") \
   X(CERTIFICATE_WRONG_NAME, "wrong-name", "for another host")
 /* clang-format on */

@@ -201,7 +201,7 @@ static void run_command(struct service *service, struct slice line, struct answe
     size_t i;
 
     if (!text_is_line(line)) {
-        fail(answer, "the command is no line of text");
+        fail(answer, "the command is not a line of text");
         return;
     }
     next_word(&line, &name);

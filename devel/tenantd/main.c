@@ -93,7 +93,7 @@ static bool parse_number(const char *text, int64_t max, int64_t *ret)
     errno = 0;
     value = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || value < 0 || value > max)
-        return fail("\"%s\" is no number of 0 … %lld", text, (long long)max);
+        return fail("\"%s\" is not a number of 0 … %lld", text, (long long)max);
     *ret = value;
     return true;
 }
@@ -106,7 +106,7 @@ static bool set_option(struct options *options, int letter)
         return true;
     case 't':
         options->tenant = optarg;
-        return is_uuid(slice_of(optarg)) || fail("\"%s\" is no UUID in lower case", optarg);
+        return is_uuid(slice_of(optarg)) || fail("\"%s\" is not a UUID in lower case", optarg);
     case 'a':
         options->alg = optarg;
         return true;
@@ -120,7 +120,7 @@ static bool set_option(struct options *options, int letter)
         return parse_number(optarg, UINT16_MAX, &options->port);
     case 'c':
         return certificate_kind_find(slice_of(optarg), &options->certificate)
-            || fail("\"%s\" is no kind of certificate", optarg);
+            || fail("\"%s\" is not a kind of certificate", optarg);
     case 'A':
         return parse_number(optarg, LIFETIME_MAX, &options->settings.access_lifetime);
     case 'X':
@@ -178,7 +178,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
     if (options->state == NULL)
         return fail("--state is missing; --help tells more");
     return (optind == argc) != options->tell
-        || fail(options->tell ? "--tell wants a command" : "\"%s\" is no option", argv[optind]);
+        || fail(options->tell ? "--tell needs a command" : "\"%s\" is not an option", argv[optind]);
 }
 
 /* The ready line */

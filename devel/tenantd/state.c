@@ -222,19 +222,19 @@ static bool members_read(const struct json *object, struct state *state, char er
     state->group_count = json_length(groups);
     state->refresh_token_count = json_length(tokens);
     if (!json_copy_text(object, "tenant", state->tenant, sizeof state->tenant) || !is_uuid(slice_of(state->tenant)))
-        return refuse(error, "%s: tenant is no UUID", state->path);
+        return refuse(error, "%s: tenant is not a UUID", state->path);
     if (state->user_count > USERS_MAX || state->group_count > GROUPS_MAX
         || state->refresh_token_count > REFRESH_TOKENS_MAX)
         return refuse(error, "%s: too many users, groups or refresh tokens", state->path);
     for (i = 0; i < state->user_count; i++)
         if (!user_read(json_at(users, i), &state->users[i]))
-            return refuse(error, "%s: users[%zu] is no user", state->path, i);
+            return refuse(error, "%s: users[%zu] is not a user", state->path, i);
     for (i = 0; i < state->group_count; i++)
         if (!group_read(json_at(groups, i), &state->groups[i]))
-            return refuse(error, "%s: groups[%zu] is no group", state->path, i);
+            return refuse(error, "%s: groups[%zu] is not a group", state->path, i);
     for (i = 0; i < state->refresh_token_count; i++)
         if (!refresh_token_read(json_at(tokens, i), &state->refresh_tokens[i]))
-            return refuse(error, "%s: refreshTokens[%zu] is no refresh token", state->path, i);
+            return refuse(error, "%s: refreshTokens[%zu] is not a refresh token", state->path, i);
     if (!api_keys_read(json_member(object, "apiKeys"), state))
         return refuse(error, "%s: apiKeys holds no API keys", state->path);
     return keyring_read(&state->keyring, json_member(object, "keys"))

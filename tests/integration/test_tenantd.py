@@ -604,8 +604,8 @@ def test_people_are_added_by_editing_the_state(own):
 
 
 @pytest.mark.parametrize("spoil, complaint", [
-    (lambda state: state | {"tenant": "x"}, "tenant is no UUID"),
-    (lambda state: state | {"users": [{}]}, "users[0] is no user"),
+    (lambda state: state | {"tenant": "x"}, "tenant is not a UUID"),
+    (lambda state: state | {"users": [{}]}, "users[0] is not a user"),
     (lambda state: state | {"apiKeys": {"primary": 1}}, "apiKeys"),
     (lambda state: state | {"refreshTokens": [1]}, "refreshTokens[0]"),
     (lambda state: state | {"keys": {}}, "keys holds no signing keys"),
