@@ -251,7 +251,7 @@ def test_the_directory_of_key_sets_may_belong_to_latchkeyd_and_to_no_other_user(
     directory.mkdir()
     site.keys = site.keys.rename(directory / "keys.json")
     site.tenant = site.tenant.replace(f"{site.root}/keys.json", f"{directory}/keys.json")
-    site.configure(blocks=site.blocks + latchkeyd(site))  # whose user is daemon
+    site.configure(blocks=site.blocks + latchkeyd_block(site))  # whose user is daemon
     os.chown(site.keys, pwd.getpwnam("daemon").pw_uid, -1)
     os.chown(directory, pwd.getpwnam(owner).pw_uid, -1)
     found, _ = site.check()
@@ -267,12 +267,12 @@ def test_the_directory_of_another_file_may_not_belong_to_latchkeyd(site, what):
     directory.mkdir()
     if what == "ca_file":
         site.write(directory / "ca.pem", CERTIFICATE)
-        site.configure(f'  ca_file = "{directory}/ca.pem"\n', blocks=site.blocks + latchkeyd(site))
+        site.configure(f'  ca_file = "{directory}/ca.pem"\n', blocks=site.blocks + latchkeyd_block(site))
     elif what == "revoked":
         site.revoked = site.revoked.rename(directory / "revoked")
-        site.configure(blocks=site.blocks + latchkeyd(site))
+        site.configure(blocks=site.blocks + latchkeyd_block(site))
     else:
-        site.configure(blocks=site.blocks + latchkeyd(site))
+        site.configure(blocks=site.blocks + latchkeyd_block(site))
         site.conf = site.conf.rename(directory / "latchkey.conf")
     assert site.check() == ([], 0)
     os.chown(directory, pwd.getpwnam("daemon").pw_uid, -1)
@@ -550,7 +550,7 @@ def test_rule_17_a_block_that_names_no_tenant_of_several_is_an_error(site, kind)
 API_KEYS = 'user "daemon" {{ sub = {{"x"}} api_key = true }}\nservice "sshd" {{ credentials = {{"api_key"}} }}\n{}'
 
 
-def latchkeyd(site, **options):
+def latchkeyd_block(site, **options):
     options = {"socket": '{"%s"}' % (site.root / "latchkeyd.sock")} | options
     return "latchkeyd {\n" + "".join(f"  {name} = {value}\n" for name, value in options.items()) + '  user = "daemon"\n}\n'
 
@@ -558,14 +558,14 @@ def latchkeyd(site, **options):
 def test_api_keys_that_nobody_exchanges_are_a_warning(site):
     for program, words in (("", "no program to start"), (site.keys, f"{site.keys} cannot be started"),
                            (site.root / "nowhere", "cannot be started")):
-        site.configure(blocks=API_KEYS.format(latchkeyd(site, program=f'"{program}"')))
+        site.configure(blocks=API_KEYS.format(latchkeyd_block(site, program=f'"{program}"')))
         site.expect("warning", "latchkey.conf", 10 if program else 8, words)
-    site.configure(blocks=API_KEYS.format(latchkeyd(site, program='"/bin/true"')))
+    site.configure(blocks=API_KEYS.format(latchkeyd_block(site, program='"/bin/true"')))
     assert site.check() == ([], 0)
 
 
 def test_nobody_to_exchange_api_keys_is_no_matter_where_none_is_taken(site):
-    site.configure(blocks=site.blocks + latchkeyd(site, program='""'))
+    site.configure(blocks=site.blocks + latchkeyd_block(site, program='""'))
     assert site.check() == ([], 0)
 
 
@@ -574,12 +574,12 @@ def test_a_socket_on_which_nobody_listens_is_a_warning(site):
         path = f"{directory}/left-over"
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left_over:
             left_over.bind(path)
-        site.configure(blocks=site.blocks + latchkeyd(site, socket='{"%s"}' % path))
+        site.configure(blocks=site.blocks + latchkeyd_block(site, socket='{"%s"}' % path))
         site.expect("warning", "left-over", None, f"no latchkeyd answers: latchkeyd does not listen on {path}")
 
 
 def test_a_user_of_latchkeyd_that_is_missing_is_a_note_where_one_is_configured(site):
-    site.configure(blocks=site.blocks + latchkeyd(site).replace('"daemon"', '"no-such-user"'))
+    site.configure(blocks=site.blocks + latchkeyd_block(site).replace('"daemon"', '"no-such-user"'))
     site.expect("note", "latchkey.conf", 9, 'user "no-such-user", as whom latchkeyd runs, does not exist')
 
 
@@ -613,7 +613,7 @@ class Latchkeyd(threading.Thread):
 
 def status_findings(site, **status):
     with Latchkeyd(**status) as latchkeyd:
-        site.configure(blocks=site.blocks + latchkeyd(site, socket='{"%s"}' % latchkeyd.path))
+        site.configure(blocks=site.blocks + latchkeyd_block(site, socket='{"%s"}' % latchkeyd.path))
         found, _ = site.check()
     assert all(file == "socket" for _, file, _, _ in found), found
     return [(severity, message) for severity, _, _, message in found]
@@ -1041,7 +1041,7 @@ def test_a_service_block_of_a_sasl_server_is_a_note_that_names_both_doors(system
 
 @pytest.mark.parametrize("door", ["nothing", "saslauthd", "liblatchkey.so"])
 def test_a_service_block_of_any_name_may_be_meant_for_sasl_where_that_is_set_up(system, door):
-    more = latchkeyd(system, saslauthd_socket=f'{{"{system.root}/mux"}}') if door == "saslauthd" else ""
+    more = latchkeyd_block(system, saslauthd_socket=f'{{"{system.root}/mux"}}') if door == "saslauthd" else ""
     if door == "liblatchkey.so":
         system.module("usr/lib/x86_64-linux-gnu/sasl2/liblatchkey.so")
     add_block(system, "kiosk", more)
@@ -1315,7 +1315,7 @@ def test_a_module_of_another_name_is_not_taken_for_a_misspelling(system, name):
 def test_no_stack_that_names_latchkey_is_a_warning_unless_sasl_servers_use_it(system):
     system.stack("sshd", "auth required pam_permit.so\naccount required pam_permit.so\n")
     system.expect("warning", "pam.d", None, "no stack names pam_latchkey.so: no PAM service takes tokens")
-    system.configure(blocks=system.blocks + latchkeyd(system, saslauthd_socket=f'{{"{system.root}/mux"}}'))
+    system.configure(blocks=system.blocks + latchkeyd_block(system, saslauthd_socket=f'{{"{system.root}/mux"}}'))
     system.expect("note", "pam.d", None, "no stack names pam_latchkey.so")
 
 
