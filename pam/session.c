@@ -7,7 +7,7 @@
 #include "pam/call.h"
 #include "pam/subject.h"
 
-/* The line stands after those of the modules that set variables for the session, so that none of them sets ours. */
+/* The administrator puts the line after those of other modules, so that none of them sets LATCHKEY_SUBJECT later. */
 PAM_ENTRY int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
     CLEANUP(call_end) struct pam_call call;

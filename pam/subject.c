@@ -14,7 +14,7 @@
 #define PROOF_VARIABLE   "LATCHKEY_PROOF"
 #define SUBJECT_DATA     "latchkey:subject" /* the name for pam_set_data() */
 
-#define RANDOM_LEN    16 /* bytes behind AT_RANDOM, getauxval(3) */
+#define RANDOM_LEN    16 /* bytes that AT_RANDOM points to, getauxval(3) */
 #define PROOF_HEX_LEN (2 * SECRET_HASH_LEN)
 #define PROVEN_MAX    4096 /* bytes that are hashed; a longer user name has no proof */
 
