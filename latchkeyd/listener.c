@@ -48,10 +48,12 @@ static bool is_listening_unix_socket(int fd, int *ret_type)
     int domain = 0, listens = 0;
     socklen_t len = sizeof(int);
 
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX
-        && getsockopt(fd, SOL_SOCKET, SO_TYPE, ret_type, &len) == 0
-        && (*ret_type == SOCK_SEQPACKET || *ret_type == SOCK_STREAM)
-        && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0 || domain != AF_UNIX)
+        return false;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, ret_type, &len) != 0
+        || (*ret_type != SOCK_SEQPACKET && *ret_type != SOCK_STREAM))
+        return false;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
 }
 
 /* Each protocol has its own type of socket, so the type tells the protocol. */

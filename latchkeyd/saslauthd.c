@@ -39,8 +39,9 @@ enum saslauthd_extent saslauthd_read(struct slice text, struct saslauthd_request
         || !take_string(&text, SASLAUTHD_LOGIN_MAX, &request.service, &extent)
         || !take_string(&text, SASLAUTHD_LOGIN_MAX, &request.realm, &extent))
         return extent;
-    if (request.login.len == 0 || !is_name(request.login) || request.service.len == 0 || !is_name(request.service)
-        || !is_name(request.realm) || request.password.len == 0
+    if (request.login.len == 0 || request.service.len == 0 || request.password.len == 0)
+        return SASLAUTHD_BROKEN;
+    if (!is_name(request.login) || !is_name(request.service) || !is_name(request.realm)
         || memchr(request.password.bytes, '\0', request.password.len) != NULL)
         return SASLAUTHD_BROKEN;
     *ret_request = request;

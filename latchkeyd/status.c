@@ -19,12 +19,14 @@ static struct json *asked_json(const struct status_facts *facts)
 static struct json *refused_json(const struct status_facts *facts)
 {
     struct json *refused = json_new_object();
+    bool ok = true;
 
-    if (!json_add(refused, "peer", json_new_integer((int64_t)facts->refused_peers))
-        || !json_add(refused, "rate", json_new_integer((int64_t)facts->refused_rate))
-        || !json_add(refused, "crowded", json_new_integer((int64_t)exchange_counts(facts->exchange).crowded))
-        || !json_add(refused, "guesses", json_new_integer((int64_t)exchange_counts(facts->exchange).guesses))
-        || !json_add(refused, "broken", json_new_integer((int64_t)facts->refused_broken)))
+    ok &= json_add(refused, "peer", json_new_integer((int64_t)facts->refused_peers));
+    ok &= json_add(refused, "rate", json_new_integer((int64_t)facts->refused_rate));
+    ok &= json_add(refused, "crowded", json_new_integer((int64_t)exchange_counts(facts->exchange).crowded));
+    ok &= json_add(refused, "guesses", json_new_integer((int64_t)exchange_counts(facts->exchange).guesses));
+    ok &= json_add(refused, "broken", json_new_integer((int64_t)facts->refused_broken));
+    if (!ok)
         json_free(&refused);
     return refused;
 }
@@ -33,11 +35,13 @@ static struct json *cache_json(const struct status_facts *facts)
 {
     struct cache_counts counts = exchange_cache_counts(facts->exchange);
     struct json *cache = json_new_object();
+    bool ok = true;
 
-    if (!json_add(cache, "seconds", json_new_integer(facts->config->latchkeyd.api_key_cache))
-        || !json_add(cache, "entries", json_new_integer((int64_t)counts.entries))
-        || !json_add(cache, "hits", json_new_integer((int64_t)counts.hits))
-        || !json_add(cache, "misses", json_new_integer((int64_t)counts.misses)))
+    ok &= json_add(cache, "seconds", json_new_integer(facts->config->latchkeyd.api_key_cache));
+    ok &= json_add(cache, "entries", json_new_integer((int64_t)counts.entries));
+    ok &= json_add(cache, "hits", json_new_integer((int64_t)counts.hits));
+    ok &= json_add(cache, "misses", json_new_integer((int64_t)counts.misses));
+    if (!ok)
         json_free(&cache);
     return cache;
 }
@@ -53,18 +57,20 @@ static struct json *tenant_json(const struct status_facts *facts, const struct t
     struct breaker breaker = exchange_breaker(facts->exchange, tenant->id);
     struct keyset_status status = { .refreshed_at = 0 };
     struct json *json = json_new_object();
+    bool ok = true;
     size_t i;
 
     for (i = 0; keysets_status(facts->keysets, i, &status) && strcmp(status.tenant_id, tenant->id) != 0; i++)
         status = (struct keyset_status){ .refreshed_at = 0 };
-    if (!json_add(json, "id", json_new_string(slice_of(tenant->id)))
-        || !json_add(json, "breaker", json_new_string(slice_of(breaker.is_open ? "open" : "closed")))
-        || !json_add(json, "failures", json_new_integer(breaker.failures))
-        || !json_add(json, "waiting", json_new_integer((int64_t)exchange_waiting(facts->exchange, tenant->id)))
-        || !json_add(json, "keys_looked_at",
-                     status.refreshed_at != 0 ? json_new_integer((int64_t)status.refreshed_at) : json_new_null())
-        || !json_add(json, "keys", json_new_text(slice_of(status.refreshed_at != 0 ? results[status.result] : NULL)))
-        || !json_add(json, "keys_failure", json_new_text(slice_of(status.failure))))
+    ok &= json_add(json, "id", json_new_string(slice_of(tenant->id)));
+    ok &= json_add(json, "breaker", json_new_string(slice_of(breaker.is_open ? "open" : "closed")));
+    ok &= json_add(json, "failures", json_new_integer(breaker.failures));
+    ok &= json_add(json, "waiting", json_new_integer((int64_t)exchange_waiting(facts->exchange, tenant->id)));
+    ok &= json_add(json, "keys_looked_at",
+                   status.refreshed_at != 0 ? json_new_integer((int64_t)status.refreshed_at) : json_new_null());
+    ok &= json_add(json, "keys", json_new_text(slice_of(status.refreshed_at != 0 ? results[status.result] : NULL)));
+    ok &= json_add(json, "keys_failure", json_new_text(slice_of(status.failure)));
+    if (!ok)
         json_free(&json);
     return json;
 }
@@ -83,16 +89,20 @@ static struct json *tenants_json(const struct status_facts *facts)
 struct json *status_json(const struct status_facts *facts)
 {
     struct json *status = json_new_object();
+    bool ok = true;
 
-    if (!json_add(status, "version", json_new_string(slice_of(LATCHKEY_VERSION)))
-        || !json_add(status, "pid", json_new_integer(getpid())) || !json_add(status, "uid", json_new_integer(geteuid()))
-        || !json_add(status, "uptime", json_new_integer(facts->uptime_s))
-        || !json_add(status, "clients", json_new_integer((int64_t)facts->clients))
-        || !json_add(status, "asked", asked_json(facts))
-        || !json_add(status, "passwords", json_new_integer((int64_t)facts->passwords))
-        || !json_add(status, "refused", refused_json(facts)) || !json_add(status, "cache", cache_json(facts))
-        || !json_add(status, "tenants", tenants_json(facts))
-        || !json_add(status, "configuration_fault", json_new_text(slice_of(facts->config_fault))))
+    ok &= json_add(status, "version", json_new_string(slice_of(LATCHKEY_VERSION)));
+    ok &= json_add(status, "pid", json_new_integer(getpid()));
+    ok &= json_add(status, "uid", json_new_integer(geteuid()));
+    ok &= json_add(status, "uptime", json_new_integer(facts->uptime_s));
+    ok &= json_add(status, "clients", json_new_integer((int64_t)facts->clients));
+    ok &= json_add(status, "asked", asked_json(facts));
+    ok &= json_add(status, "passwords", json_new_integer((int64_t)facts->passwords));
+    ok &= json_add(status, "refused", refused_json(facts));
+    ok &= json_add(status, "cache", cache_json(facts));
+    ok &= json_add(status, "tenants", tenants_json(facts));
+    ok &= json_add(status, "configuration_fault", json_new_text(slice_of(facts->config_fault)));
+    if (!ok)
         json_free(&status);
     return status;
 }

@@ -217,13 +217,23 @@ static bool add_header(struct transfer *transfer, const char *name, struct slice
 
 static bool set_headers(struct transfer *transfer, const struct http_request *request)
 {
-    return add_header(transfer, "X-API-Key: ", request->api_key)
-        && add_header(transfer, "Authorization: Bearer ", request->bearer)
-        && add_header(transfer, "Content-Type: ", slice_of(request->content_type))
-        && add_header(transfer, "If-None-Match: ", slice_of(request->etag))
-        && add_header(transfer, "If-Modified-Since: ", slice_of(request->last_modified))
-        && add_header(transfer, "Accept: ", slice_of("application/json"))
-        && curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
+    const struct {
+        const char *name;
+        struct slice value;
+    } headers[] = {
+        { "X-API-Key: ", request->api_key },
+        { "Authorization: Bearer ", request->bearer },
+        { "Content-Type: ", slice_of(request->content_type) },
+        { "If-None-Match: ", slice_of(request->etag) },
+        { "If-Modified-Since: ", slice_of(request->last_modified) },
+        { "Accept: ", slice_of("application/json") },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof headers / sizeof headers[0]; i++)
+        if (!add_header(transfer, headers[i].name, headers[i].value))
+            return false;
+    return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
 }
 
 /* The limits of http.h. */
@@ -309,16 +319,19 @@ static bool set_request(struct transfer *transfer, const struct http_request *re
 
 static bool set_callbacks(struct transfer *transfer)
 {
-    return curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_RESOLVER_START_FUNCTION, begin_lookup) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_RESOLVER_START_DATA, transfer) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, begin_connect) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, begin_request) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK
-        && curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
+    bool ok = true;
+
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_RESOLVER_START_FUNCTION, begin_lookup) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_RESOLVER_START_DATA, transfer) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, begin_connect) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, begin_request) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK;
+    ok &= curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
+    return ok;
 }
 
 bool http_start(struct http *http, const struct http_request *request, http_done *done, void *context)

@@ -127,10 +127,13 @@ static struct json *user_json(const struct service *service, const struct user *
 
     for (i = 0; i < user->group_count; i++)
         ok &= json_append(groups, json_new_string(slice_of(user->groups[i])));
-    ok = json_add(object, "groups", groups) && ok && json_add_text(object, "userId", user->id)
-        && json_add_text(object, "email", user->email) && json_add_text(object, "displayName", user->name)
-        && json_add_text(object, "userType", user->type) && json_add_text(object, "tenantId", service->state->tenant)
-        && json_add(object, "enabled", json_new_boolean(user->enabled));
+    ok &= json_add(object, "groups", groups);
+    ok &= json_add_text(object, "userId", user->id);
+    ok &= json_add_text(object, "email", user->email);
+    ok &= json_add_text(object, "displayName", user->name);
+    ok &= json_add_text(object, "userType", user->type);
+    ok &= json_add_text(object, "tenantId", service->state->tenant);
+    ok &= json_add(object, "enabled", json_new_boolean(user->enabled));
     if (!ok)
         json_free(&object);
     return object;

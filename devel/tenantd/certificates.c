@@ -105,28 +105,52 @@ static X509 *begin(EVP_PKEY *key, const char *name, long start, long end)
 {
     X509 *certificate = X509_new();
     X509_NAME *subject = certificate != NULL ? X509_get_subject_name(certificate) : NULL;
+    bool ok;
 
-    if (subject != NULL && X509_set_version(certificate, X509_VERSION_3) == 1 && set_serial(certificate)
-        && X509_gmtime_adj(X509_getm_notBefore(certificate), start) != NULL
-        && X509_gmtime_adj(X509_getm_notAfter(certificate), end) != NULL
-        && X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) == 1
-        && X509_set_pubkey(certificate, key) == 1)
+    ok = subject != NULL && X509_set_version(certificate, X509_VERSION_3) == 1 && set_serial(certificate);
+    ok = ok && X509_gmtime_adj(X509_getm_notBefore(certificate), start) != NULL;
+    ok = ok && X509_gmtime_adj(X509_getm_notAfter(certificate), end) != NULL;
+    ok = ok && X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) == 1;
+    ok = ok && X509_set_pubkey(certificate, key) == 1;
+    if (ok)
         return certificate;
     X509_free(certificate);
     return NULL;
 }
 
+/* Rows of extensions: their number and their value as in openssl.cnf. */
+struct extension {
+    int nid;
+    const char *value;
+};
+
+/* Name the issuer, add the extensions, and sign. */
+static bool complete(X509 *certificate, X509 *issuer, EVP_PKEY *issuer_key, const struct extension *extensions,
+                     size_t count)
+{
+    size_t i;
+
+    if (X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) != 1)
+        return false;
+    for (i = 0; i < count; i++)
+        if (!add_extension(certificate, issuer, extensions[i].nid, extensions[i].value))
+            return false;
+    return X509_sign(certificate, issuer_key, EVP_sha256()) > 0;
+}
+
 static bool make_authority(struct authority *authority)
 {
+    static const struct extension extensions[] = {
+        { NID_basic_constraints, "critical,CA:TRUE,pathlen:0" },
+        { NID_key_usage, "critical,keyCertSign,cRLSign" },
+        { NID_subject_key_identifier, "hash" },
+    };
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     X509 *certificate = key != NULL ? begin(key, "tenantd's own authority", -2 * DAY, 10 * LIFETIME) : NULL;
 
     *authority = (struct authority){ certificate, key };
-    return certificate != NULL && X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) == 1
-        && add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0")
-        && add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign")
-        && add_extension(certificate, certificate, NID_subject_key_identifier, "hash")
-        && X509_sign(certificate, key, EVP_sha256()) > 0;
+    return certificate != NULL
+        && complete(certificate, certificate, key, extensions, sizeof extensions / sizeof extensions[0]);
 }
 
 /* What a BIO has gathered; malloc'ed C string. */
@@ -207,15 +231,16 @@ static bool open_authority(const char *directory, struct authority *authority)
 
 static bool make_server(const struct authority *authority, enum certificate_kind kind, X509 *certificate)
 {
-    const char *names = kind == CERTIFICATE_WRONG_NAME ? OTHER_HOST : THIS_HOST;
+    const struct extension extensions[] = {
+        { NID_basic_constraints, "critical,CA:FALSE" },
+        { NID_key_usage, "critical,digitalSignature" },
+        { NID_ext_key_usage, "serverAuth" },
+        { NID_subject_alt_name, kind == CERTIFICATE_WRONG_NAME ? OTHER_HOST : THIS_HOST },
+        { NID_authority_key_identifier, "keyid" },
+    };
 
-    return X509_set_issuer_name(certificate, X509_get_subject_name(authority->certificate)) == 1
-        && add_extension(certificate, authority->certificate, NID_basic_constraints, "critical,CA:FALSE")
-        && add_extension(certificate, authority->certificate, NID_key_usage, "critical,digitalSignature")
-        && add_extension(certificate, authority->certificate, NID_ext_key_usage, "serverAuth")
-        && add_extension(certificate, authority->certificate, NID_subject_alt_name, names)
-        && add_extension(certificate, authority->certificate, NID_authority_key_identifier, "keyid")
-        && X509_sign(certificate, authority->key, EVP_sha256()) > 0;
+    return complete(certificate, authority->certificate, authority->key, extensions,
+                    sizeof extensions / sizeof extensions[0]);
 }
 
 bool certificates_make(const char *directory, enum certificate_kind kind, char **ret_certificate, char **ret_key)

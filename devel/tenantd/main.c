@@ -207,13 +207,20 @@ static bool print_ready_line(const struct process *process, const char *director
     CLEANUP(json_free) struct json *line = json_new_object();
     const struct state *state = process->service.state;
     const char *text = NULL;
+    bool ok = true;
 
-    if (line != NULL && json_add_text(line, "url", process->url) && json_add_text(line, "tenant", state->tenant)
-        && json_add_text(line, "base", process->service.base) && json_add_text(line, "issuer", process->service.issuer)
-        && json_add_text(line, "alg", state->keyring.current.alg) && add_path(line, "ca", directory, "ca.pem")
-        && add_path(line, "state", directory, "state.json") && add_path(line, "control", directory, "control")
-        && (strncmp(state->keyring.current.alg, "HS", 2) != 0 || add_path(line, "hmacSecret", directory, "hmac.key"))
-        && json_add(line, "users", users_json(state)))
+    ok &= json_add_text(line, "url", process->url);
+    ok &= json_add_text(line, "tenant", state->tenant);
+    ok &= json_add_text(line, "base", process->service.base);
+    ok &= json_add_text(line, "issuer", process->service.issuer);
+    ok &= json_add_text(line, "alg", state->keyring.current.alg);
+    ok &= add_path(line, "ca", directory, "ca.pem");
+    ok &= add_path(line, "state", directory, "state.json");
+    ok &= add_path(line, "control", directory, "control");
+    if (strncmp(state->keyring.current.alg, "HS", 2) == 0)
+        ok &= add_path(line, "hmacSecret", directory, "hmac.key");
+    ok &= json_add(line, "users", users_json(state));
+    if (ok)
         text = json_print(line, false);
     if (text == NULL)
         return fail("out of memory");
@@ -328,6 +335,13 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static bool start(struct process *process, const struct options *options, const char *directory)
+{
+    return open_state(process, options, directory) && open_listener(process, options)
+        && start_server(process, options, directory) && open_control(process, directory)
+        && print_ready_line(process, directory);
+}
+
 static bool run(const struct options *options)
 {
     CLEANUP(text_free) char *directory = NULL;
@@ -341,9 +355,7 @@ static bool run(const struct options *options)
     if ((mkdir(options->state, 0700) != 0 && errno != EEXIST) || (directory = realpath(options->state, NULL)) == NULL)
         ok = fail("%s: %s", options->state, strerror(errno));
     else
-        ok = open_state(&process, options, directory) && open_listener(&process, options)
-            && start_server(&process, options, directory) && open_control(&process, directory)
-            && print_ready_line(&process, directory) && serve(&process, signals);
+        ok = start(&process, options, directory) && serve(&process, signals);
     end(&process);
     close(signals);
     return ok;

@@ -103,20 +103,22 @@ static bool add_words(struct json *object, const char *name, const char *words)
 void handle_discovery(struct service *service, const struct request *request, struct reply *reply)
 {
     struct json *body = json_new_object();
-    bool ok = body != NULL && json_add_text(body, "issuer", service->issuer)
-        && add_url(body, "jwks_uri", service->base, JWKS_PATH)
-        && add_url(body, "authorization_endpoint", service->base, AUTHORIZE_PATH)
-        && add_url(body, "token_endpoint", service->base, TOKEN_PATH)
-        && add_words(body, "response_types_supported", "code")
-        && add_words(body, "grant_types_supported", "authorization_code refresh_token")
-        && add_words(body, "code_challenge_methods_supported", "S256")
-        && add_words(body, "token_endpoint_auth_methods_supported", "none")
-        && add_words(body, "subject_types_supported", "public")
-        && add_words(body, "id_token_signing_alg_values_supported", service->state->keyring.current.alg)
-        && add_words(body, "scopes_supported", "openid email profile offline_access")
-        && add_words(body, "claims_supported",
-                     "iss aud sub email name groups iat exp jti " /* and ours */
-                     "https://agglestone.com/tenantId");
+    bool ok = true;
+
+    ok &= json_add_text(body, "issuer", service->issuer);
+    ok &= add_url(body, "jwks_uri", service->base, JWKS_PATH);
+    ok &= add_url(body, "authorization_endpoint", service->base, AUTHORIZE_PATH);
+    ok &= add_url(body, "token_endpoint", service->base, TOKEN_PATH);
+    ok &= add_words(body, "response_types_supported", "code");
+    ok &= add_words(body, "grant_types_supported", "authorization_code refresh_token");
+    ok &= add_words(body, "code_challenge_methods_supported", "S256");
+    ok &= add_words(body, "token_endpoint_auth_methods_supported", "none");
+    ok &= add_words(body, "subject_types_supported", "public");
+    ok &= add_words(body, "id_token_signing_alg_values_supported", service->state->keyring.current.alg);
+    ok &= add_words(body, "scopes_supported", "openid email profile offline_access");
+    ok &= add_words(body, "claims_supported",
+                    "iss aud sub email name groups iat exp jti " /* and ours */
+                    "https://agglestone.com/tenantId");
 
     if (!ok)
         json_free(&body);

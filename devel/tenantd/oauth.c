@@ -270,6 +270,7 @@ static void reply_tokens(struct service *service, const struct user *user, struc
     const char *refresh =
         state_new_refresh_token(service->state, user, request->now + service->settings.refresh_lifetime);
     struct json *body = json_new_object();
+    bool ok;
 
     access_token = token_issue(service, user, lifetime, request->now, slice_of(NULL), request->spoil);
     id_token = token_issue(service, user, lifetime, request->now, nonce, request->spoil);
@@ -278,10 +279,15 @@ static void reply_tokens(struct service *service, const struct user *user, struc
         reply_error(reply, 500, "server_error", "the state cannot be written");
         return;
     }
-    if (body != NULL
-        && (access_token == NULL || id_token == NULL || !json_add_text(body, "access_token", access_token)
-            || !json_add_text(body, "token_type", "Bearer") || !json_add(body, "expires_in", json_new_integer(lifetime))
-            || !json_add_text(body, "refresh_token", refresh) || !json_add_text(body, "id_token", id_token)))
+    ok = access_token != NULL && id_token != NULL;
+    if (ok) {
+        ok &= json_add_text(body, "access_token", access_token);
+        ok &= json_add_text(body, "token_type", "Bearer");
+        ok &= json_add(body, "expires_in", json_new_integer(lifetime));
+        ok &= json_add_text(body, "refresh_token", refresh);
+        ok &= json_add_text(body, "id_token", id_token);
+    }
+    if (!ok)
         json_free(&body);
     reply_json(reply, 200, body);
     reply_header(reply, "Cache-Control", "no-store");

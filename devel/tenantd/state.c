@@ -72,10 +72,12 @@ static struct json *user_json(const struct user *user)
 
     for (i = 0; ok && i < user->group_count; i++)
         ok = json_append(groups, json_new_string(slice_of(user->groups[i])));
-    ok = ok && json_add_text(object, "userId", user->id) && json_add_text(object, "email", user->email)
-        && json_add_text(object, "displayName", user->name) && json_add_text(object, "userType", user->type)
-        && json_add_text(object, "password", user->password)
-        && json_add(object, "enabled", json_new_boolean(user->enabled));
+    ok &= json_add_text(object, "userId", user->id);
+    ok &= json_add_text(object, "email", user->email);
+    ok &= json_add_text(object, "displayName", user->name);
+    ok &= json_add_text(object, "userType", user->type);
+    ok &= json_add_text(object, "password", user->password);
+    ok &= json_add(object, "enabled", json_new_boolean(user->enabled));
     if (!json_add(object, "groups", groups) || !ok)
         json_free(&object);
     return object;
@@ -181,8 +183,9 @@ static bool user_read(const struct json *object, struct user *user)
         memcpy(user->groups[i], id.bytes, id.len);
     }
     user->enabled = json_is_true(json_member(object, "enabled"));
-    return json_copy_text(object, "userId", user->id, sizeof user->id) && is_uuid(slice_of(user->id))
-        && json_copy_text(object, "email", user->email, sizeof user->email)
+    if (!json_copy_text(object, "userId", user->id, sizeof user->id) || !is_uuid(slice_of(user->id)))
+        return false;
+    return json_copy_text(object, "email", user->email, sizeof user->email)
         && json_copy_text(object, "displayName", user->name, sizeof user->name)
         && json_copy_text(object, "userType", user->type, sizeof user->type)
         && json_copy_text(object, "password", user->password, sizeof user->password);

@@ -41,17 +41,23 @@ static struct json *make_claims(const struct claims_source *source)
 {
     struct json *claims = json_new_object();
     char id[UUID_SIZE];
-    bool ok;
+    bool ok = true;
 
     random_uuid(id);
-    ok = claims != NULL && (source->issuer == NULL || json_add_text(claims, "iss", source->issuer))
-        && (source->audience == NULL || json_add_text(claims, "aud", source->audience))
-        && json_add_text(claims, "sub", source->user->id) && json_add_text(claims, "email", source->user->email)
-        && json_add_text(claims, "name", source->user->name) && add_groups(claims, source->user)
-        && json_add_text(claims, TENANT_CLAIM, source->tenant)
-        && json_add(claims, "iat", json_new_integer(source->issued_at))
-        && json_add(claims, "exp", json_new_integer(source->expires)) && json_add_text(claims, "jti", id)
-        && (source->nonce.len == 0 || json_add(claims, "nonce", json_new_string(source->nonce)));
+    if (source->issuer != NULL)
+        ok &= json_add_text(claims, "iss", source->issuer);
+    if (source->audience != NULL)
+        ok &= json_add_text(claims, "aud", source->audience);
+    ok &= json_add_text(claims, "sub", source->user->id);
+    ok &= json_add_text(claims, "email", source->user->email);
+    ok &= json_add_text(claims, "name", source->user->name);
+    ok &= add_groups(claims, source->user);
+    ok &= json_add_text(claims, TENANT_CLAIM, source->tenant);
+    ok &= json_add(claims, "iat", json_new_integer(source->issued_at));
+    ok &= json_add(claims, "exp", json_new_integer(source->expires));
+    ok &= json_add_text(claims, "jti", id);
+    if (source->nonce.len > 0)
+        ok &= json_add(claims, "nonce", json_new_string(source->nonce));
     if (!ok)
         json_free(&claims);
     return claims;
