@@ -110,7 +110,7 @@ static struct json *open_set(const char *path)
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     struct json *set = NULL;
-    const char *error;
+    enum json_error error;
 
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         set = json_new_object();
@@ -121,7 +121,7 @@ static struct json *open_set(const char *path)
     if (!read_file(path, TRUSTED_PUBLIC, &text))
         return NULL;
     if (!json_parse((struct slice){ text.bytes, text.len }, &set, &error))
-        fail("%s: %s", path, error);
+        fail("%s: %s", path, json_error_text(error));
     return set;
 }
 
@@ -185,7 +185,7 @@ static struct json *read_claims(const char *argument)
     CLEANUP(secret_clear) struct secret file = { NULL, 0 };
     struct slice text = slice_of(argument);
     struct json *claims = NULL;
-    const char *error;
+    enum json_error error;
 
     if (argument[0] == '@') {
         if (!read_file(argument + 1, TRUSTED_PUBLIC, &file))
@@ -193,7 +193,7 @@ static struct json *read_claims(const char *argument)
         text = (struct slice){ file.bytes, file.len };
     }
     if (!json_parse(text, &claims, &error)) {
-        fail("the claims: %s", error);
+        fail("the claims: %s", json_error_text(error));
     } else if (json_type_of(claims) != JSON_OBJECT) {
         fail("the claims are no object");
         json_free(&claims);

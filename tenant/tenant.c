@@ -160,7 +160,7 @@ static bool is_json_type(const char *content_type)
 
 bool tenant_reply_read(struct verdict *verdict, const struct http_reply *reply, struct json **ret_json)
 {
-    const char *error;
+    enum json_error error;
 
     if (!tenant_reply_check(verdict, reply))
         return false;
@@ -168,9 +168,8 @@ bool tenant_reply_read(struct verdict *verdict, const struct http_reply *reply, 
         return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is not JSON, but \"%s\"",
                               reply->content_type);
     if (!json_parse((struct slice){ reply->body.bytes, reply->body.len }, ret_json, &error))
-        return verdict_reject(
-            verdict, strcmp(error, JSON_MEMORY_IS_SHORT) == 0 ? REASON_OUT_OF_MEMORY : REASON_TENANT_UNAVAILABLE,
-            "the reply is malformed JSON: %s", error);
+        return verdict_reject(verdict, error == JSON_OUT_OF_MEMORY ? REASON_OUT_OF_MEMORY : REASON_TENANT_UNAVAILABLE,
+                              "the reply is malformed JSON: %s", json_error_text(error));
     if (json_type_of(*ret_json) == JSON_OBJECT)
         return true;
     json_free(ret_json);

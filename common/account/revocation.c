@@ -160,14 +160,14 @@ static bool read_json_string(const struct list_reading *reading, struct slice te
     CLEANUP(json_free) struct json *json = NULL;
     char wrapped[6 * SUBJECT_MAX + 8]; /* each byte may be written as a \u escape */
     struct slice value;
-    const char *error;
+    enum json_error error;
 
     if (text.len + 2 > sizeof wrapped)
         return refuse(reading, "the value is too long");
     wrapped[0] = '[';
     memcpy(wrapped + 1, text.bytes, text.len);
     wrapped[text.len + 1] = ']';
-    if (!json_parse((struct slice){ wrapped, text.len + 2 }, &json, &error) && strcmp(error, JSON_MEMORY_IS_SHORT) == 0)
+    if (!json_parse((struct slice){ wrapped, text.len + 2 }, &json, &error) && error == JSON_OUT_OF_MEMORY)
         return out_of_memory(reading);
     if (json_length(json) != 1 || !json_string(json_at(json, 0), &value))
         return refuse(reading, "the value begins with a quote and is not a JSON string");

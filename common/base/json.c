@@ -30,6 +30,15 @@ struct json {
 };
 static struct json null_value;
 
+const char *json_error_text(enum json_error error)
+{
+#define X(code, text) [code] = text,
+    static const char *const texts[] = { JSON_ERRORS(X) };
+#undef X
+
+    return texts[error];
+}
+
 static struct json *wrap(struct json_object *value)
 {
     return value != NULL ? (struct json *)value : &null_value;
@@ -40,7 +49,7 @@ static struct json_object *unwrap(const struct json *json)
     return json != &null_value ? (struct json_object *)json : NULL;
 }
 
-struct reader {
+struct json_reader {
     const char *at;
     const char *end;
     /* Room for the next string or number with its NUL. It starts a byte longer than the text, and only names use it
@@ -48,36 +57,36 @@ struct reader {
     char *scratch;
     int depth;
     unsigned values;
-    const char *error;
+    enum json_error error;
 };
 
-static bool read_value(struct reader *reader, struct json_object **ret_value);
+static bool read_value(struct json_reader *reader, struct json_object **ret_value);
 
-static bool fail(struct reader *reader, const char *error)
+static bool fail(struct json_reader *reader, enum json_error error)
 {
     reader->error = error;
     return false;
 }
 
-static bool made(struct reader *reader, const struct json_object *value)
+static bool made(struct json_reader *reader, const struct json_object *value)
 {
-    return value != NULL || fail(reader, JSON_MEMORY_IS_SHORT);
+    return value != NULL || fail(reader, JSON_OUT_OF_MEMORY);
 }
 
 /* The next byte, or -1 at the end. */
-static int peek(const struct reader *reader)
+static int peek(const struct json_reader *reader)
 {
     return reader->at < reader->end ? (unsigned char)*reader->at : -1;
 }
 
 /* The next byte is not what the grammar requires. */
-static bool fail_here(struct reader *reader, const char *error)
+static bool fail_here(struct json_reader *reader, enum json_error error)
 {
-    return fail(reader, peek(reader) < 0 ? "the text ends too early" : error);
+    return fail(reader, peek(reader) < 0 ? JSON_TRUNCATED : error);
 }
 
 /* RFC 8259 §2: ws = *( %x20 / %x09 / %x0A / %x0D ). Gives the byte after it, or -1. */
-static int skip_space(struct reader *reader)
+static int skip_space(struct json_reader *reader)
 {
     while (reader->at < reader->end
            && (*reader->at == ' ' || *reader->at == '\t' || *reader->at == '\n' || *reader->at == '\r'))
@@ -118,17 +127,17 @@ static int hex_value(char c)
 }
 
 /* RFC 8259 §7: %x75 4HEXDIG, from the "u" on. */
-static bool read_code_unit(struct reader *reader, uint32_t *ret_unit)
+static bool read_code_unit(struct json_reader *reader, uint32_t *ret_unit)
 {
     uint32_t unit = 0;
     int i, digit;
 
     if (reader->end - reader->at < 5 || *reader->at != 'u')
-        return fail(reader, "a broken escape in a string");
+        return fail(reader, JSON_BAD_ESCAPE);
     for (i = 1; i <= 4; i++) {
         digit = hex_value(reader->at[i]);
         if (digit < 0)
-            return fail(reader, "a broken escape in a string");
+            return fail(reader, JSON_BAD_ESCAPE);
         unit = unit << 4 | (uint32_t)digit;
     }
     reader->at += 5;
@@ -137,7 +146,7 @@ static bool read_code_unit(struct reader *reader, uint32_t *ret_unit)
 }
 
 /* RFC 8259 §7: beyond the Basic Multilingual Plane, two escapes make one character. Neither may occur alone (§8.2). */
-static bool read_unicode_escape(struct reader *reader, char **out)
+static bool read_unicode_escape(struct json_reader *reader, char **out)
 {
     uint32_t code, low;
 
@@ -145,19 +154,19 @@ static bool read_unicode_escape(struct reader *reader, char **out)
         return false;
     if (code >= 0xd800 && code <= 0xdfff) {
         if (code >= 0xdc00 || peek(reader) != '\\')
-            return fail(reader, "a lone surrogate in a string");
+            return fail(reader, JSON_LONE_SURROGATE);
         reader->at++;
         if (!read_code_unit(reader, &low))
             return false;
         if (low < 0xdc00 || low > 0xdfff)
-            return fail(reader, "a lone surrogate in a string");
+            return fail(reader, JSON_LONE_SURROGATE);
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     }
     *out = put_utf8(*out, code);
     return true;
 }
 
-static bool read_escape(struct reader *reader, char **out)
+static bool read_escape(struct json_reader *reader, char **out)
 {
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     const char *letter;
@@ -167,19 +176,19 @@ static bool read_escape(struct reader *reader, char **out)
         return read_unicode_escape(reader, out);
     letter = peek(reader) >= 0 ? memchr(letters, peek(reader), sizeof letters - 1) : NULL;
     if (letter == NULL)
-        return fail(reader, "a broken escape in a string");
+        return fail(reader, JSON_BAD_ESCAPE);
     *(*out)++ = meanings[letter - letters];
     reader->at++;
     return true;
 }
 
-static bool read_utf8(struct reader *reader, char **out)
+static bool read_utf8(struct json_reader *reader, char **out)
 {
     uint32_t code;
     const size_t len = text_decode(reader->at, (size_t)(reader->end - reader->at), &code);
 
     if (len == 0)
-        return fail(reader, "not UTF-8");
+        return fail(reader, JSON_NOT_UTF8);
     memcpy(*out, reader->at, len);
     *out += len;
     reader->at += len;
@@ -187,7 +196,7 @@ static bool read_utf8(struct reader *reader, char **out)
 }
 
 /* Printable ASCII that means itself: nearly all of every string, so this loop is what reading costs. */
-static void read_plain(struct reader *reader, char **out)
+static void read_plain(struct json_reader *reader, char **out)
 {
     const char *at = reader->at, *end = reader->end;
     char *to = *out;
@@ -199,7 +208,7 @@ static void read_plain(struct reader *reader, char **out)
 }
 
 /* RFC 8259 §7, from the quotation mark on. The string lies in the scratch buffer, with a NUL behind it. */
-static bool read_string(struct reader *reader, struct slice *ret_string)
+static bool read_string(struct json_reader *reader, struct slice *ret_string)
 {
     char *out = reader->scratch;
 
@@ -217,27 +226,27 @@ static bool read_string(struct reader *reader, struct slice *ret_string)
                 return false;
             break;
         case -1:
-            return fail(reader, "the text ends too early");
+            return fail(reader, JSON_TRUNCATED);
         default:
             if (peek(reader) < 0x20)
-                return fail(reader, "a control character in a string");
+                return fail(reader, JSON_CONTROL_CHARACTER);
             if (!read_utf8(reader, &out))
                 return false;
         }
     }
 }
 
-static bool skip_digits(struct reader *reader)
+static bool skip_digits(struct json_reader *reader)
 {
     const char *begin = reader->at;
 
     while (peek(reader) >= '0' && peek(reader) <= '9')
         reader->at++;
-    return reader->at > begin || fail(reader, "a malformed number");
+    return reader->at > begin || fail(reader, JSON_BAD_NUMBER);
 }
 
 /* RFC 8259 §6: number = [ minus ] int [ frac ] [ exp ]. */
-static bool skip_number(struct reader *reader, bool *ret_is_integer)
+static bool skip_number(struct json_reader *reader, bool *ret_is_integer)
 {
     *ret_is_integer = true;
     if (peek(reader) == '-')
@@ -317,7 +326,7 @@ static void drop(struct json_object *value)
 }
 
 /* A double that prints as it was written, also where it became infinite. */
-static bool make_double(struct reader *reader, struct slice text, struct json_object **ret_value)
+static bool make_double(struct json_reader *reader, struct slice text, struct json_object **ret_value)
 {
     /* strtod() would require a comma in some locales of the host. */
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
@@ -325,7 +334,7 @@ static bool make_double(struct reader *reader, struct slice text, struct json_ob
     double number;
 
     if (c_locale == (locale_t)0)
-        return fail(reader, JSON_MEMORY_IS_SHORT);
+        return fail(reader, JSON_OUT_OF_MEMORY);
     memcpy(reader->scratch, text.bytes, text.len);
     reader->scratch[text.len] = '\0';
     exact = strtold_l(reader->scratch, NULL, c_locale);
@@ -335,7 +344,7 @@ static bool make_double(struct reader *reader, struct slice text, struct json_ob
     return made(reader, *ret_value);
 }
 
-static bool read_number(struct reader *reader, struct json_object **ret_value)
+static bool read_number(struct json_reader *reader, struct json_object **ret_value)
 {
     const char *begin = reader->at;
     bool is_integer;
@@ -350,7 +359,8 @@ static bool read_number(struct reader *reader, struct json_object **ret_value)
 }
 
 /* Take the value in any case. */
-static bool add_member(struct reader *reader, struct json_object *object, const char *name, struct json_object *value)
+static bool add_member(struct json_reader *reader, struct json_object *object, const char *name,
+                       struct json_object *value)
 {
     /* json-c lets a later member replace an earlier one, which it then frees as it is. */
     const bool is_twice = json_object_object_get_ex(object, name, NULL);
@@ -358,30 +368,30 @@ static bool add_member(struct reader *reader, struct json_object *object, const 
     if (!is_twice && json_object_object_add_ex(object, name, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) == 0)
         return true;
     drop(value);
-    return fail(reader, is_twice ? "a member name stands twice" : JSON_MEMORY_IS_SHORT);
+    return fail(reader, is_twice ? JSON_DUPLICATE_NAME : JSON_OUT_OF_MEMORY);
 }
 
 /* RFC 8259 §4: member = string name-separator value. */
-static bool read_member(struct reader *reader, struct json_object *object)
+static bool read_member(struct json_reader *reader, struct json_object *object)
 {
     struct json_object *value;
     struct slice name;
 
     if (skip_space(reader) != '"')
-        return fail_here(reader, "a member name is missing");
+        return fail_here(reader, JSON_NO_NAME);
     if (!read_string(reader, &name))
         return false;
     /* json-c's names are C strings: "exp\u0000" would read as "exp". */
     if (memchr(name.bytes, '\0', name.len) != NULL)
-        return fail(reader, "a NUL in a member name");
+        return fail(reader, JSON_NUL_IN_NAME);
     if (skip_space(reader) != ':')
-        return fail_here(reader, "a colon is missing");
+        return fail_here(reader, JSON_NO_COLON);
     reader->at++;
     reader->scratch += name.len + 1; /* the name must outlive the reading of its value */
     return read_value(reader, &value) && add_member(reader, object, name.bytes, value);
 }
 
-static bool read_element(struct reader *reader, struct json_object *array)
+static bool read_element(struct json_reader *reader, struct json_object *array)
 {
     struct json_object *value;
 
@@ -389,15 +399,15 @@ static bool read_element(struct reader *reader, struct json_object *array)
         return false;
     if (json_object_array_add(array, value) != 0) {
         drop(value);
-        return fail(reader, JSON_MEMORY_IS_SHORT);
+        return fail(reader, JSON_OUT_OF_MEMORY);
     }
     return true;
 }
 
-typedef bool read_item(struct reader *reader, struct json_object *container);
+typedef bool read_item(struct json_reader *reader, struct json_object *container);
 
 /* RFC 8259 §4, §5: what objects and arrays have in common, from the opening bracket on. */
-static bool read_items(struct reader *reader, struct json_object *container, read_item *read, int closing)
+static bool read_items(struct json_reader *reader, struct json_object *container, read_item *read, int closing)
 {
     reader->at++;
     if (skip_space(reader) != closing) {
@@ -410,18 +420,18 @@ static bool read_items(struct reader *reader, struct json_object *container, rea
         }
     }
     if (peek(reader) != closing)
-        return fail_here(reader, "a comma or a closing bracket is missing");
+        return fail_here(reader, JSON_NO_COMMA);
     reader->at++;
     return true;
 }
 
-static bool read_container(struct reader *reader, struct json_object **ret_value)
+static bool read_container(struct json_reader *reader, struct json_object **ret_value)
 {
     bool is_object = peek(reader) == '{', ok;
     struct json_object *container;
 
     if (reader->depth == JSON_DEPTH_MAX)
-        return fail(reader, "nested too deeply");
+        return fail(reader, JSON_TOO_DEEP);
     container = is_object ? json_object_new_object() : json_object_new_array_ext(ARRAY_ROOM);
     if (!made(reader, container))
         return false;
@@ -436,17 +446,17 @@ static bool read_container(struct reader *reader, struct json_object **ret_value
     return true;
 }
 
-static bool read_word(struct reader *reader, const char *word)
+static bool read_word(struct json_reader *reader, const char *word)
 {
     size_t len = strlen(word);
 
     if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, word, len) != 0)
-        return fail(reader, "no JSON value");
+        return fail(reader, JSON_NO_VALUE);
     reader->at += len;
     return true;
 }
 
-static bool read_boolean(struct reader *reader, bool boolean, struct json_object **ret_value)
+static bool read_boolean(struct json_reader *reader, bool boolean, struct json_object **ret_value)
 {
     if (!read_word(reader, boolean ? "true" : "false"))
         return false;
@@ -454,7 +464,7 @@ static bool read_boolean(struct reader *reader, bool boolean, struct json_object
     return made(reader, *ret_value);
 }
 
-static bool read_string_value(struct reader *reader, struct json_object **ret_value)
+static bool read_string_value(struct json_reader *reader, struct json_object **ret_value)
 {
     struct slice string;
 
@@ -465,10 +475,10 @@ static bool read_string_value(struct reader *reader, struct json_object **ret_va
 }
 
 /* RFC 8259 §3. *ret_value is set on success only; null is the null pointer. */
-static bool read_value(struct reader *reader, struct json_object **ret_value)
+static bool read_value(struct json_reader *reader, struct json_object **ret_value)
 {
     if (reader->values == JSON_VALUES_MAX)
-        return fail(reader, "too many values");
+        return fail(reader, JSON_TOO_MANY_VALUES);
     reader->values++;
     switch (skip_space(reader)) {
     case '{':
@@ -485,13 +495,13 @@ static bool read_value(struct reader *reader, struct json_object **ret_value)
         return read_word(reader, "null");
     default:
         if (peek(reader) != '-' && (peek(reader) < '0' || peek(reader) > '9'))
-            return fail_here(reader, "no JSON value");
+            return fail_here(reader, JSON_NO_VALUE);
         return read_number(reader, ret_value);
     }
 }
 
 /* RFC 8259 §2: JSON-text = ws value ws. */
-static bool read_text(struct reader *reader, struct json_object **ret_value)
+static bool read_text(struct json_reader *reader, struct json_object **ret_value)
 {
     struct json_object *value;
 
@@ -499,17 +509,17 @@ static bool read_text(struct reader *reader, struct json_object **ret_value)
         return false;
     if (skip_space(reader) >= 0) {
         drop(value);
-        return fail(reader, "something follows the end");
+        return fail(reader, JSON_TRAILING_TEXT);
     }
     *ret_value = value;
     return true;
 }
 
-static bool parse(struct slice text, struct json_object **ret_value, const char **ret_error)
+static bool parse(struct slice text, struct json_object **ret_value, enum json_error *ret_error)
 {
     char *scratch = malloc(text.len + 1);
-    struct reader reader = { .at = text.bytes, .end = text.bytes + text.len, .scratch = scratch };
-    bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, JSON_MEMORY_IS_SHORT);
+    struct json_reader reader = { .at = text.bytes, .end = text.bytes + text.len, .scratch = scratch };
+    bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, JSON_OUT_OF_MEMORY);
 
     if (scratch != NULL)
         explicit_bzero(scratch, text.len); /* the strings in plain: some texts hold a key or a token */
@@ -519,19 +529,19 @@ static bool parse(struct slice text, struct json_object **ret_value, const char 
     return ok;
 }
 
-bool json_parse(struct slice text, struct json **ret_json, const char **ret_error)
+bool json_parse(struct slice text, struct json **ret_json, enum json_error *ret_error)
 {
     struct json_object *value;
-    struct reader start = { .at = text.bytes, .end = text.bytes + text.len };
+    struct json_reader start = { .at = text.bytes, .end = text.bytes + text.len };
     int first;
 
     if (text.len > JSON_TEXT_MAX) {
-        *ret_error = "larger than 1 MiB";
+        *ret_error = JSON_TOO_LONG;
         return false;
     }
     first = skip_space(&start);
     if (first != '{' && first != '[') {
-        *ret_error = "neither an object nor an array";
+        *ret_error = JSON_NO_CONTAINER;
         return false;
     }
     if (!parse(text, &value, ret_error))
@@ -688,7 +698,7 @@ bool json_append(struct json *array, struct json *value)
 static bool is_complete(struct slice text, struct json_object *value)
 {
     struct json_object *again;
-    const char *error;
+    enum json_error error;
     bool is_equal;
 
     if (!parse(text, &again, &error))

@@ -19,7 +19,32 @@
 #define JSON_TEXT_MAX   (1U << 20) /* bytes */
 #define JSON_VALUES_MAX 20000      /* objects, arrays and scalars together; a value takes up to 1 KiB of memory */
 
-#define JSON_MEMORY_IS_SHORT "out of memory" /* the one error that is no fault of the text */
+/* clang-format off */
+#define JSON_ERRORS(X) \
+  X(JSON_OUT_OF_MEMORY,     "out of memory") /* the only error that does not depend on the text alone */ \
+  X(JSON_TOO_LONG,          "larger than 1 MiB") \
+  X(JSON_TOO_DEEP,          "nested too deeply") \
+  X(JSON_TOO_MANY_VALUES,   "too many values") \
+  X(JSON_NO_CONTAINER,      "neither an object nor an array") \
+  X(JSON_NO_VALUE,          "a value is missing or malformed") \
+  X(JSON_NO_NAME,           "a member name is missing") \
+  X(JSON_NO_COLON,          "a colon is missing") \
+  X(JSON_NO_COMMA,          "a comma or a closing bracket is missing") \
+  X(JSON_DUPLICATE_NAME,    "duplicate member name") \
+  X(JSON_NUL_IN_NAME,       "a NUL in a member name") \
+  X(JSON_BAD_NUMBER,        "a malformed number") \
+  X(JSON_BAD_ESCAPE,        "a broken escape in a string") \
+  X(JSON_LONE_SURROGATE,    "a lone surrogate in a string") \
+  X(JSON_CONTROL_CHARACTER, "a control character in a string") \
+  X(JSON_NOT_UTF8,          "not UTF-8") \
+  X(JSON_TRUNCATED,         "the text ends too early") \
+  X(JSON_TRAILING_TEXT,     "text after the end")
+/* clang-format on */
+
+#define X(code, text) code,
+enum json_error { JSON_ERRORS(X) };
+#undef X
+const char *json_error_text(enum json_error error);
 
 /* A value. What json_parse() gives is owned by the caller; what lies below it is lent by it. */
 struct json;
@@ -27,10 +52,10 @@ struct json;
 enum json_type { JSON_NULL, JSON_BOOLEAN, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 /*
- * Read one text. *ret_json is set on success only; end it with json_free().
- * False with *ret_error set to a static sentence, JSON_MEMORY_IS_SHORT among them. Thread-safe.
+ * Read one text. *ret_json is set on success only; free it with json_free(). False with *ret_error set.
+ * Thread-safe.
  */
-bool json_parse(struct slice text, struct json **ret_json, const char **ret_error);
+bool json_parse(struct slice text, struct json **ret_json, enum json_error *ret_error);
 
 /* Wipes the strings. Accepts NULL and a pointer to NULL; leaves NULL. */
 void json_free(struct json **json);

@@ -318,12 +318,16 @@ static struct slice string_member(const struct json *object, const char *name)
 /* An object, and nothing else. */
 static bool parse_object(struct slice text, struct json **ret_json, const char **ret_error)
 {
+    enum json_error error;
+
     if (text.len > LATCHKEYD_MESSAGE_MAX) {
         *ret_error = LATCHKEYD_TOO_LONG;
         return false;
     }
-    if (!json_parse(text, ret_json, ret_error))
+    if (!json_parse(text, ret_json, &error)) {
+        *ret_error = json_error_text(error);
         return false;
+    }
     if (json_type_of(*ret_json) == JSON_OBJECT)
         return true;
     json_free(ret_json);

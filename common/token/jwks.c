@@ -489,12 +489,12 @@ static bool read_set(struct verdict *verdict, struct slice text, struct jwks **r
     CLEANUP(json_free) struct json *json = NULL;
     CLEANUP(jwks_free) struct jwks *jwks = NULL;
     const struct json *members;
-    const char *error;
+    enum json_error error;
 
     if (!json_parse(text, &json, &error))
-        return strcmp(error, JSON_MEMORY_IS_SHORT) == 0
+        return error == JSON_OUT_OF_MEMORY
             ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "key set")
-            : verdict_reject(verdict, REASON_JWKS_INVALID, "not strict JSON: %s", error);
+            : verdict_reject(verdict, REASON_JWKS_INVALID, "not strict JSON: %s", json_error_text(error));
     members = json_member(json, "keys");
     if (json_type_of(members) != JSON_ARRAY)
         return verdict_reject(verdict, REASON_JWKS_INVALID, "no array \"keys\"");
@@ -527,7 +527,7 @@ bool jwks_is_withdrawal(struct slice text)
 {
     CLEANUP(json_free) struct json *json = NULL;
     const struct json *members;
-    const char *error;
+    enum json_error error;
 
     if (text.len > JWKS_MAX_LEN || !json_parse(text, &json, &error))
         return false;

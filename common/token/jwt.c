@@ -78,14 +78,15 @@ static bool decode_object(struct verdict *verdict, struct jwt *jwt, const char *
                           struct json **ret)
 {
     struct slice text;
-    const char *error;
+    enum json_error error;
 
     if (!decode_part(jwt, part, &text))
         return refuse_encoding(verdict, what, part);
     if (!json_parse(text, ret, &error))
-        return strcmp(error, JSON_MEMORY_IS_SHORT) == 0
+        return error == JSON_OUT_OF_MEMORY
             ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", what)
-            : verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict JSON: %s", what, error);
+            : verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict JSON: %s", what,
+                             json_error_text(error));
     if (json_type_of(*ret) != JSON_OBJECT)
         return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is no JSON object", what);
     return true;

@@ -14,7 +14,7 @@
 /* The body as a JSON object; answers with 4xx itself when it is none. */
 static bool read_body(const struct request *request, struct reply *reply, struct json **ret_body)
 {
-    const char *error;
+    enum json_error error;
 
     if (!request_has_type(request, "application/json")) {
         reply_error(reply, 415, "invalid_request", "the body must be application/json");

@@ -54,7 +54,7 @@ static void command_rotate(struct service *service, struct slice words, struct a
              || !state_save(service->state))
         fail(answer, "the new key cannot be made or kept");
     else if (!json_add_text(answer->body, "kid", keyring->current.kid))
-        fail(answer, JSON_MEMORY_IS_SHORT);
+        fail(answer, json_error_text(JSON_OUT_OF_MEMORY));
 }
 
 static void command_stats(struct service *service, struct slice words, struct answer *answer)
@@ -70,7 +70,7 @@ static void command_stats(struct service *service, struct slice words, struct an
     if (!json_add(answer->body, "requests", requests) || !ok
         || !json_add(answer->body, "connections", json_new_integer((int64_t)counters->connections))
         || !json_add(answer->body, "sessions", json_new_integer((int64_t)counters->sessions)))
-        fail(answer, JSON_MEMORY_IS_SHORT);
+        fail(answer, json_error_text(JSON_OUT_OF_MEMORY));
 }
 
 static void command_last(struct service *service, struct slice words, struct answer *answer)
@@ -86,7 +86,7 @@ static void command_last(struct service *service, struct slice words, struct ans
     }
     last = &service->counters.last[endpoint];
     if (!json_add(answer->body, "request", *last != NULL ? *last : json_new_null()))
-        fail(answer, JSON_MEMORY_IS_SHORT);
+        fail(answer, json_error_text(JSON_OUT_OF_MEMORY));
     *last = NULL; /* the answer owns it now */
 }
 
@@ -247,7 +247,7 @@ static void answer_client(int fd, struct service *service)
     const char *text;
 
     if (!json_add(answer.body, "ok", json_new_boolean(true)))
-        fail(&answer, JSON_MEMORY_IS_SHORT);
+        fail(&answer, json_error_text(JSON_OUT_OF_MEMORY));
     else if (read_line(fd, buffer, &line))
         run_command(service, line, &answer);
     else

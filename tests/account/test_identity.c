@@ -90,11 +90,11 @@ static enum reason map(const struct identity_rules *by, const struct member *cha
     struct verdict verdict = VERDICT_INIT;
     struct json *json = NULL;
     struct claims claims;
-    const char *error;
+    enum json_error error;
     bool ok;
 
     if (!json_parse(slice_of(text), &json, &error))
-        fail_msg("%s: %s", error, text);
+        fail_msg("%s: %s", json_error_text(error), text);
     assert_true(claims_read(&verdict, json, &policy, &claims));
     ok = identity_map(&verdict, by, &claims, &policy, wanted, NULL, identity);
     assert_int_equal(ok, verdict.reason == REASON_UNDECIDED);
@@ -496,7 +496,7 @@ static void a_hint_picks_one_of_several_blocks_and_means_nothing_else(void **sta
         struct identity identity;
         struct json *json = NULL;
         struct claims claims;
-        const char *error;
+        enum json_error error;
 
         ROW(cases[i].name);
         assert_true(json_parse(slice_of(text), &json, &error));

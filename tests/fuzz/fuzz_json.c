@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char *read_and_print(struct slice text)
 {
     struct json *json;
-    const char *error, *printed;
+    enum json_error error;
+    const char *printed;
     char *copy;
 
     if (!json_parse(text, &json, &error))

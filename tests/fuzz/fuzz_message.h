@@ -57,7 +57,7 @@ static inline void take_line(struct slice *in, char *text, size_t size)
 static inline void check_error(const char *text, size_t len, const char *status)
 {
     struct json *json = NULL;
-    const char *error;
+    enum json_error error;
     struct slice value;
 
     demand(strlen(text) == len);

@@ -222,7 +222,7 @@ static void what_a_question_does_not_need_is_not_written(void **state)
 #define NO_SECRET    "api_key is missing or malformed"
 #define NO_JWT       "token is missing or malformed"
 #define NO_ASK       "unknown question"
-#define DUPLICATE    "a member name stands twice"
+#define DUPLICATE    "duplicate member name"
 #define AUTHENTICATE "{\"ask\":\"authenticate\",\"credential\":\"k\","
 #define ASK          "{\"ask\":\"exchange\",\"tenant\":\"t\",\"subject\":\"s\",\"api_key\":"
 
@@ -242,8 +242,8 @@ static const struct {
     { "nothing", NONE, "neither an object nor an array" },
     { "no JSON", TEXT("exchange"), "neither an object nor an array" },
     { "an array", TEXT("[\"exchange\"]"), "not a JSON object" },
-    { "something behind it", TEXT("{\"ask\":\"status\"}x"), "something follows the end" },
-    { "two questions", TEXT("{\"ask\":\"status\"}{\"ask\":\"status\"}"), "something follows the end" },
+    { "something behind it", TEXT("{\"ask\":\"status\"}x"), "text after the end" },
+    { "two questions", TEXT("{\"ask\":\"status\"}{\"ask\":\"status\"}"), "text after the end" },
     { "half a question", TEXT("{\"ask\":\"status\""), "the text ends too early" },
     { "no ask", TEXT("{\"tenant\":\"t\"}"), NO_ASK },
     { "an empty ask", TEXT("{\"ask\":\"\"}"), NO_ASK },
@@ -714,7 +714,7 @@ static const struct {
     { "a list", LATCHKEYD_REFRESH, TEXT("[{\"answer\":\"ok\"}]"), "not a JSON object" },
     { "a bare word", LATCHKEYD_REFRESH, TEXT("\"ok\""), "neither an object nor an array" },
     { "nothing", LATCHKEYD_REFRESH, NONE, "neither an object nor an array" },
-    { "something behind it", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\"}\0"), "something follows the end" },
+    { "something behind it", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\"}\0"), "text after the end" },
     { "half an answer", LATCHKEYD_REFRESH, TEXT("{\"answer\":\"ok\""), "the text ends too early" },
 };
 

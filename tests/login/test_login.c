@@ -41,14 +41,15 @@ static void assert_same_date(bool has, double date, bool got_has, double got_dat
 static void assert_round_trip(void)
 {
     CLEANUP(json_free) struct json *object = json_new_object(), *again = NULL;
-    const char *text, *error, *member = "";
+    const char *text, *member = "";
+    enum json_error error;
     size_t i;
 
     assert_true(login_write(&login, LOGIN_WHOLE, object));
     text = json_print(object, false);
     assert_non_null(text);
     if (!json_parse(slice_of(text), &again, &error))
-        fail_msg("%s: %s", error, text);
+        fail_msg("%s: %s", json_error_text(error), text);
     memset(&got, 0xa5, sizeof got);
     if (!login_read(again, &got, &member))
         fail_msg("%s is not read back: %s", member, text);
@@ -186,10 +187,10 @@ static const struct {
 static struct json *parsed(const char *text)
 {
     struct json *json = NULL;
-    const char *error;
+    enum json_error error;
 
     if (!json_parse(slice_of(text), &json, &error))
-        fail_msg("%s: %s", error, text);
+        fail_msg("%s: %s", json_error_text(error), text);
     return json;
 }
 

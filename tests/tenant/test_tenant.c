@@ -358,7 +358,7 @@ static const struct {
       JSON_TYPE,
       { "{\"a\":1,\"a\":2}", 13 },
       UNAVAILABLE,
-      "the reply is malformed JSON: a member name stands twice" },
+      "the reply is malformed JSON: duplicate member name" },
     { "a byte order mark",
       200,
       -1,

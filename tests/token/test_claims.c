@@ -43,10 +43,10 @@ static struct json *payload_with(const struct member *changes)
 {
     char *text = object_text(valid, COUNT(valid), changes);
     struct json *json = NULL;
-    const char *error;
+    enum json_error error;
 
     if (!json_parse(slice_of(text), &json, &error))
-        fail_msg("%s: %s", error, text);
+        fail_msg("%s: %s", json_error_text(error), text);
     free(text);
     return json;
 }

@@ -134,7 +134,8 @@ static enum reason outcome(const struct jwks *jwks, const char *alg, struct slic
 
 static struct json *read_vectors(void)
 {
-    const char *directory = getenv("VECTORS"), *error;
+    const char *directory = getenv("VECTORS");
+    enum json_error error;
     char path[512], *text = malloc(JSON_TEXT_MAX);
     struct json *json;
     FILE *file;
@@ -147,7 +148,7 @@ static struct json *read_vectors(void)
     len = fread(text, 1, JSON_TEXT_MAX, file);
     fclose(file);
     if (!json_parse((struct slice){ text, len }, &json, &error))
-        fail_msg("%s: %s", path, error);
+        fail_msg("%s: %s", path, json_error_text(error));
     free(text);
     return json;
 }
