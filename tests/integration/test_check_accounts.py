@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import tokens
+from check_site import ACCOUNT, AUTH, EXAMPLES, UNIX, Site
 from host import COMMAND, PRIVATE, run
-from test_check import ACCOUNT, AUTH, EXAMPLES, UNIX, Site
 
 TODAY = int(time.time()) // 86400
 HEEDS = f"{AUTH}\n{UNIX}{ACCOUNT}"
