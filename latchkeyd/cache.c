@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 
-#define WAYS 8 /* places_of for one key */
+#define WAYS 8 /* places for one key */
 
 struct entry {
     struct cache_key key;

@@ -18,7 +18,7 @@ static void send_answer(struct client *client, const struct latchkeyd_answer *an
 
     client->is_done = true;
     if (!latchkeyd_answer_write(client->ask, answer, &text))
-        log_event(LOG_OF_ERROR, "out of memory: a question is not answer_and_log");
+        log_event(LOG_OF_ERROR, "out of memory: a question is not answered");
     else if (send(client->fd, text.bytes, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE
              && errno != ECONNRESET)
         log_event(LOG_OF_ERROR, "cannot send an answer: %s", strerror(errno));

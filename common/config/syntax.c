@@ -247,18 +247,17 @@ static bool take_list_value(struct syntax *syntax, const struct block *block, co
 /* Behind the opening brace. */
 static bool read_list(struct syntax *syntax, const struct block *block, const char *option)
 {
-    if (is_mark(syntax, '}'))
-        return next_token(syntax);
-    for (;;) {
+    while (!is_mark(syntax, '}')) {
         if (!take_list_value(syntax, block, option))
             return false;
         if (is_mark(syntax, '}'))
-            return next_token(syntax);
+            break;
         if (!is_mark(syntax, ','))
             return expected(syntax, ", or } in a list");
         if (!next_token(syntax))
             return false;
     }
+    return next_token(syntax);
 }
 
 static bool is_list(const struct option_row *option)

@@ -4,7 +4,7 @@
  *
  *     text    = *( setting / block )
  *     block   = name [ title ] "{" *setting "}"
- *     setting = name "=" ( value / "{" [ value *( "," value ) ] "}" )
+ *     setting = name "=" ( value / "{" [ value *( "," value ) [ "," ] ] "}" )
  *     title   = value
  *     name    = 1*( ALPHA / DIGIT / "_" / "-" )
  *     value   = name / DQUOTE *char DQUOTE / "'" *char "'"
