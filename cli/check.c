@@ -254,38 +254,31 @@ static void check_revocation_list(const struct lint *lint)
                      reason_sentence(config->revocation_failure.reason), config->revocation_failure.evidence);
 }
 
-static bool any_block_has(const struct identity_rules *rules, struct slice subject)
-{
-    size_t i;
-
-    for (i = 0; i < rules->user_count; i++)
-        if (string_list_has(&rules->users[i].subjects, subject))
-            return true;
-    return false;
-}
-
 /* Which account a map gave to a revoked subject is not known without its token, so that other logins of the account are
  * not refused. */
 static void check_revoked_and_mapped(const struct lint *lint)
 {
     const struct config *config = lint->config;
     struct slice first = { NULL, 0 };
-    size_t i, count = 0;
+    bool has_others = false;
+    size_t i;
 
     for (i = 0; config->identity.map_count > 0 && i < revocation_subject_count(config->revocation); i++) {
         struct slice subject = revocation_subject(config->revocation, i);
 
-        if (any_block_has(&config->identity, subject))
+        if (text_index_find(&config->identity.subjects, subject) != NULL)
             continue;
-        if (count++ == 0)
+        if (first.bytes == NULL)
             first = subject;
+        else if (!slice_equal(subject, first))
+            has_others = true;
     }
-    if (count > 0)
+    if (first.bytes != NULL)
         findings_add(
             lint->findings, SEVERITY_WARNING, config->revocation_path, 0,
             "sub \"%.*s\"%s no user block: its tokens are refused, but an account that a map gave to it stays "
             "open to public keys and local passwords; expire the account (usermod -e 1) or give it a user block",
-            SLICE_ARG(first), count > 1 ? " and others of the list stand in" : " stands in");
+            SLICE_ARG(first), has_others ? " and others of the list stand in" : " stands in");
 }
 
 static const char *other_block(const struct identity_rules *rules, size_t index, struct slice subject)

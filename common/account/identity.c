@@ -28,39 +28,37 @@ bool identity_is_valid_name(struct slice name)
     return true;
 }
 
-static struct text_entry entry_of(const char *text, size_t index)
-{
-    return (struct text_entry){ .bytes = text, .len = (uint32_t)strlen(text), .value = (uint32_t)index };
-}
-
 bool identity_index(struct identity_rules *rules, struct arena *arena)
 {
-    struct text_entry *next;
-    size_t i, j;
+    struct text_entry *names, *subjects;
+    uint32_t *users;
+    size_t count = 0, i, j;
 
-    rules->subject_count = 0;
     for (i = 0; i < rules->user_count; i++)
-        rules->subject_count += rules->users[i].subjects.count;
-    rules->names = arena_alloc(arena, rules->user_count, sizeof *rules->names);
-    rules->subjects = next = arena_alloc(arena, rules->subject_count, sizeof *rules->subjects);
-    if (rules->names == NULL || rules->subjects == NULL)
+        count += rules->users[i].subjects.count;
+    names = arena_alloc(arena, rules->user_count, sizeof *names);
+    subjects = arena_alloc(arena, count, sizeof *subjects);
+    rules->subject_user = users = arena_alloc(arena, count, sizeof *users);
+    if (names == NULL || subjects == NULL || users == NULL)
         return false;
-    for (i = 0; i < rules->user_count; i++) {
-        rules->names[i] = entry_of(rules->users[i].name, i);
-        for (j = 0; j < rules->users[i].subjects.count; j++)
-            *next++ = entry_of(rules->users[i].subjects.items[j], i);
+    text_index_init(&rules->names);
+    text_index_init(&rules->subjects);
+    for (count = 0, i = 0; i < rules->user_count; i++) {
+        names[i] = text_index_entry(&rules->names, slice_of(rules->users[i].name));
+        for (j = 0; j < rules->users[i].subjects.count; j++, count++) {
+            subjects[count] = text_index_entry(&rules->subjects, slice_of(rules->users[i].subjects.items[j]));
+            users[count] = (uint32_t)i;
+        }
     }
-    text_index_sort(rules->names, rules->user_count);
-    text_index_sort(rules->subjects, rules->subject_count);
-    return true;
+    return text_index_build(&rules->names, names, rules->user_count, arena)
+        && text_index_build(&rules->subjects, subjects, count, arena);
 }
 
 const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user)
 {
-    size_t count;
-    const struct text_entry *entry = text_index_find(rules->names, rules->user_count, slice_of(user), &count);
+    const struct text_entry *entry = text_index_find(&rules->names, slice_of(user));
 
-    return entry != NULL ? &rules->users[entry->value] : NULL;
+    return entry != NULL ? &rules->users[text_index_place(&rules->names, entry)] : NULL;
 }
 
 const struct group_block *identity_group_block(const struct identity_rules *rules, struct slice group)
@@ -106,12 +104,11 @@ static const struct user_block *find_block(const struct identity_rules *rules, c
                                            struct slice subject, const char *wanted, size_t *ret_count)
 {
     const struct user_block *found = NULL, *last = NULL;
-    size_t count, i;
-    const struct text_entry *entries = text_index_find(rules->subjects, rules->subject_count, subject, &count);
+    const struct text_entry *entry = text_index_find(&rules->subjects, subject);
 
     *ret_count = 0;
-    for (i = 0; i < count; i++) {
-        const struct user_block *block = &rules->users[entries[i].value];
+    for (; entry != NULL; entry = text_index_next(&rules->subjects, entry)) {
+        const struct user_block *block = &rules->users[rules->subject_user[text_index_place(&rules->subjects, entry)]];
 
         /* A block may list a subject twice. */
         if (block == last || !is_for_tenant(&block->tenants, policy))

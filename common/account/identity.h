@@ -39,9 +39,9 @@ struct group_block { /* group "ops" { claim = {…} session = … } */
 struct identity_rules {
     struct user_block *users;
     size_t user_count;
-    struct text_entry *names;    /* of the users, sorted: user_count entries, whose values are indices of `users` */
-    struct text_entry *subjects; /* the same of their subjects, of which one may be in several blocks */
-    size_t subject_count;
+    struct text_index names;      /* the place of an entry is that of the user in `users` */
+    struct text_index subjects;   /* of all users; a subject may be in several blocks */
+    const uint32_t *subject_user; /* the place of an entry's user in `users` */
     struct map_block *maps;
     size_t map_count;
     struct group_block *groups;
@@ -56,8 +56,7 @@ struct identity {
     char groups[IDENTITY_GROUPS_MAX][USER_MAX + 1]; /* in the order of the blocks */
 };
 
-/* Fill in `names`, `subjects` and `subject_count`, in the arena: look-ups do not walk all users. False: out of memory.
- */
+/* Fill in `names`, `subjects` and `subject_user`, in the arena. False: out of memory. */
 bool identity_index(struct identity_rules *rules, struct arena *arena);
 
 /*

@@ -1,5 +1,6 @@
 #include "account/revocation.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +13,11 @@
 #define NUMBER_MAX    (UINT64_C(1) << 53) /* as for the dates of a token */
 #define NUMBER_DIGITS 16
 
-/* One kind of entry, sorted once all are read. */
+/* One kind of entry, in the order of the lines. */
 struct entries {
     struct text_entry *items;
     size_t count, room;
+    struct text_index index; /* built once all are read */
 };
 
 enum kind { KIND_SUB, KIND_JTI, KIND_KID, KIND_SUB_BEFORE, KIND_COUNT };
@@ -23,7 +25,7 @@ enum kind { KIND_SUB, KIND_JTI, KIND_KID, KIND_SUB_BEFORE, KIND_COUNT };
 struct revocation {
     struct entries kinds[KIND_COUNT];
     struct arena arena; /* the values that the text does not hold as they are */
-    double *times;      /* of KIND_SUB_BEFORE; the value of an entry is its index */
+    double *times;      /* of the entries of KIND_SUB_BEFORE */
     size_t time_room;
     bool has_before; /* issued-before for every subject */
     double before;
@@ -32,10 +34,7 @@ struct revocation {
 
 static const struct text_entry *find(const struct revocation *list, enum kind kind, struct slice text)
 {
-    const struct entries *entries = &list->kinds[kind];
-    size_t count;
-
-    return text_index_find(entries->items, entries->count, text, &count);
+    return text_index_find(&list->kinds[kind].index, text);
 }
 
 /* The reading of one list. */
@@ -57,26 +56,29 @@ static bool out_of_memory(const struct list_reading *reading)
 
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Whether each of eight bytes is from '-' to '~': ASCII without controls, blanks, commas, quotes and '#'. */
-static bool are_plain(const char bytes[8])
+/* From '-' to '~': ASCII without control characters, blanks, commas, quotes and '#'. */
+static bool is_plain(char byte)
 {
-    uint64_t x;
-
-    memcpy(&x, bytes, sizeof x);
-    return ((x | (x + EACH_BYTE(0x01)) | (x - EACH_BYTE('-'))) & EACH_BYTE(0x80)) == 0;
+    return byte >= '-' && byte <= '~';
 }
 
-/* A value as most are: nothing in it needs a closer look. False for some others as well. */
-static bool is_plain(struct slice value)
+/* How many plain bytes the text begins with. Eight bytes are tested at once: the first one that is not plain sets its
+ * highest bit, and may change only bits of later bytes. */
+static size_t count_plain(struct slice text)
 {
-    size_t i;
+    size_t len = 0;
+    uint64_t x;
 
-    if (value.len < 8 || value.len > SUBJECT_MAX || value.bytes[value.len - 1] == ';')
-        return false;
-    for (i = 0; i + 8 <= value.len; i += 8)
-        if (!are_plain(value.bytes + i))
-            return false;
-    return are_plain(value.bytes + value.len - 8);
+    for (; text.len - len >= sizeof x; len += sizeof x) {
+        memcpy(&x, text.bytes + len, sizeof x);
+        x = le64toh(x);
+        x = (x | (x + EACH_BYTE(0x01)) | (x - EACH_BYTE('-'))) & EACH_BYTE(0x80);
+        if (x != 0)
+            return len + (size_t)__builtin_ctzll(x) / 8;
+    }
+    while (len < text.len && is_plain(text.bytes[len]))
+        len++;
+    return len;
 }
 
 static struct slice strip(struct slice text)
@@ -134,9 +136,7 @@ static bool add(const struct list_reading *reading, enum kind kind, struct slice
         }
         list->times[entries->count] = before;
     }
-    entries->items[entries->count] =
-        (struct text_entry){ .bytes = value.bytes, .len = (uint32_t)value.len, .value = (uint32_t)entries->count };
-    entries->count++;
+    entries->items[entries->count++] = text_index_entry(&entries->index, value);
     list->count++;
     return true;
 }
@@ -179,8 +179,6 @@ static bool add_value(const struct list_reading *reading, enum kind kind, struct
 {
     struct slice value = text;
 
-    if (is_plain(text))
-        return add(reading, kind, text, before);
     if (text.len > 0 && text.bytes[0] == '"') {
         if (!read_json_string(reading, text, &value))
             return false;
@@ -232,15 +230,53 @@ static bool read_issued_before(const struct list_reading *reading, struct slice 
     return true;
 }
 
-static bool read_line(const struct list_reading *reading, struct slice line)
-{
-    static const struct {
-        struct slice word;
-        enum kind kind;
-    } rows[] = { { { "sub", 3 }, KIND_SUB }, { { "jti", 3 }, KIND_JTI }, { { "kid", 3 }, KIND_KID } };
+/* The kinds whose lines are a word and a value. */
+static const struct {
     struct slice word;
+    enum kind kind;
+} rows[] = { { { "sub", 3 }, KIND_SUB }, { { "jti", 3 }, KIND_JTI }, { { "kid", 3 }, KIND_KID } };
+
+/* Most lines are such a word, one blank and a plain value. Take such a line off the text. False: the next line is
+ * another one, and the text stays. */
+static bool take_usual_line(struct slice *text, enum kind *ret_kind, struct slice *ret_value)
+{
+    const size_t begin = 4;
+    struct slice value;
     size_t i;
 
+    if (text->len <= begin || text->bytes[begin - 1] != ' ')
+        return false;
+    value = (struct slice){ text->bytes + begin, text->len - begin };
+    value.len = count_plain(value);
+    if (value.len == 0 || value.len > SUBJECT_MAX || value.bytes[value.len - 1] == ';')
+        return false;
+    if (begin + value.len < text->len && value.bytes[value.len] != '\n')
+        return false;
+    for (i = 0; i < sizeof rows / sizeof rows[0] && memcmp(text->bytes, rows[i].word.bytes, begin - 1) != 0; i++)
+        ;
+    if (i == sizeof rows / sizeof rows[0])
+        return false;
+    *ret_kind = rows[i].kind;
+    *ret_value = value;
+    if (begin + value.len == text->len)
+        text->len = 0;
+    else
+        *text = (struct slice){ value.bytes + value.len + 1, text->len - begin - value.len - 1 };
+    return true;
+}
+
+static bool read_line(const struct list_reading *reading, struct slice *text)
+{
+    struct slice word, value, line;
+    enum kind kind;
+    size_t i;
+
+    if (take_usual_line(text, &kind, &value))
+        return add(reading, kind, value, 0);
+    if (!slice_cut(*text, '\n', &line, text)) {
+        line = *text;
+        text->len = 0;
+    }
     line = strip(line);
     if (line.len == 0 || line.bytes[0] == '#')
         return true;
@@ -253,47 +289,30 @@ static bool read_line(const struct list_reading *reading, struct slice line)
     return refuse(reading, "it begins with none of sub, jti, kid, issued-before");
 }
 
-/* Sort; each text stays once, and of several times for one subject the latest. */
-static void sort(struct revocation *list, enum kind kind)
-{
-    struct entries *entries = &list->kinds[kind];
-    size_t kept = 0, i;
-
-    text_index_sort(entries->items, entries->count);
-    for (i = 1; i < entries->count; i++) {
-        const struct text_entry *last = &entries->items[kept], *next = &entries->items[i];
-
-        if (!text_index_is_same(last, next))
-            entries->items[++kept] = *next;
-        else if (kind == KIND_SUB_BEFORE && list->times[next->value] > list->times[last->value])
-            list->times[last->value] = list->times[next->value];
-    }
-    if (entries->count > 0)
-        entries->count = kept + 1;
-}
-
 bool revocation_parse(struct verdict *verdict, struct slice text, struct revocation **ret_list)
 {
     CLEANUP(revocation_free) struct revocation *list = calloc(1, sizeof *list);
     struct list_reading reading = { .verdict = verdict, .list = list };
-    struct slice line, rest = text;
+    struct slice rest = text;
     enum kind kind;
 
     if (list == NULL)
         return out_of_memory(&reading);
+    for (kind = 0; kind < KIND_COUNT; kind++)
+        text_index_init(&list->kinds[kind].index);
     if (text.len > REVOCATION_MAX_LEN)
         return verdict_reject(verdict, REASON_REVOCATION_UNAVAILABLE, "more than %u bytes", REVOCATION_MAX_LEN);
     while (rest.len > 0) {
         reading.line++;
-        if (!slice_cut(rest, '\n', &line, &rest)) {
-            line = rest;
-            rest.len = 0;
-        }
-        if (!read_line(&reading, line))
+        if (!read_line(&reading, &rest))
             return false;
     }
-    for (kind = 0; kind < KIND_COUNT; kind++)
-        sort(list, kind);
+    for (kind = 0; kind < KIND_COUNT; kind++) {
+        struct entries *entries = &list->kinds[kind];
+
+        if (!text_index_build(&entries->index, entries->items, entries->count, &list->arena))
+            return out_of_memory(&reading);
+    }
     *ret_list = list;
     list = NULL;
     return true;
@@ -323,9 +342,24 @@ static bool is_before(const struct revocable *token, double before)
     return !token->has_issued_at || token->issued_at < before;
 }
 
+/* The latest of the times for the subject. False: it has none. */
+static bool find_before(const struct revocation *list, struct slice subject, double *ret_before)
+{
+    const struct text_index *index = &list->kinds[KIND_SUB_BEFORE].index;
+    const struct text_entry *entry, *first = text_index_find(index, subject);
+    double time;
+
+    *ret_before = 0;
+    for (entry = first; entry != NULL; entry = text_index_next(index, entry)) {
+        time = list->times[text_index_place(index, entry)];
+        *ret_before = time > *ret_before ? time : *ret_before;
+    }
+    return first != NULL;
+}
+
 bool revocation_check(struct verdict *verdict, const struct revocation *list, const struct revocable *token)
 {
-    const struct text_entry *entry;
+    double before;
 
     if (list == NULL)
         return true;
@@ -337,10 +371,8 @@ bool revocation_check(struct verdict *verdict, const struct revocation *list, co
         return verdict_reject(verdict, REASON_TOKEN_REVOKED, "by its kid");
     if (list->has_before && is_before(token, list->before))
         return verdict_reject(verdict, REASON_TOKEN_REVOKED, "issued before %.0f", list->before);
-    entry = find(list, KIND_SUB_BEFORE, token->subject);
-    if (entry != NULL && is_before(token, list->times[entry->value]))
-        return verdict_reject(verdict, REASON_TOKEN_REVOKED, "issued to this sub before %.0f",
-                              list->times[entry->value]);
+    if (find_before(list, token->subject, &before) && is_before(token, before))
+        return verdict_reject(verdict, REASON_TOKEN_REVOKED, "issued to this sub before %.0f", before);
     return true;
 }
 

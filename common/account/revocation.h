@@ -43,7 +43,8 @@ struct revocable {
     double issued_at; /* s since 1970 */
 };
 
-/* True when no line names it; else false with TOKEN_REVOKED. A NULL list is empty. Logarithmic in the list. */
+/* True when no line names it; else false with TOKEN_REVOKED. A NULL list is empty. The time does not depend on
+ * the length of the list, but on the number of issued-before lines with this subject. */
 bool revocation_check(struct verdict *verdict, const struct revocation *list, const struct revocable *token);
 
 /*
@@ -52,7 +53,7 @@ bool revocation_check(struct verdict *verdict, const struct revocation *list, co
  */
 bool revocation_check_subject(struct verdict *verdict, const struct revocation *list, struct slice subject);
 
-/* The subjects of the `sub` lines, each once, in the order of their bytes; `index` is below the count. Lent. */
+/* The subjects of the `sub` lines, in the order of the lines; `index` is below the count. Lent. */
 size_t revocation_subject_count(const struct revocation *list);
 struct slice revocation_subject(const struct revocation *list, size_t index);
 

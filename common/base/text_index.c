@@ -1,171 +1,116 @@
 #include "base/text_index.h"
 
-#include <endian.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
-#define KEY_LEN 8  /* bytes that are compared at once */
-#define FEW     48 /* entries that insertion sorts faster than counting does */
-
-/* The bytes from `depth` on as a number, which is in their order; zeros, which no text holds, behind its end. */
-static uint64_t key_at(const struct text_entry *entry, size_t depth)
+/* The halves multiplied crosswise: each bit of the result depends on most bits of both. */
+static uint64_t mix(uint64_t a, uint64_t b)
 {
-    const size_t rest = entry->len > depth ? entry->len - depth : 0;
-    uint64_t key = 0;
+    const uint64_t a_high = a >> 32, a_low = (uint32_t)a, b_high = b >> 32, b_low = (uint32_t)b;
+    const uint64_t crossed = (a_high * b_low) ^ (a_low * b_high);
 
-    if (rest >= KEY_LEN)
-        memcpy(&key, entry->bytes + depth, KEY_LEN);
-    else if (rest > 0)
-        memcpy(&key, entry->bytes + depth, rest);
-    return be64toh(key);
+    return (a_high * b_high) ^ (a_low * b_low) ^ (crossed << 32 | crossed >> 32);
 }
 
-static unsigned char key_byte(const struct text_entry *entry, size_t depth)
+static uint64_t load(const char *bytes, size_t len)
 {
-    return (unsigned char)(entry->key >> (8 * (KEY_LEN - 1 - depth % KEY_LEN)));
+    uint64_t word = 0;
+
+    memcpy(&word, bytes, len);
+    return word;
 }
 
-static int compare_slices(struct slice a, struct slice b)
+/* As wyhash works (Wang Yi, 2019): 16 bytes a step, under a key that is secret. The last steps may read bytes twice. */
+static uint32_t hash(const uint64_t key[2], struct slice text)
 {
-    const size_t shorter = a.len < b.len ? a.len : b.len;
-    const int order = shorter > 0 ? memcmp(a.bytes, b.bytes, shorter) : 0;
+    const char *bytes = text.bytes, *end = bytes + text.len;
+    uint64_t sum = key[0] ^ text.len, first = 0, last = 0;
 
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static bool is_before(const struct text_entry *a, const struct text_entry *b)
-{
-    int order;
-
-    if (a->key != b->key)
-        return a->key < b->key;
-    order = compare_slices(text_entry_slice(a), text_entry_slice(b));
-    return order != 0 ? order < 0 : a->value < b->value;
-}
-
-static void insertion_sort(struct text_entry *entries, size_t count)
-{
-    size_t i, j;
-
-    for (i = 1; i < count; i++) {
-        const struct text_entry entry = entries[i];
-
-        for (j = i; j > 0 && is_before(&entry, &entries[j - 1]); j--)
-            entries[j] = entries[j - 1];
-        entries[j] = entry;
+    for (; end - bytes > 16; bytes += 16)
+        sum = mix(load(bytes, 8) ^ key[1], load(bytes + 8, 8) ^ sum);
+    if (end - bytes >= 8) {
+        first = load(bytes, 8);
+        last = load(end - 8, 8);
+    } else if (end - bytes >= 4) {
+        first = load(bytes, 4);
+        last = load(end - 4, 4);
+    } else if (end > bytes) {
+        first = load(bytes, 1) << 8 | load(bytes + (end - bytes) / 2, 1);
+        last = load(end - 1, 1);
     }
-}
-
-static int compare_values(const void *a, const void *b)
-{
-    const uint32_t left = ((const struct text_entry *)a)->value, right = ((const struct text_entry *)b)->value;
-
-    return (left > right) - (left < right);
-}
-
-/* Returns the byte that most entries have. Those of a byte go from begin[byte] up to begin[byte + 1]. */
-static unsigned count_bytes(const struct text_entry *entries, uint32_t count, size_t depth, uint32_t begin[257])
-{
-    unsigned byte, most = 0;
-    uint32_t i;
-
-    memset(begin, 0, 257 * sizeof *begin);
-    for (i = 0; i < count; i++)
-        begin[key_byte(&entries[i], depth) + 1]++;
-    for (byte = 0; byte < 256; byte++)
-        most = begin[byte + 1] > begin[most + 1] ? byte : most;
-    for (byte = 0; byte < 256; byte++)
-        begin[byte + 1] += begin[byte];
-    return most;
-}
-
-static void distribute(struct text_entry *entries, size_t depth, const uint32_t begin[257])
-{
-    uint32_t next[256], byte;
-
-    memcpy(next, begin, sizeof next);
-    for (byte = 0; byte < 256; byte++)
-        while (next[byte] < begin[byte + 1]) {
-            struct text_entry entry = entries[next[byte]];
-            unsigned char its = key_byte(&entry, depth);
-
-            while (its != byte) {
-                const struct text_entry other = entries[next[its]];
-
-                entries[next[its]++] = entry;
-                entry = other;
-                its = key_byte(&entry, depth);
-            }
-            entries[next[byte]++] = entry;
-        }
+    sum = mix(first ^ key[1], last ^ sum);
+    return (uint32_t)mix(sum ^ key[0], key[1]);
 }
 
 /*
- * A radix sort in place, from the first byte on (McIlroy, Bostic and McIlroy, "Engineering Radix Sort", 1993), of
- * entries whose first `depth` bytes are equal. The loop sorts the largest part, and a call each other one, which has at
- * most half of the entries: so the calls are at most 32 deep, and the stack stays small.
+ * The slot of the text, or the free slot where it belongs. A slot is the number of an entry, counted from 1, in the
+ * bits of the mask, and above them a part of the hash (the tag), which spares most comparisons of different texts.
  */
-static void sort_from(struct text_entry *entries, uint32_t count, size_t depth)
+static uint32_t *find_slot(const struct text_index *index, struct slice text, uint32_t hash)
 {
-    uint32_t begin[257], i;
-    unsigned byte, most;
+    const uint32_t mask = index->mask, tag = hash & ~mask;
+    uint32_t at = hash & mask;
 
-    for (; count > FEW; depth++) {
-        for (i = 0; depth % KEY_LEN == 0 && i < count; i++)
-            entries[i].key = key_at(&entries[i], depth);
-        most = count_bytes(entries, count, depth, begin);
-        if (most == 0 && begin[1] == count) { /* all have ended: they are the same text */
-            qsort(entries, count, sizeof *entries, compare_values);
-            return;
-        }
-        if (begin[most + 1] - begin[most] < count)
-            distribute(entries, depth, begin);
-        for (byte = 0; byte < 256; byte++)
-            if (byte != most && begin[byte + 1] - begin[byte] > 1)
-                sort_from(entries + begin[byte], begin[byte + 1] - begin[byte], depth + 1);
-        entries += begin[most];
-        count = begin[most + 1] - begin[most];
+    for (; index->slots[at] != 0; at = (at + 1) & mask)
+        if ((index->slots[at] & ~mask) == tag
+            && slice_equal(text_entry_slice(&index->entries[(index->slots[at] & mask) - 1]), text))
+            break;
+    return &index->slots[at];
+}
+
+void text_index_init(struct text_index *index)
+{
+    struct timespec now;
+
+    *index = (struct text_index){ 0 };
+    if (getrandom(index->key, sizeof index->key, GRND_NONBLOCK) == (ssize_t)sizeof index->key)
+        return;
+    /* A seccomp filter may refuse the call. The login goes on with a key that is not hard to guess. */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    index->key[0] = mix((uint64_t)now.tv_nsec, (uintptr_t)index);
+    index->key[1] = ~index->key[0];
+}
+
+struct text_entry text_index_entry(const struct text_index *index, struct slice text)
+{
+    return (struct text_entry){ .bytes = text.bytes, .len = (uint32_t)text.len, .next = hash(index->key, text) };
+}
+
+bool text_index_build(struct text_index *index, struct text_entry *entries, size_t count, struct arena *arena)
+{
+    size_t size = 4, i;
+
+    while (size < count + count / 2)
+        size *= 2;
+    index->entries = entries;
+    index->mask = (uint32_t)size - 1;
+    index->slots = count > 0 ? arena_alloc(arena, size, sizeof *index->slots) : NULL;
+    if (index->slots == NULL)
+        return count == 0;
+    memset(index->slots, 0, size * sizeof *index->slots); /* a page that is read before it is written faults twice */
+    for (i = count; i > 0; i--) {                         /* backwards: each entry goes before its equals */
+        struct text_entry *entry = &entries[i - 1];
+        uint32_t *slot = find_slot(index, text_entry_slice(entry), entry->next);
+        const uint32_t former = *slot & index->mask;
+
+        *slot = (entry->next & ~index->mask) | (uint32_t)i;
+        entry->next = former;
     }
-    insertion_sort(entries, count);
+    return true;
 }
 
-void text_index_sort(struct text_entry *entries, size_t count)
+const struct text_entry *text_index_find(const struct text_index *index, struct slice text)
 {
-    size_t i;
+    uint32_t slot;
 
-    for (i = 0; i < count; i++)
-        entries[i].key = key_at(&entries[i], 0);
-    sort_from(entries, (uint32_t)count, 0);
+    if (index->slots == NULL)
+        return NULL;
+    slot = *find_slot(index, text, hash(index->key, text));
+    return slot != 0 ? &index->entries[(slot & index->mask) - 1] : NULL;
 }
 
-bool text_index_is_same(const struct text_entry *a, const struct text_entry *b)
+const struct text_entry *text_index_next(const struct text_index *index, const struct text_entry *entry)
 {
-    return a->key == b->key && slice_equal(text_entry_slice(a), text_entry_slice(b));
-}
-
-/* The first entry that is not before the text, or behind it. */
-static size_t lower_bound(const struct text_entry *entries, size_t count, struct slice text)
-{
-    size_t begin = 0, end = count, middle;
-
-    while (begin < end) {
-        middle = begin + (end - begin) / 2;
-        if (compare_slices(text_entry_slice(&entries[middle]), text) < 0)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return begin;
-}
-
-const struct text_entry *text_index_find(const struct text_entry *entries, size_t count, struct slice text,
-                                         size_t *ret_count)
-{
-    const size_t begin = lower_bound(entries, count, text);
-    size_t end = begin;
-
-    while (end < count && slice_equal(text_entry_slice(&entries[end]), text))
-        end++;
-    *ret_count = end - begin;
-    return end > begin ? &entries[begin] : NULL;
+    return entry->next != 0 ? &index->entries[entry->next - 1] : NULL;
 }

@@ -8,13 +8,13 @@ const struct service_rules *config_service(const struct config *config, const ch
     const struct slice name = slice_of(service);
     const struct text_entry *entry;
     char lower[CONFIG_STRING_MAX];
-    size_t count;
 
     if (name.len == 0 || name.len > sizeof lower)
         return &config->default_service;
     slice_lower(name, lower);
-    entry = text_index_find(config->service_names, config->service_count, (struct slice){ lower, name.len }, &count);
-    return entry != NULL ? &config->services[entry->value] : &config->default_service;
+    entry = text_index_find(&config->service_names, (struct slice){ lower, name.len });
+    return entry != NULL ? &config->services[text_index_place(&config->service_names, entry)]
+                         : &config->default_service;
 }
 
 const struct tenant *config_tenant(const struct config *config, struct slice id)

@@ -94,7 +94,7 @@ struct config {
     struct identity_rules identity;
     struct service_rules *services; /* what a block leaves out is already filled in from "*" */
     size_t service_count;
-    struct text_entry *service_names;     /* in lower case, sorted; the value is the index of the service */
+    struct text_index service_names;      /* in lower case; the place of an entry is that of the service */
     struct service_rules default_service; /* "*", or the built-in: JWTs, no further rule */
     char *revocation_path;
     bool revocation_is_required;       /* the option is set: a missing file is an error then */

@@ -525,17 +525,17 @@ static bool is_default_service(const struct block *block)
     return block->kind == BLOCK_SERVICE && strcmp(block->title, "*") == 0;
 }
 
-/* No two of the sorted names are the same. Their values are the order of the blocks, without the service "*". */
-static bool check_names(const struct reading *reading, enum block_kind kind, const struct text_entry *names,
+/* No two names are the same. They are those of the blocks in their order, without the service "*". */
+static bool check_names(const struct reading *reading, enum block_kind kind, const struct text_index *names,
                         size_t count)
 {
     const struct block *block;
-    uint32_t second = UINT32_MAX, at = 0;
+    uint32_t second = UINT32_MAX, at = 1;
     size_t i;
 
-    for (i = 1; i < count; i++)
-        if (names[i].value < second && text_index_is_same(&names[i - 1], &names[i]))
-            second = names[i].value;
+    for (i = 0; i < count; i++)
+        if (names->entries[i].next != 0 && names->entries[i].next < second)
+            second = names->entries[i].next;
     if (second == UINT32_MAX)
         return true;
     for (block = blocks_of(reading, kind); at < second || is_default_service(block); block = block->next)
@@ -555,7 +555,7 @@ static bool read_users(const struct reading *reading)
             return false;
     if (!identity_index(rules, &reading->config->arena))
         return out_of_memory(reading);
-    return check_names(reading, BLOCK_USER, rules->names, rules->user_count);
+    return check_names(reading, BLOCK_USER, &rules->names, rules->user_count);
 }
 
 static bool read_maps(const struct reading *reading)
@@ -651,16 +651,26 @@ static bool read_default_service(const struct reading *reading)
 }
 
 /* In lower case: libpam makes the names of services small. */
-static bool add_service_name(const struct reading *reading, const char *name, uint32_t index)
+static bool index_service_names(const struct reading *reading)
 {
-    char *lower = arena_copy(&reading->config->arena, slice_of(name));
+    struct config *config = reading->config;
+    struct text_entry *names = arena_alloc(&config->arena, config->service_count, sizeof *names);
+    size_t i;
 
-    if (lower == NULL)
+    if (names == NULL)
         return out_of_memory(reading);
-    slice_lower(slice_of(name), lower);
-    reading->config->service_names[index] =
-        (struct text_entry){ .bytes = lower, .len = (uint32_t)strlen(lower), .value = index };
-    return true;
+    text_index_init(&config->service_names);
+    for (i = 0; i < config->service_count; i++) {
+        const struct slice name = slice_of(config->services[i].name);
+        char *lower = arena_copy(&config->arena, name);
+
+        if (lower == NULL)
+            return out_of_memory(reading);
+        slice_lower(name, lower);
+        names[i] = text_index_entry(&config->service_names, (struct slice){ lower, name.len });
+    }
+    return text_index_build(&config->service_names, names, config->service_count, &config->arena)
+        || out_of_memory(reading);
 }
 
 static bool read_services(const struct reading *reading)
@@ -670,20 +680,18 @@ static bool read_services(const struct reading *reading)
     struct service_rules *service;
 
     if (!make_room(reading, BLOCK_SERVICE, sizeof *config->services, &config->services)
-        || !make_room(reading, BLOCK_SERVICE, sizeof *config->service_names, &config->service_names)
         || !read_default_service(reading))
         return false;
     for (block = blocks_of(reading, BLOCK_SERVICE); block != NULL; block = block->next) {
         if (is_default_service(block))
             continue;
-        service = &config->services[config->service_count];
+        service = &config->services[config->service_count++];
         *service = config->default_service;
-        if (!add_service_name(reading, block->title, (uint32_t)config->service_count++)
-            || !read_service(reading, block, service))
+        if (!read_service(reading, block, service))
             return false;
     }
-    text_index_sort(config->service_names, config->service_count);
-    return check_names(reading, BLOCK_SERVICE, config->service_names, config->service_count);
+    return index_service_names(reading)
+        && check_names(reading, BLOCK_SERVICE, &config->service_names, config->service_count);
 }
 
 /*

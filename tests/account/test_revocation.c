@@ -275,7 +275,8 @@ static void values_are_at_most_256_bytes(void **state)
     assert_false(revocation_parse(&verdict, slice_of(text), &list));
 }
 
-/* Most values are looked at eight bytes at a time. Here each byte is at each place of values of every length. */
+/* Most values are tested eight bytes at a time. Here each byte is at each place of values of every length, before the
+ * end of the text and before another line. */
 static void no_byte_of_a_value_is_missed(void **state)
 {
     char text[64];
@@ -283,9 +284,9 @@ static void no_byte_of_a_value_is_missed(void **state)
     int byte;
 
     (void)state;
-    for (len = 7; len < 27; len++)
+    for (len = 1; len < 27; len++)
         for (at = 0; at < len; at++)
-            for (byte = 1; byte < 256; byte++) {
+            for (byte = 0; byte < 256; byte++) {
                 struct verdict verdict = VERDICT_INIT;
                 struct revocation *list = NULL;
                 const bool is_refused = byte < ' ' || byte > '~' || byte == '"' || byte == '\''
@@ -297,6 +298,10 @@ static void no_byte_of_a_value_is_missed(void **state)
                 memset(text + 4, 'x', len);
                 text[4 + at] = (char)byte;
                 assert_int_equal(revocation_parse(&verdict, (struct slice){ text, 4 + len }, &list), !is_refused);
+                revocation_free(&list);
+                memcpy(text + 4 + len, "\njti a", 6);
+                assert_int_equal(revocation_parse(&verdict, (struct slice){ text, 4 + len + 6 }, &list), !is_refused);
+                assert_int_equal(revocation_count(list), is_refused ? 0 : 2);
                 revocation_free(&list);
             }
 }
@@ -343,9 +348,10 @@ static void the_subjects_of_sub_lines_can_be_listed(void **state)
 
     (void)state;
     assert_int_equal(revocation_subject_count(NULL), 0);
-    assert_int_equal(revocation_subject_count(list), 2);
-    assert_true(slice_equal_string(revocation_subject(list, 0), "s"));
-    assert_true(slice_equal_string(revocation_subject(list, 1), "t"));
+    assert_int_equal(revocation_subject_count(list), 3);
+    assert_true(slice_equal_string(revocation_subject(list, 0), "t"));
+    assert_true(slice_equal_string(revocation_subject(list, 1), "s"));
+    assert_true(slice_equal_string(revocation_subject(list, 2), "t"));
     revocation_free(&list);
 }
 

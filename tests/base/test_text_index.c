@@ -1,6 +1,9 @@
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/text_index.h"
@@ -40,74 +43,102 @@ static size_t make_bytes(size_t number, char text[512])
     return 2;
 }
 
-static int compare(const struct text_entry *a, const struct text_entry *b)
-{
-    const int order = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
+static bool random_is_refused;
 
-    if (order != 0)
-        return order;
-    return a->len != b->len ? (a->len > b->len) - (a->len < b->len) : (a->value > b->value) - (a->value < b->value);
+/* In place of the C library's: a seccomp filter of a host may refuse the call. */
+ssize_t getrandom(void *bytes, size_t len, unsigned flags)
+{
+    return random_is_refused ? -1 : syscall(SYS_getrandom, bytes, len, flags);
 }
 
-static void texts_are_sorted_and_found(void **state)
+/* Each entry is found by its text: in the order of the array, and among no others. Returns how many there are. */
+static size_t count_found(const struct text_index *index, const struct text_entry *wanted)
+{
+    const struct text_entry *last = NULL, *entry = text_index_find(index, text_entry_slice(wanted));
+    bool is_found = false;
+    size_t count = 0;
+
+    for (; entry != NULL; entry = text_index_next(index, entry)) {
+        assert_true(last == NULL || last < entry);
+        assert_true(slice_equal(text_entry_slice(entry), text_entry_slice(wanted)));
+        is_found = is_found || entry == wanted;
+        last = entry;
+        count++;
+    }
+    assert_true(is_found);
+    return count;
+}
+
+static void every_text_is_found(void **state)
 {
     static const struct {
         const char *name;
         make *make;
     } cases[] = {
-        { "numbers", make_numbers },
-        { "one long beginning", make_one_beginning },
-        { "one text, told apart by the value", make_one_text },
-        { "each the beginning of the next", make_beginnings },
+        { "numbers", make_numbers },        { "one long beginning", make_one_beginning },
+        { "one text", make_one_text },      { "each the beginning of the next", make_beginnings },
         { "bytes above 0x7f", make_bytes },
     };
     static const size_t counts[] = { 0, 1, 2, 20, 21, 300, MANY };
-    size_t i, j, k;
+    size_t i, j, k, m, equal;
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++)
         for (j = 0; j < COUNT(counts); j++) {
             struct text_entry *entries = calloc(counts[j] + 1, sizeof *entries);
             struct arena arena = { NULL };
+            struct text_index index;
             char text[512];
 
             ROW(cases[i].name);
             assert_non_null(entries);
+            text_index_init(&index);
             for (k = 0; k < counts[j]; k++) {
                 const size_t len = cases[i].make(k, text);
 
-                entries[k] = (struct text_entry){ .len = (uint32_t)len, .value = (uint32_t)k * 65537 % 100003 };
-                entries[k].bytes = arena_copy(&arena, (struct slice){ text, len });
+                entries[k] =
+                    text_index_entry(&index, (struct slice){ arena_copy(&arena, (struct slice){ text, len }), len });
             }
-            text_index_sort(entries, counts[j]);
-            for (k = 1; k < counts[j]; k++)
-                assert_true(compare(&entries[k - 1], &entries[k]) < 0);
+            assert_true(text_index_build(&index, entries, counts[j], &arena));
             for (k = 0; k < counts[j]; k += 97) {
-                size_t found;
-                const struct text_entry *first =
-                    text_index_find(entries, counts[j], text_entry_slice(&entries[k]), &found);
-
-                assert_true(first != NULL && first <= &entries[k] && &entries[k] < first + found);
-                assert_true(first == entries || compare(first - 1, first) < 0);
+                for (m = 0, equal = 0; m < counts[j]; m++)
+                    equal += slice_equal(text_entry_slice(&entries[m]), text_entry_slice(&entries[k]));
+                assert_int_equal(count_found(&index, &entries[k]), equal);
+                assert_int_equal(text_index_place(&index, &entries[k]), k);
             }
-            assert_null(text_index_find(entries, counts[j], LITERAL("none of them"), &k));
-            assert_int_equal(k, 0);
+            assert_null(text_index_find(&index, LITERAL("none of them")));
             free(entries);
             arena_free(&arena);
         }
 }
 
-static void one_entry_many_times_ends(void **state)
+static void an_index_of_zeros_is_empty(void **state)
 {
-    struct text_entry entries[100];
-    size_t i;
+    static const struct text_index index;
 
     (void)state;
-    for (i = 0; i < COUNT(entries); i++)
-        entries[i] = (struct text_entry){ .bytes = "x", .len = 1, .value = 1 };
-    text_index_sort(entries, COUNT(entries));
-    assert_non_null(text_index_find(entries, COUNT(entries), LITERAL("x"), &i));
-    assert_int_equal(i, COUNT(entries));
+    assert_null(text_index_find(&index, LITERAL("")));
+}
+
+/* Else a user could choose texts that meet in one place. */
+static void each_index_has_a_key_of_its_own(void **state)
+{
+    struct text_index a, b;
+
+    (void)state;
+    text_index_init(&a);
+    text_index_init(&b);
+    assert_memory_not_equal(a.key, b.key, sizeof a.key);
+    assert_int_not_equal(text_index_entry(&a, LITERAL("subject")).next, text_index_entry(&b, LITERAL("subject")).next);
+}
+
+static void texts_are_found_without_random_bytes(void **state)
+{
+    (void)state;
+    random_is_refused = true;
+    each_index_has_a_key_of_its_own(NULL);
+    every_text_is_found(NULL);
+    random_is_refused = false;
 }
 
 static void an_arena_gives_what_is_asked_for(void **state)
@@ -138,8 +169,10 @@ static void an_arena_gives_what_is_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_are_sorted_and_found),
-        cmocka_unit_test(one_entry_many_times_ends),
+        cmocka_unit_test(every_text_is_found),
+        cmocka_unit_test(an_index_of_zeros_is_empty),
+        cmocka_unit_test(each_index_has_a_key_of_its_own),
+        cmocka_unit_test(texts_are_found_without_random_bytes),
         cmocka_unit_test(an_arena_gives_what_is_asked_for),
     };
 
