@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The manual pages name every sub-command, option, check, reason, return code and configuration option that exists, and
-# none that does not. What exists is asked of the code.
+# The manual pages name every sub-command, option, check, reason, return code, configuration option and algorithm that
+# exists, and none that does not exist. The names come from the code.
 # usage: tests/check_manual.sh BUILD_DIRECTORY [SOURCE_TREE]
 set -euo pipefail
 
@@ -13,6 +13,7 @@ cat >"$work/names.c" <<'EOF'
 #include <stdio.h>
 #include "config/reader.h"
 #include "pam/options.h"
+#include "token/algorithm.h"
 #define X(id, name, pam, sasl, status, exit, told, sentence) { name, #pam, status, exit },
 static const struct { const char *name, *pam, *status; int exit; } reasons[] = { REASONS(X) };
 #undef X
@@ -30,6 +31,8 @@ int main(void)
     }
     for (i = 0; i < CHECK_COUNT; i++)
         printf("check %s\n", check_name((enum check)i));
+    for (i = 0; i < ALGORITHM_ROWS; i++)
+        printf("algorithm %s\n", algorithm_at(i)->name);
     for (i = 0; (name = pam_options_name(i)) != NULL; i++)
         printf("pam %s\n", name);
     for (kind = BLOCK_TOP; kind < BLOCK_KINDS; kind++) {
@@ -102,6 +105,11 @@ compare "$page: options" "$(exists pam)" \
 compare "$page: return codes" "$({ exists code; echo PAM_IGNORE; } | sort)" \
     "$(section $page "RETURN CODES" | awk '$1 == ".It" { print $3 }' | sort)"
 
+compare "$page: services that do not run as root" \
+    "$(grep -oE '^    \{ "[a-z0-9-]+", "' cli/lint/pam_callers.c | cut -d'"' -f2 | sort)" \
+    "$(section $page "PROGRAMS THAT ARE NOT ROOT" | awk '/by the option$/ { inside = 1 } inside && /^\.Li / {
+        gsub(/^\.Li | \.$/, ""); gsub(/ , /, "\n"); print; exit }' | sort)"
+
 page=sasl/latchkey_sasl.5
 compare "$page: options" "$(grep -ohE '"latchkey_[a-z_]+"' sasl/*.c | tr -d '"' | sort -u)" \
     "$(section $page OPTIONS | awk '$1 == ".It" { print $3 }' | sort)"
@@ -114,6 +122,9 @@ page=common/config/latchkey.conf.5
 compare "$page: blocks and options" "$(exists config)" \
     "$(section $page OPTIONS | awk '$1 == ".Ss" && $2 == "Outside" { block = ""; next }
         $1 == ".Ss" { print $2; block = $2 "." } $1 == ".It" { print block $3 }' | sort)"
+compare "$page: algorithms" "$(exists algorithm)" \
+    "$(section $page OPTIONS | awk '$1 == ".It" { inside = $3 == "algorithms" } $1 == "The" && $2 == "default" { inside = 0 }
+        inside && $1 == ".Ql" { print $2 }' | sort)"
 
 [ "$failures" -eq 0 ] || exit 1
 echo "manual: $(wc -l <"$work/all") names stand in their pages"
