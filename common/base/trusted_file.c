@@ -224,18 +224,23 @@ static int64_t age_ms(struct timespec now, struct timespec then)
 static int64_t unsettled_ms(struct watch *watch, const struct file_stamp *now)
 {
     const int64_t wanted_ms = now->size == 0 ? TRUSTED_FILE_SETTLE_EMPTY_MS : TRUSTED_FILE_SETTLE_MS;
-    int64_t modified_ms, changed_ms, quiet_ms;
+    int64_t modified_ms, changed_ms, quiet_ms, seen_ms, wait_ms;
     struct timespec clock;
 
     if (!file_stamp_equal(&watch->stamp, now))
         *watch = (struct watch){ *now, clock_ms() };
+    seen_ms = clock_ms() - watch->since_ms;
     clock_gettime(CLOCK_REALTIME_COARSE, &clock);
     modified_ms = age_ms(clock, now->modified);
     changed_ms = age_ms(clock, now->changed);
     quiet_ms = modified_ms < changed_ms ? modified_ms : changed_ms;
-    if (quiet_ms < clock_ms() - watch->since_ms)
-        quiet_ms = clock_ms() - watch->since_ms;
-    return quiet_ms < wanted_ms ? wanted_ms - quiet_ms : 0;
+    if (quiet_ms < seen_ms)
+        quiet_ms = seen_ms;
+    wait_ms = quiet_ms < wanted_ms ? wanted_ms - quiet_ms : 0;
+    /* While the kernel truncates a file, fstat() shows the new size with the old times (ext4_truncate()). */
+    if (now->size == 0 && wait_ms < TRUSTED_FILE_SETTLE_MS - seen_ms)
+        wait_ms = TRUSTED_FILE_SETTLE_MS - seen_ms;
+    return wait_ms;
 }
 
 static void pause_ms(int64_t ms)

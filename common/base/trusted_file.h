@@ -33,7 +33,8 @@ struct file_stamp {
 /*
  * A file that has just changed may be in the middle of being rewritten in place, and a second change within one tick of
  * the file system's clock leaves no trace. So a file is read only when it has not changed for that long, and once more
- * when it changed meanwhile. An empty file is more often one that was truncated than one that is meant to be empty.
+ * when it changed meanwhile. An empty file is more often one that was truncated than one that is meant to be empty,
+ * and its times may still be those from before: it must be found empty twice, TRUSTED_FILE_SETTLE_MS apart.
  */
 #define TRUSTED_FILE_SETTLE_MS       20
 #define TRUSTED_FILE_SETTLE_EMPTY_MS 100

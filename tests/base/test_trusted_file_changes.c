@@ -211,6 +211,18 @@ static void a_file_that_has_just_changed_is_read_when_it_has_settled(void **stat
 /* Two versions, written in place by turns; the same line is in both. */
 static const char *const versions[] = { "# first\nsub everywhere\n", "# the second is longer\n\n\nsub everywhere\n" };
 
+static void rule_19_a_truncation_that_shows_before_its_times_is_not_an_empty_file(void **state)
+{
+    const char *path = write_file("fate", LITERAL("old"), 0644);
+
+    (void)state;
+    assert_int_equal(truncate(path, 0), 0);
+    fate.stale_until_ms = clock_ms() + TRUSTED_FILE_SETTLE_MS / 2;
+    fate.after_stale = append_to_it;
+    assert_content(path, TRUSTED_PUBLIC, 1000, LITERAL("abc"));
+    memset(&fate, 0, sizeof fate);
+}
+
 static void rewrite_in_place(const char *path, unsigned round)
 {
     const char *text = versions[round % 2];
@@ -504,6 +516,7 @@ int main(void)
         cmocka_unit_test(rule_32_a_file_that_never_stays_the_same_is_refused),
         cmocka_unit_test(rule_32_what_passes_is_not_the_fault_of_the_file),
         cmocka_unit_test(a_file_that_has_just_changed_is_read_when_it_has_settled),
+        cmocka_unit_test(rule_19_a_truncation_that_shows_before_its_times_is_not_an_empty_file),
         cmocka_unit_test(rule_19_a_list_that_is_rewritten_in_place_misses_nothing_that_is_in_every_version),
         cmocka_unit_test(what_is_absent_is_told_from_what_cannot_be_told),
         cmocka_unit_test(a_file_that_is_replaced_while_it_is_read_is_as_good_as_before),

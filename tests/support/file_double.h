@@ -48,7 +48,9 @@ static struct {
     int look_failure; /* errno of lstat() */
     int nss_failure;  /* of getpwnam_r() */
     bool is_close_on_exec;
-    bool has_owner; /* whatever the file system says, it is this one's */
+    int64_t stale_until_ms;    /* clock_ms(): so long fstat() shows times of long ago; 0: it does not */
+    void (*after_stale)(void); /* at the first fstat() behind it */
+    bool has_owner;            /* whatever the file system says, it is this one's */
     uid_t owner;
     /* While a file is written. */
     unsigned write_interruptions;
@@ -130,8 +132,16 @@ ssize_t __read_chk(int fd, void *buffer, size_t len, size_t buffer_len)
 
 int fstat(int fd, struct stat *status)
 {
-    int result = (int)syscall(SYS_fstat, fd, status);
+    const bool is_stale = clock_ms() < fate.stale_until_ms;
+    int result;
 
+    if (!is_stale)
+        happen(&fate.after_stale);
+    result = (int)syscall(SYS_fstat, fd, status);
+    if (is_stale) {
+        status->st_mtim.tv_sec -= 3600;
+        status->st_ctim.tv_sec -= 3600;
+    }
     if (fate.has_owner)
         status->st_uid = fate.owner;
     return result;
