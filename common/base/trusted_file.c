@@ -237,7 +237,7 @@ static int64_t unsettled_ms(struct watch *watch, const struct file_stamp *now)
     if (quiet_ms < seen_ms)
         quiet_ms = seen_ms;
     wait_ms = quiet_ms < wanted_ms ? wanted_ms - quiet_ms : 0;
-    /* While the kernel truncates a file, fstat() shows the new size with the old times (ext4_truncate()). */
+    /* On other file systems than those that look_at() knows, a truncation may still be under way. */
     if (now->size == 0 && wait_ms < TRUSTED_FILE_SETTLE_MS - seen_ms)
         wait_ms = TRUSTED_FILE_SETTLE_MS - seen_ms;
     return wait_ms;
@@ -258,6 +258,20 @@ struct wish {
     size_t max_len;
 };
 
+/*
+ * While the kernel truncates a file, fstat() shows the new size with the old times. SEEK_HOLE takes the lock of the
+ * inode (ext4, btrfs, tmpfs), and so returns when the truncation has ended.
+ */
+static bool look_at(int fd, struct stat *ret_status)
+{
+    if (fstat(fd, ret_status) != 0)
+        return false;
+    if (!S_ISREG(ret_status->st_mode) || ret_status->st_size > 0)
+        return true;
+    lseek(fd, 0, SEEK_HOLE); /* its result says nothing: an empty file has no hole */
+    return fstat(fd, ret_status) == 0;
+}
+
 /* Look at the open file, and read it if it has settled. OUTCOME_AGAIN with *ret_wait_ms: it may settle within that. */
 static enum outcome try_to_read(int fd, const struct wish *wish, struct watch *watch, int64_t *ret_wait_ms,
                                 struct secret *ret_content, struct file_stamp *ret_stamp,
@@ -266,7 +280,7 @@ static enum outcome try_to_read(int fd, const struct wish *wish, struct watch *w
     struct file_stamp stamp;
     struct stat status;
 
-    if (fstat(fd, &status) != 0) {
+    if (!look_at(fd, &status)) {
         refuse_call(error, "cannot be looked at", errno);
         return OUTCOME_FAILED;
     }

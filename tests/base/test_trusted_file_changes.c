@@ -220,6 +220,12 @@ static void rule_19_a_truncation_that_shows_before_its_times_is_not_an_empty_fil
     fate.stale_until_ms = clock_ms() + TRUSTED_FILE_SETTLE_MS / 2;
     fate.after_stale = append_to_it;
     assert_content(path, TRUSTED_PUBLIC, 1000, LITERAL("abc"));
+    ROW("also when it takes long, where the file system lets a caller wait for its end");
+    assert_int_equal(truncate(path, 0), 0);
+    fate.stale_until_ms = clock_ms() + 3600000;
+    fate.stale_until_hole = true;
+    fate.after_stale = append_to_it;
+    assert_content(path, TRUSTED_PUBLIC, 1000, LITERAL("abc"));
     memset(&fate, 0, sizeof fate);
 }
 

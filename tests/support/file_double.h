@@ -49,6 +49,7 @@ static struct {
     int nss_failure;  /* of getpwnam_r() */
     bool is_close_on_exec;
     int64_t stale_until_ms;    /* clock_ms(): so long fstat() shows times of long ago; 0: it does not */
+    bool stale_until_hole;     /* or until a lseek() with SEEK_HOLE */
     void (*after_stale)(void); /* at the first fstat() behind it */
     bool has_owner;            /* whatever the file system says, it is this one's */
     uid_t owner;
@@ -128,6 +129,13 @@ ssize_t __read_chk(int fd, void *buffer, size_t len, size_t buffer_len)
 {
     assert_true(len <= buffer_len);
     return fateful_read(fd, buffer, len);
+}
+
+off_t lseek(int fd, off_t offset, int whence)
+{
+    if (whence == SEEK_HOLE && fate.stale_until_hole)
+        fate.stale_until_ms = 0;
+    return (off_t)syscall(SYS_lseek, fd, offset, whence);
 }
 
 int fstat(int fd, struct stat *status)
