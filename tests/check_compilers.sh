@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The plug-in of SASL and its unit tests as other compilers lay out the stack: what a callback writes beyond its room is
-# seen with some of them alone.
+# Builds the SASL plug-in and its unit tests with other compilers, which lay out the stack in other ways: only some of
+# these layouts show that a callback writes beyond its buffer.
 # usage: tests/check_compilers.sh BUILD_DIRECTORY      a build without sanitizers, whose core is used
 set -euo pipefail
 

@@ -10,7 +10,7 @@ count=0
 for header in {common,tenant,latchkeyd,pam,sasl,cli,devel,tests}/{,*/}*.h; do
     [ -e "$header" ] || continue
     count=$((count + 1))
-    # Something must follow: a file without a declaration is none in ISO C.
+    # A declaration follows, since ISO C does not allow a file without one.
     if ! printf '#include "%s"\n#include "%s"\nint only_this;\n' "$header" "$header" | ${CC:-cc} "-I." "${flags[@]}"; then
         echo "headers: $header does not compile alone"
         failures=$((failures + 1))

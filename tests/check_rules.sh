@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every rule of tests/RULES.md has a test that is named after it, and every such name has its rule.
+# Every rule of tests/RULES.md has a test that is named after it, and every test name with rule_NN_ has its rule.
 # usage: tests/check_rules.sh [SOURCE_TREE]
 set -euo pipefail
 

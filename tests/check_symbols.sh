@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the built modules show of themselves, and what they bring into a host process.
+# The symbols that the built modules export, and the libraries that they load into a host process.
 # usage: tests/check_symbols.sh BUILD_DIRECTORY
 set -euo pipefail
 
@@ -20,7 +20,7 @@ check_module() { # module, its list of exports, what it needs beside the core's 
 
     same "$name: exports" "$(cat "$source/$2")" "$(nm -D --defined-only "$module" | awk '{print $3}')"
 
-    # libcurl reads proxies and key log files from the environment of setuid hosts: it has no place here.
+    # libcurl reads proxies and key log files from the environment of setuid hosts: the modules must not load it.
     same "$name: libraries" "$(printf '%s\n' libcrypto.so libjson-c.so libc.so "${@:3}")" \
         "$(readelf -dW "$module" | sed -n 's/.*(NEEDED).*\[\(.*\.so\).*\]/\1/p')"
 
@@ -31,7 +31,7 @@ check_module() { # module, its list of exports, what it needs beside the core's 
     grep -q 'FLAGS_1.*NODELETE' <<<"$dynamic" || fail "$name may be unloaded (-z nodelete is missing)"
     grep -q GNU_RELRO <<<"$segments" || fail "$name has no read-only relocations (-z relro)"
     grep -q 'TEXTREL' <<<"$dynamic" && fail "$name relocates its code (TEXTREL)"
-    grep -q 'GNU_STACK.*RWE' <<<"$segments" && fail "$name wants an executable stack"
+    grep -q 'GNU_STACK.*RWE' <<<"$segments" && fail "$name requires an executable stack"
     grep -q 'RPATH\|RUNPATH' <<<"$dynamic" && fail "$name looks for libraries in a path of its own"
     grep -q '__stack_chk_fail' <<<"$undefined" || fail "$name has no stack protector"
     return 0

@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=${1:-build-threads}
 mkdir -p "$build"
 
-# A build of its own: what is not compiled for it hides races, and a program cannot be for two sanitizers.
+# A separate build: code that is not compiled for ThreadSanitizer hides races, and a program takes only one of the two
+# sanitizers.
 flags=(-std=c11 -pthread -O1 -g -fsanitize=thread -fPIC -fvisibility=hidden -Wall -Wextra -D_GNU_SOURCE
     -DLATCHKEY_VERSION='"threads"' -DLATCHKEY_SYSCONFDIR='"/nonexistent"' -DLATCHKEY_SBINDIR='"/nonexistent"'
     -DLATCHKEY_LOCALSTATEDIR='"/nonexistent"' -Icommon -I.)

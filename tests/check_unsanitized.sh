@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The unit tests of which a part cannot run under AddressSanitizer, whose allocator survives no fork of a process with
-# threads and no limit of its address space, and whose mlock() does nothing: once more without it.
+# Runs some unit tests once more without AddressSanitizer. Its allocator fails after a fork of a process with threads and
+# under a limit of the address space, and its mlock() does nothing, so that parts of these tests cannot run under it.
 # usage: tests/check_unsanitized.sh BUILD_DIRECTORY      a build without sanitizers
 set -euo pipefail
 

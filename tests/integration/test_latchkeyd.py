@@ -1,4 +1,4 @@
-"""latchkeyd: whom it serves, what it keeps, and how it behaves when things go wrong."""
+"""latchkeyd: the users that it serves, its limits, its signals and sockets, and its log."""
 import contextlib
 import json
 import os
@@ -14,32 +14,13 @@ from pathlib import Path
 import pytest
 
 import tokens
-from daemon import (PAM_SUCCESS, PROGRAM, SOCKET, USER, Daemon, Site, ask, connect, exchange_question, log_in, timed)
-from host import COMMAND, PRIVATE, run, wait_until
+from daemon import PROGRAM, SOCKET, USER, Daemon, ask, connect, exchange_question, timed
+from host import PRIVATE, run, wait_until
+from latchkeyd_clients import AS_BOB, as_user
 from tenant import Tenant
 
 
-AS_BOB = ["setpriv", "--reuid", "bob", "--regid", "bob", "--init-groups"]
-
-
-def as_user(user, question):
-    """The answer that another local user gets."""
-    script = ("import json, socket, sys\n"
-              "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\ns.connect(sys.argv[1])\n"
-              "try: s.send(sys.stdin.buffer.read())\nexcept BrokenPipeError: pass\n"
-              "try: answer = s.recv(1 << 17)\n"
-              "except ConnectionResetError: answer = s.recv(1 << 17)\n"  # told once: sent away before it was asked
-              "sys.stdout.buffer.write(answer)\n")
-    done = run("setpriv", "--reuid", user, "--regid", user, "--init-groups", "/usr/bin/python3", "-c", script, SOCKET,
-               input=json.dumps(question), check=False)
-    return json.loads(done.stdout)
-
-
-def wait_for_keys(site):
-    wait_until(site.keys.exists, "latchkeyd has fetched the key set")
-
-
-# Who it is, and whom it serves
+# The process, and the users that it serves
 
 
 def test_it_is_not_root_and_keeps_nothing_of_root(daemon):
@@ -129,7 +110,7 @@ def test_those_who_say_nothing_hold_nobody_up(site, daemon):
     assert seconds < 1
 
 
-# So many connections that say nothing; then, at a line of standard input, how many were sent away and what was said.
+# Opens many connections that ask nothing. At a line of standard input it prints how many were refused, and the answers.
 SILENT_CROWD = """
 import json, select, socket, sys, time
 begin, crowd = time.monotonic(), []
@@ -164,7 +145,7 @@ def test_a_crowd_of_one_user_takes_no_place_of_roots(site):
         assert as_user("bob", exchange_question(site))["answer"] == "ok"
 
 
-# Connects and hangs up, for ever.
+# Connects and hangs up, without end.
 FLOOD = """
 import socket, sys
 while True:
@@ -211,319 +192,7 @@ def test_one_connection_to_the_tenant_serves_many(site, daemon):
     assert site.tenant.stats()["connections"] == before["connections"]
 
 
-# Breaker and cache
-
-
-def test_rule_27_a_tenant_that_is_down_is_soon_not_asked_any_more(site, daemon):
-    site.tenant.fault("exchange", "status", status=500)
-    for _ in range(5):
-        assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
-    before = site.tenant.requests("exchange")
-    for _ in range(10):
-        seconds, answer = timed(ask, exchange_question(site))
-        assert answer["answer"] == "tenant_unavailable" and seconds < 0.5
-    assert site.tenant.requests("exchange") == before
-    assert daemon.status()["tenants"][0]["breaker"] == "open"
-    site.tenant.clear()
-    wait_until(lambda: ask(exchange_question(site))["answer"] == "ok", "it is tried again", timeout=15)
-    assert daemon.status()["tenants"][0]["breaker"] == "closed"
-
-
-def test_a_wrong_key_does_not_open_the_breaker(site, daemon):
-    for _ in range(8):
-        assert ask(exchange_question(site, key="lk_wrong-wrong-wrong-wrong"))["answer"] == "credential_refused"
-    assert ask(exchange_question(site))["answer"] == "ok"
-
-
-def test_retry_after_is_heeded(site, daemon):
-    site.tenant.fault("exchange", "status", status=503, retry_after=2, count=1)
-    assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
-    before = site.tenant.requests("exchange")
-    assert ask(exchange_question(site))["answer"] == "tenant_unavailable"
-    assert site.tenant.requests("exchange") == before
-    wait_until(lambda: ask(exchange_question(site))["answer"] == "ok", "the time is over", timeout=5)
-
-
-def test_rule_26_what_is_cached_lives_no_longer_than_configured(site):
-    site.configure(latchkeyd_options="api_key_cache = 2")
-    site.give_keys_to_daemon()
-    with Daemon(site.host) as daemon:
-        token = ask(exchange_question(site))["token"]
-        before = site.tenant.requests("exchange")
-        assert ask(exchange_question(site))["token"] == token
-        assert site.tenant.requests("exchange") == before and daemon.status()["cache"]["hits"] == 1
-        time.sleep(3.1)
-        assert daemon.status()["cache"]["entries"] == 0
-        assert ask(exchange_question(site))["token"] != token
-
-
-def test_rule_26_what_is_cached_lives_no_longer_than_the_token(host, tmp_path):
-    with Tenant(tmp_path, "--tenant", tokens.TENANT, "--exchange-lifetime", 5) as tenant:
-        site = Site(host, tenant)
-        site.configure(latchkeyd_options="api_key_cache = 600", tenant_options="leeway = 0")
-        site.fetch_keys()
-        site.give_keys_to_daemon()
-        with Daemon(host) as daemon:
-            token = ask(exchange_question(site))["token"]
-            before = tenant.requests("exchange")
-            assert ask(exchange_question(site))["token"] == token
-            assert tenant.requests("exchange") == before
-            assert daemon.status()["cache"]["hits"] == 1 and daemon.status()["cache"]["entries"] == 1
-            time.sleep(max(0, tokens.payload(token)["exp"] - time.time()) + 0.05)
-            assert ask(exchange_question(site))["token"] != token
-            assert tenant.requests("exchange") == before + 1
-
-
-def test_what_does_not_verify_is_not_cached(site):
-    site.configure(latchkeyd_options="api_key_cache = 60")
-    site.give_keys_to_daemon()
-    with Daemon(site.host) as daemon:
-        for fault in ("forged", "expired", "other-user", "other-tenant", "unsigned"):
-            site.tenant.fault("exchange", fault, count=1)
-            ask(exchange_question(site))
-        assert daemon.status()["cache"]["entries"] == 0
-
-
-# Key sets
-
-
-def test_a_missing_key_set_is_fetched(site):
-    site.forget_keys()
-    site.give_keys_to_daemon()
-    with Daemon(site.host):
-        wait_for_keys(site)
-    assert json.loads(site.keys.read_text()) == site.tenant.jwks()
-    assert site.keys.owner() == USER and site.keys.stat().st_mode & 0o777 == 0o644
-    assert site.host.verify(site.tenant.token(tokens.ALICE), "--user", "alice")["reason"] == "ok"
-
-
-def test_an_unchanged_key_set_is_not_sent_again_and_not_replaced(site):
-    site.configure(latchkeyd_options="refresh = 60")
-    site.give_keys_to_daemon()
-    with Daemon(site.host) as daemon:
-        wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-        before = site.keys.stat().st_ino
-        assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
-        assert site.keys.stat().st_ino == before
-        assert "If-None-Match" in site.tenant.last("jwks")["headers"]
-
-
-def test_rule_21_a_login_with_a_new_key_makes_it_look_at_once(site, daemon):
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    site.tenant.rotate(drop=True)
-    verdict = site.host.verify(site.tenant.token(tokens.ALICE), "--user", "alice")
-    assert verdict["reason"] == "ok", verdict
-    assert [check["check"] for check in verdict["checks"]].count("key") == 1
-
-
-def test_rule_21_unknown_keys_do_not_make_it_look_again_and_again(site, daemon):
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    stranger = tokens.Key("RS256", "nobody-knows-it")
-    before = site.tenant.requests("jwks")
-    for _ in range(30):
-        assert site.host.verify(stranger.sign(tokens.claims(iss=site.tenant.issuer)), "--user",
-                                "alice")["reason"] == "key_unknown"
-    assert site.tenant.requests("jwks") == before + 1
-
-
-def test_rule_21_unknown_keys_do_not_hold_up_a_server_while_the_tenant_hangs(site, daemon):
-    """Sixteen are the threads of slapd."""
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    site.tenant.fault("discovery", "never")
-    question = {"ask": "refresh", "tenant": site.tenant.tenant}
-    with ThreadPoolExecutor(16) as pool:
-        done = sorted(pool.map(lambda _: timed(ask, question), range(16)), key=lambda pair: pair[0])
-    assert [answer["answer"] for _, answer in done] == ["tenant_unavailable"] * 16
-    assert done[11][0] < 1.5 and 4 < done[12][0] and done[15][0] < 5, done
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"] == "failed", "the look has ended")
-    seconds, answer = timed(ask, question)
-    assert seconds < 0.5 and answer["answer"] == "ok"
-
-
-def test_rule_27_a_login_that_is_judged_here_is_judged_within_the_timeout(site, daemon):
-    """As a password and in a chroot: whoever asks has gone after that."""
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    site.tenant.rotate(drop=True)
-    site.tenant.fault("exchange", "slow-body", seconds=3, count=1)
-    site.tenant.fault("discovery", "never")
-    seconds, answer = timed(ask, {"ask": "authenticate", "user": "svc-backup", "credential": site.tenant.api_key})
-    assert answer["answer"] == "key_unknown" and "no newer key set" in answer["detail"]
-    assert 4 < seconds < 5
-
-
-BAD_KEY_SETS = {
-    "broken JSON": "{", "no set": "{}", "keys that are null": '{"keys":null}', "a page of HTML": "<html></html>",
-    "a set without a usable key": '{"keys":[{"kty":"oct","k":"AAAA"}]}',
-    "only keys of another algorithm": json.dumps({"keys": [tokens.Key("EdDSA", "ed").jwk()]},
-                                                 separators=(",", ":")),
-}
-
-
-@pytest.mark.parametrize("name", BAD_KEY_SETS)
-def test_rule_21_an_implausible_key_set_does_not_replace_a_good_one(site, daemon, name):
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    good = site.keys.read_bytes()
-    site.tenant.fault("jwks", "body", text=BAD_KEY_SETS[name])
-    assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] in ("jwks_invalid", "tenant_unavailable")
-    assert site.keys.read_bytes() == good
-    assert any("stays unchanged" in line for line in daemon.lines())
-    assert daemon.status()["tenants"][0]["keys"] == "failed"
-
-
-@pytest.mark.parametrize("endpoint, fault, values", [
-    ("discovery", "status", {"status": 500}), ("discovery", "body", {"text": '{"issuer":"https://other.example"}'}),
-    ("discovery", "broken-json", {}), ("jwks", "status", {"status": 404}), ("jwks", "reset", {}),
-    ("jwks", "huge", {"bytes": 0}),
-])
-def test_rule_21_a_failed_refresh_keeps_the_last_good_set(site, daemon, endpoint, fault, values):
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    good = site.keys.read_bytes()
-    site.tenant.fault(endpoint, fault, **values)
-    assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] != "ok"
-    assert site.keys.read_bytes() == good
-    assert [file.name for file in site.keys.parent.iterdir()] == [site.keys.name]
-
-
-@pytest.fixture
-def small_disk():
-    directory = PRIVATE / "small-disk"
-    directory.mkdir(exist_ok=True)
-    run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", directory)
-    yield directory
-    run("umount", directory)
-
-
-@pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_rule_21_a_full_or_read_only_disk_keeps_the_last_good_set(host, tenant, small_disk, trouble):
-    site = Site(host, tenant, keys_directory=small_disk)
-    site.fetch_keys()
-    site.give_keys_to_daemon()
-    with Daemon(host) as daemon:
-        wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-        good = site.keys.read_bytes()
-        if trouble == "full":
-            with contextlib.suppress(OSError):
-                (small_disk / "filler").write_bytes(b"x" * (1 << 20))
-        else:
-            run("mount", "-o", "remount,ro", small_disk)
-        old = tenant.token(tokens.ALICE)
-        tenant.rotate()
-        new = tenant.token(tokens.ALICE)
-        answer = ask({"ask": "refresh", "tenant": tenant.tenant})
-        assert answer["answer"] == "system_error", answer
-        assert site.keys.read_bytes() == good
-        assert {file.name for file in small_disk.iterdir()} <= {site.keys.name, "filler"}
-        assert daemon.status()["tenants"][0]["keys"] == "failed"
-        # Who has a token of the old key logs in, who has one of the new key does not yet.
-        assert log_in(site, old, user="alice") == PAM_SUCCESS
-        assert log_in(site, new, user="alice") != PAM_SUCCESS
-        assert site.host.reasons() == ["ok", "key_unknown"]
-    if trouble == "full":
-        (small_disk / "filler").unlink()
-    else:
-        run("mount", "-o", "remount,rw", small_disk)
-    # With room again, another latchkeyd: the one that failed would look in half a minute.
-    with Daemon(host):
-        assert log_in(site, new, user="alice") == PAM_SUCCESS
-        assert log_in(site, old, user="alice") == PAM_SUCCESS  # the tenant publishes its key until the next rotation
-    assert site.keys.read_bytes() != good
-
-
-EMPTY_SET = '{"keys":[]}'
-
-
-def test_rule_21_an_empty_set_withdraws_the_keys(site, daemon):
-    wait_until(lambda: daemon.status()["tenants"][0]["keys"], "the first look is over")
-    token = site.tenant.token(tokens.ALICE)
-    assert log_in(site, token, user="alice") == PAM_SUCCESS
-    site.tenant.fault("jwks", "body", text=EMPTY_SET)
-    assert ask({"ask": "refresh", "tenant": site.tenant.tenant})["answer"] == "ok"
-    assert site.keys.read_text() == EMPTY_SET
-    assert daemon.status()["tenants"][0]["keys"] == "withdrawn"
-    assert any("has withdrawn its keys" in line for line in daemon.lines())
-    assert log_in(site, token, user="alice") != PAM_SUCCESS
-    assert site.host.reasons()[-1] == "jwks_invalid" and "withdrawn" in site.host.verdicts()[-1]["detail"]
-    listed = run(COMMAND, "keys", "list", "--config", site.host.etc / "latchkey.conf", check=False)
-    assert listed.returncode == 3 and "withdrawn" in listed.stdout and "withdrawn" in listed.stderr
-    # What is implausible keeps what is there, and good keys end it.
-    site.tenant.fault("jwks", "body", text='{"keys":[{}]}')
-    failed = run(COMMAND, "keys", "fetch", "--config", site.host.etc / "latchkey.conf", check=False)
-    assert failed.returncode != 0 and site.keys.read_text() == EMPTY_SET
-    site.tenant.clear()
-    fetched = run(COMMAND, "keys", "fetch", "--config", site.host.etc / "latchkey.conf")
-    assert "replaced" in fetched.stdout
-    assert log_in(site, token, user="alice") == PAM_SUCCESS
-
-
-def age_keys(site, seconds):
-    stamp = time.time() - seconds
-    os.utime(site.keys, (stamp, stamp))
-
-
-def test_rule_21_a_set_that_is_too_old_is_confirmed_by_latchkeyd(site):
-    text = site.configure().read_text()
-    site.host.write("latchkey.conf", text.replace("url ", "keys_max_age = 3600\n    url ", 1))
-    site.fetch_keys()
-    token = site.tenant.token(tokens.ALICE)
-    age_keys(site, 3500)
-    assert log_in(site, token, user="alice") == PAM_SUCCESS
-    age_keys(site, 3700)
-    assert log_in(site, token, user="alice") != PAM_SUCCESS
-    assert site.host.reasons()[-1] == "jwks_unavailable"
-    assert any("and keys_max_age is 3600" in line for line in site.host.log_lines())
-    site.give_keys_to_daemon()
-    age_keys(site, 3700)
-    with Daemon(site.host):  # which the login asks to look
-        assert log_in(site, token, user="alice") == PAM_SUCCESS
-        assert time.time() - site.keys.stat().st_mtime < 60
-
-
-# A secret that not everybody may read
-
-
-def test_an_hmac_tenants_token_is_verified_for_a_host_that_may_not_read_the_secret(site):
-    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
-    run("chown", USER, secret)
-    site.configure(latchkeyd_options='allow = {"bob"}', more=f"""
-        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
-                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
-    token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
-    forged = token[:-6] + ("AAAAAA" if not token.endswith("AAAAAA") else "BBBBBA")
-
-    def verify(credential, user="alice"):
-        done = run("setpriv", "--reuid", "bob", "--regid", "bob", "--clear-groups", PRIVATE / "latchkey", "verify",
-                   "--json", "--user", user, input=credential, check=False)
-        return json.loads(done.stdout)["reason"]
-
-    assert verify(token) == "jwks_unavailable"
-    site.give_keys_to_daemon()
-    with Daemon(site.host):
-        assert verify(token) == "ok"
-        assert verify(forged) == "signature_invalid"
-        assert verify(token, "svc-backup") == "user_mismatch"
-
-
-def test_an_hmac_tenants_token_opens_a_host_process_that_may_not_read_the_secret(site):
-    """Such as a screen lock: PAM's code, in a process of bob's."""
-    secret = site.host.write("shared.key", tokens.HMAC_SECRET, mode=0o600)
-    run("chown", USER, secret)
-    site.configure(latchkeyd_options='allow = {"bob"}', more=f"""
-        tenant "hmac" {{ issuer = "{tokens.HMAC_ISSUER}"  audience = {{"host"}}  tenant_claim = ""
-                         algorithms = {{"HS256"}}  hmac_secret_file = "{secret}" }}""")
-    token = tokens.Key("HS256", None).sign(tokens.short_claims(tokens.HMAC_ISSUER))
-    forged = token[:-6] + ("AAAAAA" if not token.endswith("AAAAAA") else "BBBBBA")
-    assert log_in(site, token, user="alice", under=AS_BOB) != PAM_SUCCESS
-    site.give_keys_to_daemon()
-    with Daemon(site.host) as daemon:
-        assert log_in(site, token, user="alice", under=AS_BOB) == PAM_SUCCESS
-        assert log_in(site, forged, user="alice", under=AS_BOB) != PAM_SUCCESS
-        assert log_in(site, token, user="svc-backup", under=AS_BOB) != PAM_SUCCESS
-        assert daemon.status()["asked"]["signature"] == 3
-        assert sum("asked=signature" in line and "uid=2002" in line for line in daemon.lines()) == 3
-    assert site.host.reasons() == ["jwks_unavailable", "ok", "signature_invalid", "user_mismatch"]
-
-
-# Its life
+# Signals, the configuration, sockets and the log
 
 
 def test_sigterm_answers_what_is_under_way(site, daemon):
@@ -744,34 +413,6 @@ def test_a_slow_tenant_holds_up_no_other_tenant(site, tmp_path):
             assert daemon.status()["tenants"][0]["waiting"] == 32 and daemon.status()["refused"]["crowded"] == 68
             wait_until(lambda: sum(future.done() for future in slow) == 68, "the others are answered")
             assert {future.result()["answer"] for future in slow} == {"tenant_unavailable"}
-
-
-def test_rule_26_a_cached_token_is_judged_anew(site):
-    site.configure(latchkeyd_options="api_key_cache = 600")
-    site.give_keys_to_daemon()
-    with Daemon(site.host) as daemon:
-        first = ask(exchange_question(site))["token"]
-        assert ask(exchange_question(site))["token"] == first and daemon.status()["cache"]["hits"] == 1
-        time.sleep(1.1)
-        site.host.revoke(f"issued-before {int(time.time())}")
-        second = ask(exchange_question(site))["token"]
-        assert second != first
-        site.host.revoke()
-        site.tenant.rotate(drop=True)
-        site.fetch_keys()
-        run("chown", USER, site.keys)
-        assert ask(exchange_question(site))["token"] != second
-        assert site.host.verify(site.tenant.api_key, "--user", "svc-backup")["reason"] == "ok"
-
-
-def test_a_cached_token_is_never_too_old_for_a_service(site):
-    site.configure(latchkeyd_options="api_key_cache = 600", tenant_options="leeway = 0",
-                   more='service "sudo" { max_age = 2 }')
-    site.give_keys_to_daemon()
-    with Daemon(site.host):
-        for _ in range(5):
-            assert site.host.verify(site.tenant.api_key, "--user", "svc-backup", "--service", "sudo")["reason"] == "ok"
-            time.sleep(0.9)
 
 
 def test_rule_34_a_tenant_service_writes_no_line_of_its_own(site, daemon):

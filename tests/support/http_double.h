@@ -1,5 +1,5 @@
 /*
- * In place of http.c: what is sent, and who waits for the reply that the test makes up. None of http.c is linked.
+ * In place of http.c: it keeps the requests, and the test makes up their replies. http.c is not linked.
  */
 #ifndef LATCHKEY_HTTP_DOUBLE_H
 #define LATCHKEY_HTTP_DOUBLE_H
@@ -49,7 +49,7 @@ bool http_escape(struct slice text, char *escaped, size_t size)
     return false;
 }
 
-/* To whoever sent the last request. */
+/* To the sender of the last request. */
 static inline void http_double_reply(struct http_reply *reply, const char *body)
 {
     assert_true(secret_copy(slice_of(body), &reply->body));

@@ -22,7 +22,7 @@ struct latchkeyd_double {
     const char *answer;   /* NULL: hang up without one; "": never answer */
     size_t answer_len;    /* 0: that of the C string */
     void (*before)(void); /* done when a question has come, before it is answered; NULL: nothing */
-    bool sends_away;      /* answer without taking the question, as to somebody who may not ask */
+    bool sends_away;      /* answer without reading the question, as to a uid that is not allowed */
     int silent;           /* the connection that gets no answer, or -1 */
 };
 

@@ -15,7 +15,7 @@
 
 #define SITE_TENANT  "3f40cd7a-16d1-414a-b15d-b97158d31de9"
 #define SITE_SUBJECT "f3e89bb2-5827-4e4b-8b33-823b48327ec7"
-#define SITE_USER    "daemon" /* who exists everywhere */
+#define SITE_USER    "daemon" /* an account of every host */
 
 struct site {
     char directory[TEMPORARY_SIZE];
