@@ -87,19 +87,20 @@ static bool set_user(struct verdict *verdict, struct identity *identity, struct 
     if (!identity_is_valid_name(name))
         return verdict_reject(verdict, REASON_USER_NAME_INVALID, "%.*s", SLICE_ARG(name));
     if (wanted != NULL && !slice_equal_string(name, wanted))
-        return verdict_reject(verdict, REASON_USER_MISMATCH, "it opens %.*s", SLICE_ARG(name));
+        return verdict_reject(verdict, REASON_USER_MISMATCH, "token maps to user %.*s", SLICE_ARG(name));
     memcpy(identity->user, name.bytes, name.len);
     identity->user[name.len] = '\0';
     return true;
 }
 
-/* Is the block meant for tokens of this tenant? */
+/* A block that names no tenants is for tokens of every tenant. */
 static bool is_for_tenant(const struct string_list *tenants, const struct claims_policy *policy)
 {
     return tenants->count == 0 || string_list_has(tenants, slice_of(policy->tenant_id));
 }
 
-/* Of the blocks that list the subject: the wanted one, else the first one. NULL with *ret_count 0: none lists it. */
+/* Of the blocks that list the subject: the wanted one, else the first one. NULL with *ret_count 0: no block lists it.
+ */
 static const struct user_block *find_block(const struct identity_rules *rules, const struct claims_policy *policy,
                                            struct slice subject, const char *wanted, size_t *ret_count)
 {
@@ -130,7 +131,8 @@ static bool map_by_block(struct verdict *verdict, const struct user_block *block
     return set_user(verdict, identity, slice_of(block->name), wanted);
 }
 
-/* Where the tenant says that nobody has checked an address, its owner is whoever typed it. */
+/* A claim that the provider has not verified is what the user typed: an e-mail address may be that of another person.
+ */
 static bool check_verified(struct verdict *verdict, const struct json *payload, const char *claim)
 {
     static const char suffix[] = "_verified";
@@ -154,7 +156,7 @@ static bool map_by_pattern(struct verdict *verdict, const struct identity_rules 
         if (!is_for_tenant(&rules->maps[i].tenants, policy)
             || json_member(claims->payload, rules->maps[i].claim) == NULL)
             continue;
-        /* A value that is there and broken is not passed over: another map would choose another user. */
+        /* An invalid value refuses the token. If it were skipped, another map could choose another user. */
         if (!claims_text(verdict, claims->payload, rules->maps[i].claim, &value))
             return false;
         if (!pattern_match(&rules->maps[i].compiled, value, &matches, &name))
@@ -164,7 +166,7 @@ static bool map_by_pattern(struct verdict *verdict, const struct identity_rules 
         if (!check_verified(verdict, claims->payload, rules->maps[i].claim)
             || !set_user(verdict, identity, name, wanted))
             return false;
-        /* The block says whose the account is; an e-mail address that happens to fit does not add to it. */
+        /* The user block lists every subject of the account. A pattern does not add one. */
         if (identity_user_block(rules, identity->user) != NULL)
             return verdict_reject(verdict, REASON_USER_UNMAPPED, "%s has a user block, which does not list the subject",
                                   identity->user);
@@ -195,7 +197,7 @@ static void map_groups(const struct identity_rules *rules, const struct claims *
         if (!is_for_tenant(&rules->groups[i].tenants, policy)
             || !block_has_any_group(&rules->groups[i], claims, policy))
             continue;
-        /* The configuration let in only valid names, which are short enough. */
+        /* The reader has checked the names: they fit. */
         strncpy(identity->groups[identity->group_count], rules->groups[i].name, USER_MAX);
         identity->groups[identity->group_count++][USER_MAX] = '\0';
     }
@@ -215,7 +217,7 @@ bool identity_map(struct verdict *verdict, const struct identity_rules *rules, c
     return true;
 }
 
-/* The account of the very name: names are compared later, and another spelling would be taken for another user. */
+/* The account with exactly this name. Names are compared later, and another spelling would count as another user. */
 static enum account_answer look_up_exactly(const char *name, struct account_entry *ret_account, int *ret_error)
 {
     const enum account_answer answer = account_lookup_user(name, ret_account, ret_error);
@@ -226,7 +228,7 @@ static enum account_answer look_up_exactly(const char *name, struct account_entr
 static bool reject_look_up(struct verdict *verdict, const char *user, int error)
 {
     return error == ENOMEM ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "user %s", user)
-                           : verdict_reject(verdict, REASON_SYSTEM_ERROR, "NSS cannot tell of user %s now: %s", user,
+                           : verdict_reject(verdict, REASON_SYSTEM_ERROR, "NSS cannot look up user %s now: %s", user,
                                             strerrordesc_np(error) != NULL ? strerrordesc_np(error) : "unknown error");
 }
 

@@ -16,14 +16,14 @@
 
 #define IDENTITY_GROUPS_MAX 256 /* group blocks of a configuration */
 
-/* The blocks of the configuration, owned by it. */
+/* Blocks of the configuration, which owns them. */
 struct user_block { /* user "alice" { sub = {…} api_key = … } */
     char *name;
-    struct string_list tenants; /* whose subjects; empty: those of the only tenant */
+    struct string_list tenants; /* that issue the subjects; empty: the only tenant */
     struct string_list subjects;
     bool api_key;
 };
-struct map_block { /* map { claim = …  pattern = … }: capture 1 of a match of the whole value is the user */
+struct map_block { /* map { claim = …  pattern = … }: the pattern matches the whole value; group 1 is the user */
     struct string_list tenants; /* as in user_block */
     char *claim;
     char *pattern;
@@ -60,43 +60,50 @@ struct identity {
 bool identity_index(struct identity_rules *rules, struct arena *arena);
 
 /*
- * The local user: of a user block that lists the subject, else of the first map whose claim is there and whose pattern
- * matches all of it; a claim that is there and no text (claims_text()) refuses. A name with a user block is never
- * reached by a pattern: the block says who may have it. `wanted` is the account that the host asks for, or NULL; with
- * several blocks for one subject it picks one; without, `hint` may (or is NULL), and means nothing else. The groups:
- * each group block that lists a value of the groups claim. A block that names tenants is for tokens of these alone. A
- * map over a claim C refuses a token that says C_verified (OpenID Connect Core §5.1) and does not say true. Asks
- * nothing of the system. False with USER_UNMAPPED, USER_AMBIGUOUS (several blocks, none wanted and none hinted at),
- * USER_NAME_INVALID, USER_MISMATCH, CLAIM_INVALID or OUT_OF_MEMORY.
+ * Map claims to a local user and local groups.
+ *
+ * The user is that of a user block that lists the subject. Without such a block, it is that of the first map whose
+ * claim the token has and whose pattern matches the whole value. A claim of a map that is not a text (claims_text())
+ * refuses the token. So does a claim C when the token has a claim C_verified (OpenID Connect Core §5.1) that is not
+ * true. A map never yields a user that has a user block.
+ *
+ * `wanted` is the account that the host asks for, or NULL. It selects one of several blocks that list the subject; any
+ * other user is refused. Without it, `hint` (or NULL) selects one of several blocks and has no other effect.
+ *
+ * The groups are those of each group block that lists a value of the groups claim. A block that names tenants is for
+ * tokens of these tenants only. The function does not look up accounts.
+ *
+ * False with USER_UNMAPPED, USER_AMBIGUOUS (several blocks list the subject, and neither `wanted` nor `hint` selects
+ * one), USER_NAME_INVALID, USER_MISMATCH, CLAIM_INVALID or OUT_OF_MEMORY.
  */
 bool identity_map(struct verdict *verdict, const struct identity_rules *rules, const struct claims *claims,
                   const struct claims_policy *policy, const char *wanted, const char *hint,
                   struct identity *ret_identity);
 
-/* The mapped user exists on this host, and is not uid 0 unless named by a user block. Asks NSS.
+/* Check that the mapped user exists on this host. Only a user block may map to uid 0. Asks NSS.
  * False with USER_UNKNOWN, USER_FORBIDDEN, SYSTEM_ERROR or OUT_OF_MEMORY. */
 bool identity_check_account(struct verdict *verdict, const struct identity *identity);
 
-/* Whether a host could take the name for root's: in any case of its letters, or an account with uid 0, or one that NSS
- * cannot tell now. For valid names. */
+/* Whether a host could take the name for root: it is "root" in upper or lower case, its account has uid 0, or NSS
+ * cannot look it up now. For valid names. */
 bool identity_may_be_root(struct slice name);
 
-/* By the local name of a group block. */
+/* `group` is the local name of a group block. */
 bool identity_has_group(const struct identity *identity, const char *group);
 
-/* The block of a local user, and of a local group; NULL: there is none. Lent. */
+/* The block of a local user, and of a local group. NULL: it has no block. Lent. */
 const struct user_block *identity_user_block(const struct identity_rules *rules, const char *user);
 const struct group_block *identity_group_block(const struct identity_rules *rules, struct slice group);
 
 /*
- * The block of the account that a name opens, in whatever spelling: some directories answer for ALICE or alice@domain
- * with alice. *ret_block is NULL when it has none. Asks NSS when no block has the name itself. False with SYSTEM_ERROR
- * or OUT_OF_MEMORY.
+ * The block of the account that NSS finds for a name. Some directories find the account alice for ALICE and for
+ * alice@domain. *ret_block is NULL when the account has no block. Asks NSS only when no block has the name itself.
+ * False with SYSTEM_ERROR or OUT_OF_MEMORY.
  */
 bool identity_account_block(struct verdict *verdict, const struct identity_rules *rules, const char *user,
                             const struct user_block **ret_block);
 
-/* What useradd(8) would take: [A-Za-z_][A-Za-z0-9_.-]*[$]?, at most USER_MAX bytes. */
+/* A name that useradd(8) accepts: [A-Za-z_][A-Za-z0-9_.-]*[$]?, at most USER_MAX bytes. */
 bool identity_is_valid_name(struct slice name);
 
 #endif

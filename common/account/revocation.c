@@ -24,10 +24,10 @@ enum kind { KIND_SUB, KIND_JTI, KIND_KID, KIND_SUB_BEFORE, KIND_COUNT };
 
 struct revocation {
     struct entries kinds[KIND_COUNT];
-    struct arena arena; /* the values that the text does not hold as they are */
+    struct arena arena; /* the decoded JSON strings, and the slots of the indices */
     double *times;      /* of the entries of KIND_SUB_BEFORE */
     size_t time_room;
-    bool has_before; /* issued-before for every subject */
+    bool has_before; /* an issued-before line for every subject */
     double before;
     size_t count;
 };
@@ -141,7 +141,7 @@ static bool add(const struct list_reading *reading, enum kind kind, struct slice
     return true;
 }
 
-/* Another format has a comment, a quote or a separator here. As a part of the value it would make a line that revokes
+/* Other formats have a comment, a quote or a separator here. As a part of the value, it would make a line that revokes
  * nothing. */
 static bool is_doubtful(struct slice value)
 {
@@ -154,7 +154,7 @@ static bool is_doubtful(struct slice value)
     return value.len > 0 && (value.bytes[value.len - 1] == ',' || value.bytes[value.len - 1] == ';');
 }
 
-/* A JSON string can hold what a line cannot: blanks at its ends. The value lies in the list's arena. */
+/* Only a JSON string can have blanks at its ends. The value is put into the list's arena. */
 static bool read_json_string(const struct list_reading *reading, struct slice text, struct slice *ret_value)
 {
     CLEANUP(json_free) struct json *json = NULL;

@@ -35,7 +35,7 @@ static const struct block *blocks_of(const struct reading *reading, enum block_k
     return reading->config->text->blocks[kind];
 }
 
-/* Room for as many as the text has. */
+/* Allocate one element for each block of the kind in the text. */
 static bool make_room(const struct reading *reading, enum block_kind kind, size_t size, void *ret)
 {
     void *room = arena_alloc(&reading->config->arena, reading->config->text->counts[kind], size);
@@ -67,7 +67,7 @@ __attribute__((format(printf, 3, 4))) static bool set_text(const struct reading 
 }
 
 /*
- * The kinds of options. Each function sets the field, or says what is wrong with the value.
+ * The kinds of options. Each function sets the field, or refuses the value with a message.
  */
 
 static bool set_string(const struct reading *reading, const struct block *block, const struct option_row *option,
@@ -84,7 +84,7 @@ static bool check_path(const struct reading *reading, const struct block *block,
     return path[0] == '/' || REFUSE(reading, block, option, "\"%s\" is not an absolute path", path);
 }
 
-/* https only: who controls the network must not control the keys. */
+/* https only: an attacker who controls the network must not control the keys. */
 static bool check_url(const struct reading *reading, const struct block *block, const char *option, const char *url)
 {
     static const char scheme[] = "https://";
@@ -112,7 +112,7 @@ static bool set_list(const struct reading *reading, const struct block *block, c
     return true;
 }
 
-/* Paths that fit into a socket's address (unix(7)). */
+/* Paths that fit into the address of a socket (unix(7)). */
 static bool set_sockets(const struct reading *reading, const struct block *block, const struct setting *setting,
                         struct string_list *field)
 {
@@ -139,7 +139,7 @@ static bool set_number(const struct reading *reading, const struct block *block,
 
     for (i = 0; value[i] >= '0' && value[i] <= '9' && number <= option->max; i++)
         number = number * 10 + (value[i] - '0');
-    /* 010 is ten to some programs and eight to others. */
+    /* Some programs read 010 as ten, others as eight. */
     if (i == 0 || (value[i] != '\0' && number <= option->max) || (value[0] == '0' && i > 1))
         return REFUSE(reading, block, option->name, "\"%.40s\" is not a decimal number", value);
     if (number < option->min || number > option->max)
@@ -157,7 +157,7 @@ static bool set_boolean(const struct reading *reading, const struct block *block
         || REFUSE(reading, block, option->name, "\"%.40s\" is neither true nor false", value);
 }
 
-/* Octal digits, as chmod(1) has them. Permission to execute means nothing for a socket. */
+/* Octal digits, as for chmod(1). Permission to execute has no effect on a socket. */
 static bool set_mode(const struct reading *reading, const struct block *block, const struct option_row *option,
                      const char *value, unsigned *field)
 {
@@ -274,7 +274,7 @@ static bool set_fields(const struct reading *reading, const struct block *block,
  * tenant
  */
 
-/* With a url, the id becomes part of addresses and of a file name. */
+/* With a url, the id is a part of addresses and of a file name. */
 static bool is_plain_id(const char *id)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -296,7 +296,7 @@ static bool derive_discovery(const struct reading *reading, struct tenant *tenan
 
     if (tenant->url == NULL)
         return true;
-    for (len = strlen(tenant->url); tenant->url[len - 1] == '/'; len--) /* its host ends it */
+    for (len = strlen(tenant->url); tenant->url[len - 1] == '/'; len--) /* the host ends the loop */
         tenant->url[len - 1] = '\0';
     return tenant->discovery != NULL
         || set_text(reading, &tenant->discovery, "%s/tenant/%s/v2.0/Auth/.well-known/openid-configuration", tenant->url,
@@ -310,7 +310,7 @@ static bool derive_keys(const struct reading *reading, const struct block *block
                       "a tenant has either a secret or public keys, and keys is set too");
     if (tenant->secret_path == NULL && tenant->keys_path == NULL && tenant->url == NULL)
         return REFUSE(reading, block, NULL, "without url, keys or hmac_secret_file must be set");
-    /* A provider confirms key sets. It knows nothing of a secret. */
+    /* A provider confirms key sets, not secrets. */
     if (tenant->secret_path != NULL && tenant->keys_max_age != 0)
         return REFUSE(reading, block, "keys_max_age", "it is for key sets, and this tenant has a secret");
     return tenant->secret_path != NULL || tenant->keys_path != NULL
@@ -356,8 +356,8 @@ static bool derive_binding(const struct reading *reading, const struct block *bl
         || set_text(reading, &claims->issuer, "%s/tenant/%s/v2.0/Auth", tenant->url, tenant->id);
 }
 
-/* Printable ASCII without blanks: what a header carries as it is (RFC 9110 §5.5); and nothing that the message to
- * latchkeyd would have to escape, or no such key could ever be asked about. */
+/* Printable ASCII without blanks, which a header carries unchanged (RFC 9110 §5.5). The characters that the message to
+ * latchkeyd would have to escape are not allowed. */
 static bool check_api_keys(const struct reading *reading, const struct block *block, const struct tenant *tenant)
 {
     const char *at;
@@ -371,7 +371,7 @@ static bool check_api_keys(const struct reading *reading, const struct block *bl
                   "api_key_min is above api_key_max");
 }
 
-/* Does each token of one tenant also claim the other? Then a token meets neither. */
+/* Whether each token of one tenant also claims the other. Such tokens would be refused. */
 static bool tenants_overlap(const struct tenant *a, const struct tenant *b)
 {
     if (a->claims.tenant_claim != NULL && b->claims.tenant_claim != NULL)
@@ -423,7 +423,7 @@ static bool read_tenants(const struct reading *reading)
  * user, map, group
  */
 
-/* A token's subject is never longer (claims.h), so a longer one would be a line that silently does nothing. */
+/* The subject of a token is never longer (claims.h). A longer value would have no effect. */
 static bool check_subjects(const struct reading *reading, const struct block *block, const struct user_block *user)
 {
     size_t i;
@@ -435,8 +435,8 @@ static bool check_subjects(const struct reading *reading, const struct block *bl
 }
 
 /*
- * The tenants of a user, map or group block: each is configured. With several tenants the block must name them: one of
- * them may give a subject, an address or a group's id to another person than the others.
+ * Check the tenants of a user, map or group block: each is configured. When there are several tenants, the block must
+ * name its own: the same subject, address or group may be another user's at another tenant.
  */
 static bool check_tenants(const struct reading *reading, const struct block *block, const struct string_list *tenants)
 {
@@ -454,8 +454,8 @@ static bool check_tenants(const struct reading *reading, const struct block *blo
     return true;
 }
 
-/* An API key can become each user of its tenant: the block must tell which one, and which tenant service gets the key.
- */
+/* An API key names neither its user nor its tenant. The block must say which subject it is for, and which tenant
+ * service gets the key. */
 static bool check_exchange(const struct reading *reading, const struct block *block, const struct user_block *user)
 {
     if (!user->api_key)
@@ -496,7 +496,7 @@ static bool compile_pattern(const struct reading *reading, const struct block *b
     if (!pattern_compile(map->pattern, &map->compiled, &error))
         return strcmp(error, PATTERN_MEMORY_IS_SHORT) == 0 ? out_of_memory(reading)
                                                            : REFUSE(reading, block, "pattern", "%s", error);
-    reading->config->identity.map_count++; /* the patterns so far are ended with the configuration */
+    reading->config->identity.map_count++; /* config_file_clear() frees the patterns that were counted */
     return pattern_group_count(&map->compiled) > 0
         || REFUSE(reading, block, "pattern", "it has no group ( ) whose match is the user");
 }
@@ -621,7 +621,7 @@ static bool check_authzids(const struct reading *reading, const struct block *bl
     return true;
 }
 
-/* What the block leaves out stays as it is. */
+/* Options that the block does not set are unchanged. */
 static bool read_service(const struct reading *reading, const struct block *block, struct service_rules *service)
 {
     if (block->title[0] == '\0')
@@ -631,7 +631,7 @@ static bool read_service(const struct reading *reading, const struct block *bloc
         && check_authzids(reading, block, service);
 }
 
-/* First the block "*", since the others inherit from it wherever it is. */
+/* The block "*" is read first, since the others inherit from it. */
 static bool read_default_service(const struct reading *reading)
 {
     struct service_rules *service = &reading->config->default_service;
@@ -650,7 +650,7 @@ static bool read_default_service(const struct reading *reading)
     return found == NULL || read_service(reading, found, service);
 }
 
-/* In lower case: libpam makes the names of services small. */
+/* In lower case, as libpam converts the names of services. */
 static bool index_service_names(const struct reading *reading)
 {
     struct config *config = reading->config;

@@ -19,41 +19,41 @@
 #define SNAPSHOTS_MAX   8    /* paths that a process remembers: lines of pam.d with different config= */
 #define SECRET_FILE_MAX 8192 /* bytes */
 
-/* File systems stamp changes with a coarse clock. What changed this shortly before it was read may change again and
- * keep its stamp, so it is read once more. */
+/* File systems stamp changes with a coarse clock. A file that changed this shortly before it was read may change again
+ * with the same stamp, so it is read once more. */
 #define SETTLED_AFTER 2 /* s */
 
-/* As whom the process reads files. */
+/* The identity with which the process reads files. */
 struct file_viewer {
     uid_t uid;
     gid_t gid;
-    int group_count; /* a host gives up, or takes on, all its groups at once */
+    int group_count; /* a host drops or sets all its groups at once */
 };
 
 /*
- * One file as it was read, with what it holds, or the failure to read it. Immutable; the snapshots that use it share
- * it. So a changed file is read by itself.
+ * One file as it was read: its parsed content, or the failure to read it. Immutable. Snapshots share it, so that only a
+ * changed file is read again.
  */
 struct source {
     atomic_uint references;
     char *path; /* NULL: the process does not read it */
     struct file_stamp stamp;
-    time_t begun;           /* before the file was looked at; s since 1970 */
-    bool is_settled;        /* reading it again would give the same */
-    bool depends_on_viewer; /* but not as another user */
-    bool reads_secrets;     /* of the process, at that time */
+    time_t begun;           /* time before the first stat(); s since 1970 */
+    bool is_settled;        /* reading it again would give the same result */
+    bool depends_on_viewer; /* the result may differ for another user */
+    bool reads_secrets;     /* config_read_secrets() at that time */
     struct file_viewer viewer;
     struct verdict failure; /* REASON_UNDECIDED: none */
 
-    struct config config;  /* of the configuration: what its own text says */
-    struct secret content; /* of a revocation list, which lends it */
+    struct config config;  /* of the configuration file, without the other files */
+    struct secret content; /* of a revocation list, which points into it */
     struct revocation *revocation;
     struct jwks *jwks; /* of a key set or secret */
     int64_t confirmed; /* of a key set: its mtime */
     bool is_withdrawn;
 };
 
-/* A configuration with everything that it names. */
+/* A configuration with the files that it names. */
 struct snapshot {
     struct config config; /* first: a const struct config * is a snapshot's */
     atomic_uint references;
@@ -134,13 +134,13 @@ static void set_stamp(struct source *source, const struct file_stamp *stamp)
         source->is_settled = false;
 }
 
-/* Such a failure says nothing about the file: the next login tries again. */
+/* Such a failure is not the fault of the file: the next login tries again. */
 static bool is_passing(enum reason reason)
 {
     return reason == REASON_OUT_OF_MEMORY || reason == REASON_SYSTEM_ERROR;
 }
 
-/* Whether NSS was asked who may own the file: another answer leaves no trace in its stamp. */
+/* Whether NSS was asked for the uid of `also_by`. A new answer of NSS does not change the stamp of the file. */
 static bool depends_on_nss(const struct file_stamp *stamp, const char *also_by)
 {
     return also_by != NULL && stamp->owner != 0 && stamp->owner != geteuid();
@@ -148,7 +148,7 @@ static bool depends_on_nss(const struct file_stamp *stamp, const char *also_by)
 
 /*
  * Read the source's file. A fault of the file is a failure with the given reason. A lack of memory or of other
- * resources has a reason of its own: the user who logs in can cause it, by ulimit(1) before su(1), and stacks go on
+ * resources has a reason of its own: the user can cause it by ulimit(1) before su(1), and a PAM stack may continue
  * without Latchkey when only a file is unavailable.
  */
 static bool read_file(struct source *source, enum reason reason, enum trusted_file_kind kind, const char *also_by,
@@ -168,7 +168,7 @@ static bool read_file(struct source *source, enum reason reason, enum trusted_fi
     return ok || verdict_reject(&source->failure, reason, "%s: %s", source->path, error);
 }
 
-/* Say which file a parser's complaint is about. */
+/* Take over the verdict of a parser, with the path in front. */
 static bool name_file(struct source *source, const struct verdict *complaint)
 {
     return verdict_reject(&source->failure, complaint->reason, "%s: %s%s", source->path,
@@ -189,7 +189,7 @@ static bool read_key_set(struct source *source, const char *also_by)
     return name_file(source, &complaint);
 }
 
-/* The bytes of the file less one final newline, or "base64url:" and their encoding. */
+/* The secret is the content without one final newline. With the prefix "base64url:" it is decoded. */
 static bool decode_secret(struct verdict *failure, const char *path, struct slice text, struct secret *ret)
 {
     static const char prefix[] = "base64url:";
@@ -234,7 +234,7 @@ static bool read_secret(struct source *source, const struct tenant *tenant, cons
         && jwks_from_secret(failure, (struct slice){ secret.bytes, secret.len }, &source->jwks);
 }
 
-/* As the others that follow: NULL when out of memory; a file that cannot be used is a source with a failure. */
+/* NULL: out of memory. A file that cannot be used is a source with a failure. The same holds for the next two. */
 static struct source *read_keys(const struct tenant *tenant, const char *also_by)
 {
     const bool is_secret = tenant->secret_path != NULL;
@@ -262,7 +262,7 @@ static struct source *read_revocation(const struct config *config)
 
     if (source == NULL)
         return NULL;
-    /* Where it cannot be told whether the file exists, reading it tells why. */
+    /* If it is unknown whether the file exists, the attempt to read it gives the cause. */
     if (!config->revocation_is_required && trusted_file_look(source->path) == FILE_ABSENT)
         return source;
     if (read_file(source, REASON_REVOCATION_UNAVAILABLE, TRUSTED_PUBLIC, NULL, REVOCATION_MAX_LEN, &source->content)
@@ -283,7 +283,7 @@ static struct source *read_text(const char *path)
     if (read_file(source, REASON_CONFIG_INVALID, TRUSTED_PUBLIC, NULL, CONFIG_MAX_LEN, &text))
         config_file_parse(&source->failure, path, (struct slice){ text.bytes, text.len }, &source->config);
     source->is_settled &= !is_passing(source->failure.reason);
-    /* Memory may be back at the next login: this failure is not a property of the file, and is not kept. */
+    /* Not a failure of the file: the next login tries again. */
     if (source->failure.reason != REASON_OUT_OF_MEMORY)
         return source;
     source_drop(source);
@@ -297,7 +297,7 @@ static bool is_viewer(const struct file_viewer *viewer)
     return now.uid == viewer->uid && now.gid == viewer->gid && now.group_count == viewer->group_count;
 }
 
-/* Whether reading it again would give the same. */
+/* Whether reading the file again would give the same result. */
 static bool is_source_current(const struct source *source)
 {
     struct file_stamp now;
@@ -329,7 +329,7 @@ static struct source *keep(struct source *former)
     return former != NULL && is_source_current(former) ? source_hold(former) : NULL;
 }
 
-/* The keys and the list of the configuration, of which `former` (or NULL) has read some already. */
+/* Read the keys and the revocation list. Those of `former` (or NULL) that are current are shared. */
 static bool read_others(struct snapshot *snapshot, const struct snapshot *former)
 {
     struct config *config = &snapshot->config;
@@ -357,7 +357,7 @@ static bool read_others(struct snapshot *snapshot, const struct snapshot *former
     return true;
 }
 
-/* The text's configuration, with tenants of its own: each snapshot has its own keys. */
+/* The tenants are copied, since each snapshot sets the keys in them. */
 static bool copy_config(struct snapshot *snapshot)
 {
     const struct config *config = &snapshot->text->config;
@@ -373,7 +373,7 @@ static bool copy_config(struct snapshot *snapshot)
 }
 
 /*
- * Read what has changed since `former` (NULL: everything). NULL when out of memory; a broken configuration is a
+ * Read the files that have changed since `former` (NULL: all files). NULL: out of memory. An invalid configuration is a
  * snapshot with a failure.
  */
 static struct snapshot *snapshot_read(const char *path, const struct snapshot *former)
@@ -387,7 +387,7 @@ static struct snapshot *snapshot_read(const char *path, const struct snapshot *f
     snapshot->text = former != NULL ? keep(former->text) : NULL;
     if (snapshot->text == NULL) {
         snapshot->text = read_text(path);
-        former = NULL; /* the new text may name other files, and read the same ones in another way */
+        former = NULL; /* the new text may name other files, or change how the same files are checked */
     }
     ok = snapshot->text != NULL && copy_config(snapshot);
     if (ok && snapshot->text->failure.reason == REASON_UNDECIDED)
@@ -398,7 +398,7 @@ static struct snapshot *snapshot_read(const char *path, const struct snapshot *f
     return NULL;
 }
 
-/* Of what the process remembers: its first root directory, and the snapshots. */
+/* Protects first_root and the cache. */
 static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void lock_cache(void)
@@ -413,10 +413,10 @@ static void unlock_cache(void)
     fork_lock_leave();
 }
 
-/* Of the process when it looked for a configuration first. */
+/* The root directory of the process at its first config_acquire(). */
 static struct file_stamp first_root = { .size = TRUSTED_FILE_NOT_SEEN };
 
-/* The first one that could be seen: `now`, which may be NULL, when there was none before. */
+/* Store `now` (or NULL) if no root is stored yet. Returns the stored one. */
 static struct file_stamp keep_root(const struct file_stamp *now)
 {
     struct file_stamp first;
@@ -429,7 +429,7 @@ static struct file_stamp keep_root(const struct file_stamp *now)
     return first;
 }
 
-/* Looked at without the lock, for which a fork may wait. */
+/* The stat() is done without the lock, since a fork may wait for the lock. */
 static struct file_stamp remember_root(void)
 {
     struct file_stamp first = keep_root(NULL);
@@ -445,8 +445,8 @@ static struct file_stamp remember_root(void)
 enum root { ROOT_CANNOT_TELL, ROOT_AS_BEFORE, ROOT_LEFT };
 
 /*
- * A host that has entered a chroot since, as Postfix does, sees none of the files. What lies in their places there may
- * be of the owner of the chroot: it is not read, whatever became of the files outside.
+ * A host that has entered a chroot since, as Postfix does, cannot see the files. The owner of the chroot may have put
+ * other files in their places: they are not read.
  */
 static enum root look_at_root(void)
 {
@@ -457,13 +457,13 @@ static enum root look_at_root(void)
     return now.device == first.device && now.inode == first.inode ? ROOT_AS_BEFORE : ROOT_LEFT;
 }
 
-/* The last snapshot of each path, the most recently read first. The cache holds one reference to each. */
+/* The last snapshot of each path, the newest first. The cache holds one reference to each. */
 static struct {
     char *path;
     struct snapshot *snapshot;
 } cache[SNAPSHOTS_MAX];
 
-/* With a reference for the caller; NULL when there is none. */
+/* With a reference for the caller. NULL: the path has no snapshot. */
 static struct snapshot *cache_find(const char *path)
 {
     struct snapshot *found = NULL;
@@ -479,7 +479,7 @@ static struct snapshot *cache_find(const char *path)
     return found;
 }
 
-/* Put it in the first place; what stood there for the same path, or else the oldest, goes. */
+/* Insert the snapshot as the first one. It replaces that of the same path, or else the oldest one. */
 static void cache_put(const char *path, struct snapshot *snapshot)
 {
     char *copy = strdup(path), *old_path;
@@ -487,7 +487,7 @@ static void cache_put(const char *path, struct snapshot *snapshot)
     size_t i;
 
     if (copy == NULL)
-        return; /* it will be read again */
+        return; /* the next login reads the files again */
     atomic_fetch_add(&snapshot->references, 1);
     lock_cache();
     for (i = 0; i + 1 < SNAPSHOTS_MAX && cache[i].path != NULL && strcmp(cache[i].path, path) != 0; i++)
@@ -515,16 +515,16 @@ void config_forget(void)
         cache[i].snapshot = NULL;
     }
     unlock_cache();
-    for (i = 0; i < SNAPSHOTS_MAX; i++) /* which enters the fork lock by itself */
+    for (i = 0; i < SNAPSHOTS_MAX; i++) /* without the lock: the release enters the fork lock itself */
         snapshot_drop(dropped[i]);
 }
 
-/* What is to be used of a path, with a reference for the caller, read when it must be. NULL with the reason. */
+/* The current snapshot of a path, with a reference for the caller. NULL with a verdict. */
 static struct snapshot *newest_snapshot(struct verdict *verdict, const char *path)
 {
     struct snapshot *snapshot = cache_find(path), *newest;
 
-    /* The root is looked at last: each look costs as much as a tenth of a verification, and most hosts keep theirs. */
+    /* The root is checked last: the check costs a tenth of a verification, and most hosts never change their root. */
     if (snapshot != NULL && is_current(snapshot))
         return snapshot;
     switch (look_at_root()) {
@@ -533,7 +533,8 @@ static struct snapshot *newest_snapshot(struct verdict *verdict, const char *pat
             verdict_reject(verdict, REASON_CONFIG_INVALID, "%s was not read before the process changed its root", path);
         return snapshot;
     case ROOT_AS_BEFORE:
-        newest = snapshot_read(path, snapshot); /* without the lock: two threads may read, and the last one stays */
+        newest =
+            snapshot_read(path, snapshot); /* without the lock: two threads may read, and the last snapshot is kept */
         snapshot_drop(snapshot);
         if (newest == NULL)
             verdict_reject(verdict, REASON_OUT_OF_MEMORY, "%s", path);
@@ -542,7 +543,7 @@ static struct snapshot *newest_snapshot(struct verdict *verdict, const char *pat
         return newest;
     default:
         snapshot_drop(snapshot);
-        verdict_reject(verdict, REASON_SYSTEM_ERROR, "the root directory cannot be looked at now");
+        verdict_reject(verdict, REASON_SYSTEM_ERROR, "the root directory cannot be examined now");
         return NULL;
     }
 }
@@ -580,5 +581,5 @@ void config_release(const struct config **config)
 
 bool config_is_out_of_sight(void)
 {
-    return look_at_root() != ROOT_AS_BEFORE; /* where it cannot be told, latchkeyd knows better, too */
+    return look_at_root() != ROOT_AS_BEFORE; /* if unknown, latchkeyd decides, too */
 }

@@ -1,9 +1,9 @@
 /*
  * The configuration that is in force.
  *
- * A configuration is an immutable snapshot. The process keeps the last snapshot of each path and every login looks
- * whether a file changed (device, inode, size, mtime and ctime with nanoseconds), so a rotated key or a revocation
- * holds from the next login on, without a restart.
+ * A configuration is an immutable snapshot. The process keeps the last snapshot of each path. Every login checks
+ * whether a file has changed (device, inode, size, mtime and ctime with nanoseconds). So a new key or a revocation
+ * takes effect at the next login, without a restart.
  */
 #ifndef LATCHKEY_SNAPSHOT_H
 #define LATCHKEY_SNAPSHOT_H
@@ -16,27 +16,28 @@
 /*
  * The snapshot of a path (NULL: CONFIG_PATH_DEFAULT), read or re-read when needed. Thread-safe.
  * False with CONFIG_INVALID ("FILE:LINE: what is wrong"; or nothing was read before the process changed its root),
- * OUT_OF_MEMORY or SYSTEM_ERROR. A snapshot may still hold a tenant without keys or a revocation list that cannot be
- * used: see the failures in it.
- * End with config_release(), which accepts NULL and a pointer to NULL; the snapshot lives while anybody holds it.
+ * OUT_OF_MEMORY or SYSTEM_ERROR. A snapshot may contain a tenant without keys, or a revocation list that cannot be
+ * used: see keys_failure and revocation_failure. End with config_release(), which accepts NULL and a pointer to NULL.
+ * The last release frees the snapshot.
  */
 bool config_acquire(struct verdict *verdict, const char *path, const struct config **ret_config);
 void config_release(const struct config **config);
 
-/* Forget the snapshots that the process remembers; whoever holds one keeps it. For a process that has become another
- * user, and may not read any more what it read before. */
+/* Forget the snapshots that the process keeps. Those that are held stay valid. For a process that has changed its user
+ * and may no longer read the same files. */
 void config_forget(void);
 
-/* Whether the process reads hmac_secret_file (it does, unless told otherwise): with false a tenant that has one has no
- * keys, JWKS_UNAVAILABLE, in each snapshot that is read from then on. Before there are threads. For a process that is
- * root and will be another user. */
+/* Whether the process reads hmac_secret_file; true by default. With false, a tenant with a secret has no keys
+ * (JWKS_UNAVAILABLE) in each snapshot that is read afterwards. Call it before the first thread starts. For a process
+ * that starts as root and becomes another user. */
 void config_read_secrets(bool reads);
 
-/* Hold a snapshot that somebody else holds already: the same, with one more config_release() due. */
+/* Add a reference to a snapshot that is held already. It needs a config_release() of its own. Returns the snapshot. */
 const struct config *config_hold(const struct config *config);
 
-/* Whether the files of configurations can no longer be seen: the process has changed its root since it first acquired
- * one, or this cannot be told now. What is in force is then what was read before; latchkeyd knows better. */
+/* Whether the process can no longer read the files of its configurations: it has changed its root directory since its
+ * first config_acquire(), or this cannot be found out now. The former snapshot stays in force; latchkeyd has the
+ * current files. */
 bool config_is_out_of_sight(void);
 
 #endif

@@ -529,7 +529,7 @@ static void the_block_of_an_account_in_whatever_spelling(void **state)
     ROW("another one, while NSS cannot tell");
     assert_false(identity_account_block(&verdict, &one, "BIN", &found));
     assert_int_equal(verdict.reason, REASON_SYSTEM_ERROR);
-    assert_string_equal(verdict.evidence, "NSS cannot tell of user BIN now: Input/output error");
+    assert_string_equal(verdict.evidence, "NSS cannot look up user BIN now: Input/output error");
     ROW("a name that nobody has");
     assert_true(identity_account_block(&verdict, &one, "no-such-user-here", &found));
     assert_null(found);

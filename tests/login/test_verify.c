@@ -1837,9 +1837,10 @@ static void rule_23_a_token_of_someone_else_is_refused_and_logged(void **state)
     ROW("the line says whose it is");
     judge_free(&(struct question){ .user = "root" }, token_with(NULL, NULL, NULL), &outcome);
     verdict_log_line(&outcome.verdict, &(struct attempt){ .service = "su", .user = "root" }, line);
-    assert_string_equal(line,
-                        "verdict=reject reason=user_mismatch service=su user=root credential=none tenant=t-1"
-                        " sub=sub-alice mapped=alice kid=k-rsa jti=j-1 exp=1000300 detail=\"it opens alice\"");
+    assert_string_equal(
+        line,
+        "verdict=reject reason=user_mismatch service=su user=root credential=none tenant=t-1"
+        " sub=sub-alice mapped=alice kid=k-rsa jti=j-1 exp=1000300 detail=\"token maps to user alice\"");
 }
 
 static const struct {
