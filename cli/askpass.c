@@ -164,7 +164,7 @@ static int print_part(struct slice token, size_t offset)
 int command_askpass(int argc, char **argv)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
     struct credential credential;
     struct slice token, host;
@@ -184,8 +184,8 @@ int command_askpass(int argc, char **argv)
         fprintf(stderr, "latchkey askpass: %s is none of LATCHKEY_HOSTS\n", shown);
         return STATUS_REFUSED;
     }
-    if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, error)) {
-        fprintf(stderr, "latchkey askpass: %s: %s\n", path, error);
+    if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, &error)) {
+        fprintf(stderr, "latchkey askpass: %s: %s\n", path, error.text);
         return STATUS_UNAVAILABLE;
     }
     token = credential_trim((struct slice){ content.bytes, content.len });

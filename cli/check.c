@@ -200,15 +200,15 @@ static void check_authorities(const struct lint *lint, const struct tenant *tena
 {
     static const char certificate[] = "-----BEGIN CERTIFICATE-----";
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
 
     if (tenant->ca_file == NULL)
         return;
     check_directories_above(lint->findings, tenant->ca_file, NULL);
-    if (!trusted_file_read(tenant->ca_file, TRUSTED_PUBLIC, NULL, CA_FILE_MAX, &content, &stamp, error))
+    if (!trusted_file_read(tenant->ca_file, TRUSTED_PUBLIC, NULL, CA_FILE_MAX, &content, &stamp, &error))
         findings_add(lint->findings, SEVERITY_ERROR, tenant->ca_file, 0,
-                     "tenant \"%s\": the tenant service cannot be asked: %s", tenant->id, error);
+                     "tenant \"%s\": the tenant service cannot be asked: %s", tenant->id, error.text);
     else if (memmem(content.bytes, content.len, certificate, sizeof certificate - 1) == NULL)
         findings_add(lint->findings, SEVERITY_ERROR, tenant->ca_file, 0,
                      "tenant \"%s\": the tenant service cannot be asked: there is no certificate in PEM", tenant->id);

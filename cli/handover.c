@@ -42,7 +42,7 @@ static bool check_place(struct verdict *verdict, const char *path)
 static bool hold_room(struct verdict *verdict, struct handover *handover, size_t size)
 {
     CLEANUP(secret_clear) struct secret filler = { calloc(1, size), size };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     int len = snprintf(handover->room, sizeof handover->room, "%s" ROOM_SUFFIX, handover->path);
 
     if (filler.bytes == NULL) {
@@ -51,10 +51,10 @@ static bool hold_room(struct verdict *verdict, struct handover *handover, size_t
         return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "room for a secret");
     }
     if (len > 0 && (size_t)len < sizeof handover->room
-        && trusted_file_replace(handover->room, TRUSTED_SECRET, (struct slice){ filler.bytes, size }, error))
+        && trusted_file_replace(handover->room, TRUSTED_SECRET, (struct slice){ filler.bytes, size }, &error))
         return true;
     handover->room[0] = '\0';
-    return refuse(verdict, handover->path, (size_t)len < sizeof handover->room ? error : "the path is too long");
+    return refuse(verdict, handover->path, (size_t)len < sizeof handover->room ? error.text : "the path is too long");
 }
 
 bool handover_prepare(struct verdict *verdict, struct handover *handover, const char *path, size_t max)
@@ -73,7 +73,7 @@ void handover_end(struct handover *handover)
 bool handover_write(struct verdict *verdict, struct handover *handover, struct slice secret)
 {
     CLEANUP(secret_clear) struct secret line = { malloc(secret.len + 1), secret.len + 1 };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
 
     if (line.bytes == NULL) {
         line.len = 0;
@@ -82,8 +82,8 @@ bool handover_write(struct verdict *verdict, struct handover *handover, struct s
     memcpy(line.bytes, secret.bytes, secret.len);
     line.bytes[secret.len] = '\n';
     handover_end(handover);
-    return trusted_file_replace(handover->path, TRUSTED_SECRET, (struct slice){ line.bytes, line.len }, error)
-        || refuse(verdict, handover->path, error);
+    return trusted_file_replace(handover->path, TRUSTED_SECRET, (struct slice){ line.bytes, line.len }, &error)
+        || refuse(verdict, handover->path, error.text);
 }
 
 void handover_mask(struct slice secret, char masked[HANDOVER_MASKED_MAX])

@@ -90,13 +90,13 @@ bool remote_choose_tenant(struct remote *remote, const char *id)
 /* A line end after it is not part of it. */
 static bool read_file(struct remote *remote, const char *path, size_t max)
 {
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct verdict verdict = VERDICT_INIT;
     struct file_stamp stamp;
 
-    if (trusted_file_read(path, TRUSTED_SECRET, NULL, max + LINE_END_MAX, &remote->secret, &stamp, error))
+    if (trusted_file_read(path, TRUSTED_SECRET, NULL, max + LINE_END_MAX, &remote->secret, &stamp, &error))
         return true;
-    verdict_reject(&verdict, REASON_SYSTEM_ERROR, "%s: %s", path, error);
+    verdict_reject(&verdict, REASON_SYSTEM_ERROR, "%s: %s", path, error.text);
     return remote_refuse(remote, &verdict);
 }
 

@@ -63,11 +63,11 @@ static void text_free(char **text)
 
 static bool read_file(const char *path, enum trusted_file_kind kind, struct secret *ret_content)
 {
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
 
-    return trusted_file_read(path, kind, NULL, JSON_TEXT_MAX, ret_content, &stamp, error)
-        || fail("%s: %s", path, error);
+    return trusted_file_read(path, kind, NULL, JSON_TEXT_MAX, ret_content, &stamp, &error)
+        || fail("%s: %s", path, error.text);
 }
 
 static bool write_all(int fd, struct slice text)

@@ -162,11 +162,11 @@ static int check_token(const struct client_input *input, const sasl_client_param
 static int read_token_file(struct client_input *input, const sasl_client_params_t *params, const char *path)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
 
-    if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, error)) {
-        params->utils->seterror(params->utils->conn, 0, "latchkey: %s: %s", path, error);
+    if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, &error)) {
+        params->utils->seterror(params->utils->conn, 0, "latchkey: %s: %s", path, error.text);
         return SASL_FAIL;
     }
     if (!set_value(input, INPUT_TOKEN, (struct slice){ content.bytes, content.len }))

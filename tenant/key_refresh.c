@@ -55,10 +55,10 @@ static void fail_at(struct key_refresh *refresh, const char *what, const char *a
 static bool has_text(const char *path, const char *also_by, struct slice text)
 {
     CLEANUP(secret_clear) struct secret old = { NULL, 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
 
-    return trusted_file_read(path, TRUSTED_PUBLIC, also_by, JWKS_MAX_LEN, &old, &stamp, error)
+    return trusted_file_read(path, TRUSTED_PUBLIC, also_by, JWKS_MAX_LEN, &old, &stamp, &error)
         && slice_equal((struct slice){ old.bytes, old.len }, text);
 }
 
@@ -75,13 +75,13 @@ static bool confirm(const struct tenant *tenant)
 static enum key_refresh_result store(struct key_refresh *refresh, struct slice text)
 {
     const char *path = refresh->tenant->keys_path;
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
 
     if (has_text(path, refresh->config->latchkeyd.user, text) && confirm(refresh->tenant))
         return KEY_REFRESH_UNCHANGED;
-    if (trusted_file_replace(path, TRUSTED_PUBLIC, text, error))
+    if (trusted_file_replace(path, TRUSTED_PUBLIC, text, &error))
         return KEY_REFRESH_REPLACED;
-    verdict_reject(&refresh->verdict, REASON_SYSTEM_ERROR, "%s: %s", path, error);
+    verdict_reject(&refresh->verdict, REASON_SYSTEM_ERROR, "%s: %s", path, error.text);
     return KEY_REFRESH_FAILED;
 }
 

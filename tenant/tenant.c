@@ -21,13 +21,13 @@ void tenant_request_clear(struct tenant_request *request)
 
 static bool read_authorities(struct verdict *verdict, const struct tenant *tenant, struct tenant_request *request)
 {
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
 
     if (tenant->ca_file == NULL)
         return true;
-    if (!trusted_file_read(tenant->ca_file, TRUSTED_PUBLIC, NULL, CA_FILE_MAX, &request->ca, &stamp, error))
-        return verdict_reject(verdict, REASON_CONFIG_INVALID, "%s: %s", tenant->ca_file, error);
+    if (!trusted_file_read(tenant->ca_file, TRUSTED_PUBLIC, NULL, CA_FILE_MAX, &request->ca, &stamp, &error))
+        return verdict_reject(verdict, REASON_CONFIG_INVALID, "%s: %s", tenant->ca_file, error.text);
     /* An empty text would select the system's authorities. */
     if (request->ca.len == 0)
         return verdict_reject(verdict, REASON_CONFIG_INVALID, "%s: is empty", tenant->ca_file);

@@ -207,15 +207,15 @@ void check_latchkeyd(const struct lint *lint)
     const struct latchkeyd_options *latchkeyd = &lint->config->latchkeyd;
     const char *socket = check_find_socket(latchkeyd);
     const size_t line = config_line(lint->config, BLOCK_LATCHKEYD, NULL, NULL);
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     enum account_answer answer;
     struct account_entry user;
 
     check_halves(lint);
     if (latchkeyd->program != NULL && access(latchkeyd->program, F_OK) == 0
-        && !trusted_program_check(latchkeyd->program, error))
+        && !trusted_program_check(latchkeyd->program, &error))
         FOUND(lint, SEVERITY_ERROR, BLOCK_LATCHKEYD, NULL, "program", "program: %s is not started: %s",
-              latchkeyd->program, error);
+              latchkeyd->program, error.text);
     if (socket != NULL)
         ask_status(lint, socket);
     else

@@ -15,22 +15,20 @@
 #include "base/account_lookup.h"
 #include "base/clock.h"
 
-__attribute__((format(printf, 2, 3))) static bool refuse(char error[TRUSTED_FILE_ERROR_MAX], const char *format, ...)
+bool file_refuse(struct file_error *error, const char *format, ...)
 {
     va_list args;
 
+    error->passing = 0;
     va_start(args, format);
-    vsnprintf(error, TRUSTED_FILE_ERROR_MAX, format, args);
+    vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
-    errno = 0;
     return false;
 }
 
-/*
- * What a call says of the file or of the path to it, and of nothing else. It holds until an administrator changes
- * something there. Every other errno passes: descriptors and memory come back, a file server answers again.
- */
-bool trusted_file_is_at_fault(int cause)
+/* Whether an errno describes the file or the path to it, until an administrator changes something there. Every other
+ * errno passes: descriptors and memory become free, a file server answers again. */
+static bool is_at_fault(int cause)
 {
     switch (cause) {
     case ENOENT: /* nothing is there, */
@@ -55,13 +53,13 @@ bool trusted_file_is_at_fault(int cause)
     }
 }
 
-/* A call failed. Its errno stays when it passes; otherwise it is the file's fault. */
-static bool refuse_call(char error[TRUSTED_FILE_ERROR_MAX], const char *what, int cause)
+bool file_refuse_call(struct file_error *error, const char *what, int cause)
 {
     /* Not %m, which translates: a fork while gettext holds its lock would leave a child waiting for it for ever. */
-    refuse(error, "%s: %s", what, strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error");
-    if (!trusted_file_is_at_fault(cause))
-        errno = cause;
+    const char *description = strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error";
+
+    file_refuse(error, "%.100s%s%s", what, what[0] != '\0' ? ": " : "", description);
+    error->passing = is_at_fault(cause) ? 0 : cause;
     return false;
 }
 
@@ -78,7 +76,7 @@ static struct file_stamp stamp_of(const struct stat *status)
 }
 
 /* The descriptor, or -1. */
-static int open_file(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
+static int open_file(const char *path, struct file_error *error)
 {
     struct stat status;
     int fd, cause;
@@ -89,17 +87,18 @@ static int open_file(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
     while (fd < 0 && errno == EINTR);
     cause = errno;
     if (fd < 0 && cause == ELOOP && lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
-        refuse(error, "is a symbolic link");
+        file_refuse(error, "is a symbolic link");
     else if (fd < 0)
-        refuse_call(error, "cannot be opened", cause);
+        file_refuse_call(error, "cannot be opened", cause);
     return fd;
 }
 
 /* NSS is asked only about a file that is neither root's nor ours, so that most logins do not wait for it. */
-static bool check_owner(uid_t owner, const char *also_by, char error[TRUSTED_FILE_ERROR_MAX])
+static bool check_owner(uid_t owner, const char *also_by, struct file_error *error)
 {
     struct account_entry user;
     enum account_answer answer = ACCOUNT_ABSENT;
+    char what[96];
     int cause = 0;
 
     if (owner == 0 || owner == geteuid())
@@ -109,30 +108,31 @@ static bool check_owner(uid_t owner, const char *also_by, char error[TRUSTED_FIL
     if (answer == ACCOUNT_FOUND && user.uid == owner)
         return true;
     if (answer == ACCOUNT_CANNOT_TELL) {
-        refuse(error, "is owned by uid %ju, and NSS cannot tell now who %.32s is: %s", (uintmax_t)owner, also_by,
-               strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error");
-        errno = cause;
+        snprintf(what, sizeof what, "is owned by uid %ju, and NSS cannot look up user %.32s", (uintmax_t)owner,
+                 also_by);
+        file_refuse_call(error, what, cause);
+        error->passing = cause;
         return false;
     }
-    return refuse(error, "is owned by uid %ju, neither by root nor by the running user", (uintmax_t)owner);
+    return file_refuse(error, "is owned by uid %ju, neither by root nor by the running user", (uintmax_t)owner);
 }
 
 static bool check_status(const struct stat *status, enum trusted_file_kind kind, const char *also_by, size_t max_len,
-                         char error[TRUSTED_FILE_ERROR_MAX])
+                         struct file_error *error)
 {
     unsigned mode = status->st_mode & 07777;
 
     if (!S_ISREG(status->st_mode))
-        return refuse(error, "is not a regular file");
+        return file_refuse(error, "is not a regular file");
     if (!check_owner(status->st_uid, also_by, error))
         return false;
     /* An access control list cannot give more than these bits tell: its mask stands in the group's (acl(5)). */
     if ((mode & (S_IWGRP | S_IWOTH)) != 0)
-        return refuse(error, "is writable by group or others (mode %04o)", mode);
+        return file_refuse(error, "is writable by group or others (mode %04o)", mode);
     if (kind == TRUSTED_SECRET && (mode & (S_IRGRP | S_IROTH)) != 0)
-        return refuse(error, "is readable by group or others (mode %04o)", mode);
+        return file_refuse(error, "is readable by group or others (mode %04o)", mode);
     if ((uintmax_t)status->st_size > max_len)
-        return refuse(error, "is larger than %zu bytes", max_len);
+        return file_refuse(error, "is larger than %zu bytes", max_len);
     return true;
 }
 
@@ -162,12 +162,12 @@ enum outcome { OUTCOME_FAILED, OUTCOME_READ, OUTCOME_AGAIN };
  * Half an old file and half a new one is neither. A file that rename() replaced or unlink() removed while it was read
  * has a new time of change, and is as good as before: nobody rewrites what has no name any more.
  */
-static enum outcome check_unchanged(int fd, const struct stat *before, ssize_t len, char error[TRUSTED_FILE_ERROR_MAX])
+static enum outcome check_unchanged(int fd, const struct stat *before, ssize_t len, struct file_error *error)
 {
     struct stat after;
 
     if (fstat(fd, &after) != 0) {
-        refuse_call(error, "cannot be looked at", errno);
+        file_refuse_call(error, "cannot be looked at", errno);
         return OUTCOME_FAILED;
     }
     return len == before->st_size && after.st_size == before->st_size && time_equal(after.st_mtim, before->st_mtim)
@@ -177,31 +177,28 @@ static enum outcome check_unchanged(int fd, const struct stat *before, ssize_t l
 }
 
 static enum outcome read_content(int fd, const struct stat *status, struct secret *ret_content,
-                                 char error[TRUSTED_FILE_ERROR_MAX])
+                                 struct file_error *error)
 {
     /* One byte more than the file had: it stays free for the NUL, unless the file grew. */
     struct secret content = { NULL, (size_t)status->st_size + 1 };
     enum outcome outcome = OUTCOME_FAILED;
     ssize_t len;
-    int cause;
 
     content.bytes = calloc(1, content.len);
     if (content.bytes == NULL) {
-        refuse_call(error, "cannot be read", errno);
+        file_refuse_call(error, "cannot be read", errno);
         return OUTCOME_FAILED;
     }
     len = lseek(fd, 0, SEEK_SET) == 0 ? read_fully(fd, content.bytes, content.len) : -1;
     if (len < 0)
-        refuse_call(error, "cannot be read", errno);
+        file_refuse_call(error, "cannot be read", errno);
     else
         outcome = check_unchanged(fd, status, len, error);
     if (outcome == OUTCOME_READ) {
         *ret_content = (struct secret){ content.bytes, (size_t)len };
         return OUTCOME_READ;
     }
-    cause = errno;
     secret_clear(&content);
-    errno = cause;
     return outcome;
 }
 
@@ -274,14 +271,13 @@ static bool look_at(int fd, struct stat *ret_status)
 
 /* Look at the open file, and read it if it has settled. OUTCOME_AGAIN with *ret_wait_ms: it may settle within that. */
 static enum outcome try_to_read(int fd, const struct wish *wish, struct watch *watch, int64_t *ret_wait_ms,
-                                struct secret *ret_content, struct file_stamp *ret_stamp,
-                                char error[TRUSTED_FILE_ERROR_MAX])
+                                struct secret *ret_content, struct file_stamp *ret_stamp, struct file_error *error)
 {
     struct file_stamp stamp;
     struct stat status;
 
     if (!look_at(fd, &status)) {
-        refuse_call(error, "cannot be looked at", errno);
+        file_refuse_call(error, "cannot be looked at", errno);
         return OUTCOME_FAILED;
     }
     stamp = *ret_stamp = stamp_of(&status);
@@ -294,13 +290,13 @@ static enum outcome try_to_read(int fd, const struct wish *wish, struct watch *w
 }
 
 bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char *also_by, size_t max_len,
-                       struct secret *ret_content, struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX])
+                       struct secret *ret_content, struct file_stamp *ret_stamp, struct file_error *error)
 {
     const struct wish wish = { kind, also_by, max_len };
     struct watch watch = { .stamp = { .size = TRUSTED_FILE_NOT_SEEN } };
     enum outcome outcome = OUTCOME_AGAIN;
     int64_t wait_ms = 0;
-    int fd, cause, tries;
+    int fd, tries;
 
     /* In case it cannot be opened. */
     *ret_stamp = trusted_file_stamp(path);
@@ -312,13 +308,11 @@ bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char
         pause_ms(wait_ms);
         outcome = try_to_read(fd, &wish, &watch, &wait_ms, ret_content, ret_stamp, error);
     }
-    cause = errno;
     if (outcome == OUTCOME_AGAIN) {
-        refuse(error, "changes again and again while it is read");
-        cause = EBUSY;
+        file_refuse(error, "changes again and again while it is read");
+        error->passing = EBUSY;
     }
     close(fd);
-    errno = cause;
     return outcome == OUTCOME_READ;
 }
 
@@ -424,8 +418,7 @@ static void sync_directory(const char *path)
     close(fd);
 }
 
-bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct slice content,
-                          char error[TRUSTED_FILE_ERROR_MAX])
+bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct slice content, struct file_error *error)
 {
     mode_t mode = kind == TRUSTED_SECRET ? 0600 : 0644;
     char beside[PATH_MAX];
@@ -433,10 +426,10 @@ bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct 
     int fd, cause;
 
     if (!name_beside(path, beside))
-        return refuse_call(error, "cannot be given a name beside it", errno);
+        return file_refuse_call(error, "cannot be given a name beside it", errno);
     fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return refuse_call(error, "cannot create a new one in its directory", errno);
+        return file_refuse_call(error, "cannot create a new one in its directory", errno);
     /* fchmod(): the umask is the host's. */
     ok = write_fully(fd, content) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
     cause = errno;
@@ -451,5 +444,5 @@ bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct 
     if (ok)
         cause = errno;
     unlink(beside);
-    return refuse_call(error, "cannot be written anew", cause);
+    return file_refuse_call(error, "cannot be written anew", cause);
 }

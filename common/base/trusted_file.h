@@ -28,7 +28,21 @@ struct file_stamp {
 };
 #define TRUSTED_FILE_NOT_SEEN (-1)
 
-#define TRUSTED_FILE_ERROR_MAX 160
+#define FILE_ERROR_MAX 160
+
+/* Why a file, or the path to it, is refused. */
+struct file_error {
+    /* 0: the file is at fault, until it changes. Else an errno that says nothing about the file and may be gone at the
+     * next try: ENOMEM, EMFILE, ENFILE, EIO and the like, also of NSS when it cannot look up `also_by`; EBUSY when the
+     * file changes again and again. */
+    int passing;
+    char text[FILE_ERROR_MAX]; /* without the path: "is writable by group or others (mode 0664)" */
+};
+
+/* Set the error; false, always. The file is at fault, or a call failed with the errno `cause`: "what: description",
+ * only the description when `what` is empty. */
+bool file_refuse(struct file_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool file_refuse_call(struct file_error *error, const char *what, int cause);
 
 /*
  * A file that has just changed may be in the middle of being rewritten in place, and a second change within one tick of
@@ -45,24 +59,18 @@ struct file_stamp {
  * that is not counted in len) and *ret_stamp are set on success; the stamp also on failure, as far as the file could be
  * looked at, so that a repaired file is noticed. End the content with secret_clear(). Waits at most
  * TRUSTED_FILE_TRIES times TRUSTED_FILE_SETTLE_MS or, for an empty file, TRUSTED_FILE_SETTLE_EMPTY_MS.
- * False with a sentence in `error`, without the path: "is writable by group or others (mode 0664)". errno is then 0
- * when the file is at fault, which holds until the file changes. Else errno is a cause that passes and says nothing
- * about the file: ENOMEM, EMFILE, ENFILE, EIO and whatever else does not speak of the file itself; also of NSS, when it
- * cannot tell who `also_by` is; EBUSY when the file changes again and again.
+ * False with *ret_error set.
  */
 bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char *also_by, size_t max_len,
-                       struct secret *ret_content, struct file_stamp *ret_stamp, char error[TRUSTED_FILE_ERROR_MAX]);
-
-/* Whether an errno of open(2), stat(2) and their like speaks of the file or of the path to it. Else it passes. */
-bool trusted_file_is_at_fault(int cause);
+                       struct secret *ret_content, struct file_stamp *ret_stamp, struct file_error *ret_error);
 
 /*
  * Put a new file of mode 0644, or 0600 for TRUSTED_SECRET, in the place of an old one in one step: written beside it,
  * synchronised, renamed. Whatever fails, the old one stays and nothing is left beside it. `path` is absolute.
- * False with a sentence in `error`, without the path.
+ * False with *ret_error set.
  */
 bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct slice content,
-                          char error[TRUSTED_FILE_ERROR_MAX]);
+                          struct file_error *ret_error);
 
 /* The stamp of what lies at the path now, without opening it: all zero when nothing does, and with
  * TRUSTED_FILE_NOT_SEEN when that cannot be told. */

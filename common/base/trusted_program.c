@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,30 +15,12 @@ struct way {
     char rest[2 * PATH_MAX]; /* components, separated by slashes */
     int links;
     const char *path; /* as it was given */
-    char *error;
+    struct file_error *error;
 };
-
-__attribute__((format(printf, 2, 3))) static bool refuse(const struct way *way, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(way->error, TRUSTED_FILE_ERROR_MAX, format, arguments);
-    va_end(arguments);
-    errno = 0;
-    return false;
-}
 
 static bool refuse_call(const struct way *way, const char *path, int cause)
 {
-    const char *what = strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error";
-
-    if (strcmp(path, way->path) == 0)
-        refuse(way, "%s", what);
-    else
-        refuse(way, "%.100s: %s", path, what);
-    errno = trusted_file_is_at_fault(cause) ? 0 : cause;
-    return false;
+    return file_refuse_call(way->error, strcmp(path, way->path) == 0 ? "" : path, cause);
 }
 
 static bool is_trusted_owner(const struct stat *status)
@@ -61,22 +42,24 @@ static bool check_folder(const struct way *way, const struct stat *entry)
     if (lstat(path, &folder) != 0)
         return refuse_call(way, path, errno);
     if (!is_trusted_owner(&folder))
-        return refuse(way, "the folder %.60s is owned by uid %ju, neither by root nor by the running user", path,
-                      (uintmax_t)folder.st_uid);
+        return file_refuse(way->error, "the folder %.60s is owned by uid %ju, neither by root nor by the running user",
+                           path, (uintmax_t)folder.st_uid);
     if (is_writable_by_others(&folder) && ((folder.st_mode & S_ISVTX) == 0 || !is_trusted_owner(entry)))
-        return refuse(way, "the folder %.80s is writable by group or others (mode %04o)", path,
-                      (unsigned)(folder.st_mode & 07777));
+        return file_refuse(way->error, "the folder %.80s is writable by group or others (mode %04o)", path,
+                           (unsigned)(folder.st_mode & 07777));
     return true;
 }
 
 static bool check_file(const struct way *way, const struct stat *status)
 {
     if (!S_ISREG(status->st_mode))
-        return refuse(way, "is not a regular file");
+        return file_refuse(way->error, "is not a regular file");
     if (!is_trusted_owner(status))
-        return refuse(way, "is owned by uid %ju, neither by root nor by the running user", (uintmax_t)status->st_uid);
+        return file_refuse(way->error, "is owned by uid %ju, neither by root nor by the running user",
+                           (uintmax_t)status->st_uid);
     if (is_writable_by_others(status))
-        return refuse(way, "is writable by group or others (mode %04o)", (unsigned)(status->st_mode & 07777));
+        return file_refuse(way->error, "is writable by group or others (mode %04o)",
+                           (unsigned)(status->st_mode & 07777));
     return true;
 }
 
@@ -142,9 +125,9 @@ static bool step(struct way *way, const char *name, bool *ret_is_there)
     return check_file(way, &status);
 }
 
-bool trusted_program_check(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
+bool trusted_program_check(const char *path, struct file_error *ret_error)
 {
-    struct way way = { .path = path, .error = error };
+    struct way way = { .path = path, .error = ret_error };
     char name[NAME_MAX + 1];
     bool is_there = false;
 
@@ -155,7 +138,7 @@ bool trusted_program_check(const char *path, char error[TRUSTED_FILE_ERROR_MAX])
         if (!next_component(&way, name))
             return false;
         if (name[0] == '\0')
-            return refuse(&way, "is not a regular file");
+            return file_refuse(way.error, "is not a regular file");
         if (strcmp(name, ".") != 0 && !step(&way, name, &is_there))
             return false;
     }

@@ -15,9 +15,9 @@
 
 /*
  * Whether the program at the absolute path may be started. The path stays good afterwards: only root and the effective
- * user can change what it leads to. False with a sentence in `error`, without the path; errno is then 0 when something
- * on the way is at fault, else a cause that passes, as of trusted_file_read().
+ * user can change what it leads to. False with *ret_error set, as by trusted_file_read(): what is at fault may be the
+ * program or anything on the way to it.
  */
-bool trusted_program_check(const char *path, char error[TRUSTED_FILE_ERROR_MAX]);
+bool trusted_program_check(const char *path, struct file_error *ret_error);
 
 #endif

@@ -155,17 +155,17 @@ static bool read_file(struct source *source, enum reason reason, enum trusted_fi
                       size_t max_len, struct secret *ret_content)
 {
     struct file_stamp stamp = { 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
-    bool ok = trusted_file_read(source->path, kind, also_by, max_len, ret_content, &stamp, error);
+    struct file_error error;
+    bool ok = trusted_file_read(source->path, kind, also_by, max_len, ret_content, &stamp, &error);
 
-    if (!ok && errno != 0)
-        reason = errno == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
+    if (!ok && error.passing != 0)
+        reason = error.passing == ENOMEM ? REASON_OUT_OF_MEMORY : REASON_SYSTEM_ERROR;
     if (!ok && depends_on_nss(&stamp, also_by))
         source->is_settled = false;
     else if (!ok && !is_passing(reason) && !file_stamp_equal(&stamp, &no_file))
         source->depends_on_viewer = true;
     set_stamp(source, &stamp);
-    return ok || verdict_reject(&source->failure, reason, "%s: %s", source->path, error);
+    return ok || verdict_reject(&source->failure, reason, "%s: %s", source->path, error.text);
 }
 
 /* Take over the verdict of a parser, with the path in front. */

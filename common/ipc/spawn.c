@@ -85,13 +85,14 @@ static int spawn(const char *program, const char *config_path, int socket, pid_t
 bool latchkeyd_spawn(struct verdict *verdict, const char *program, const char *config_path,
                      struct latchkeyd_child *ret_child)
 {
-    char complaint[TRUSTED_FILE_ERROR_MAX];
+    struct file_error complaint;
     int pair[2], error;
     pid_t pid;
 
-    if (!trusted_program_check(program, complaint))
-        return errno != 0 ? refuse_errno(verdict, errno, program)
-                          : verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "%s: %s", program, complaint);
+    if (!trusted_program_check(program, &complaint))
+        return complaint.passing != 0
+            ? refuse_errno(verdict, complaint.passing, program)
+            : verdict_reject(verdict, REASON_LATCHKEYD_UNAVAILABLE, "%s: %s", program, complaint.text);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return refuse_errno(verdict, errno, "socketpair");
     error = spawn(program, config_path, pair[1], &pid);

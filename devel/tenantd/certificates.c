@@ -193,10 +193,10 @@ static bool write_authority(const struct authority *authority, const char *certi
 
 static BIO *read_pem(const char *path, enum trusted_file_kind kind, struct secret *text)
 {
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
 
-    return trusted_file_read(path, kind, NULL, PEM_MAX, text, &stamp, error)
+    return trusted_file_read(path, kind, NULL, PEM_MAX, text, &stamp, &error)
         ? BIO_new_mem_buf(text->bytes, (int)text->len)
         : NULL;
 }

@@ -248,12 +248,12 @@ static bool read_file(struct state *state, char error[STATE_ERROR_MAX])
 {
     CLEANUP(secret_clear) struct secret text = { NULL, 0 };
     CLEANUP(json_free) struct json *object = NULL;
-    char file_error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error file_error;
     struct file_stamp stamp;
     enum json_error json_error;
 
-    if (!trusted_file_read(state->path, TRUSTED_SECRET, NULL, JSON_TEXT_MAX, &text, &stamp, file_error))
-        return refuse(error, "%s: %s", state->path, file_error);
+    if (!trusted_file_read(state->path, TRUSTED_SECRET, NULL, JSON_TEXT_MAX, &text, &stamp, &file_error))
+        return refuse(error, "%s: %s", state->path, file_error.text);
     if (!json_parse((struct slice){ text.bytes, text.len }, &object, &json_error))
         return refuse(error, "%s: %s", state->path, json_error_text(json_error));
     return members_read(object, state, error);

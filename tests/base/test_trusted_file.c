@@ -90,21 +90,21 @@ static int reads_of_nobody(void)
 {
     struct secret content = { NULL, 0 };
     struct file_stamp stamp;
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
 
     if (seteuid(NOBODY) != 0)
         return 1;
-    if (!trusted_file_read(path_of("of-nobody"), TRUSTED_SECRET, NULL, 10, &content, &stamp, error))
+    if (!trusted_file_read(path_of("of-nobody"), TRUSTED_SECRET, NULL, 10, &content, &stamp, &error))
         return 2;
     secret_clear(&content);
-    if (!trusted_file_read(path_of("of-root"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error))
+    if (!trusted_file_read(path_of("of-root"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, &error))
         return 3;
     secret_clear(&content);
-    if (trusted_file_read(path_of("of-other"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error)
-        || strcmp(error, "is owned by uid 12345, neither by root nor by the running user") != 0)
+    if (trusted_file_read(path_of("of-other"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, &error)
+        || strcmp(error.text, "is owned by uid 12345, neither by root nor by the running user") != 0)
         return 4;
-    if (trusted_file_read(path_of("of-root-alone"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error)
-        || strcmp(error, "cannot be opened: Permission denied") != 0 || stamp.inode == 0)
+    if (trusted_file_read(path_of("of-root-alone"), TRUSTED_PUBLIC, NULL, 10, &content, &stamp, &error)
+        || strcmp(error.text, "cannot be opened: Permission denied") != 0 || stamp.inode == 0)
         return 5;
     return 0;
 }
@@ -242,7 +242,7 @@ static void rule_30_one_more_user_may_own_a_file(void **state)
 {
     const struct passwd *daemon = getpwnam("daemon");
     struct secret content = { NULL, 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
     size_t i;
     bool ok;
@@ -259,8 +259,8 @@ static void rule_30_one_more_user_may_own_a_file(void **state)
             fate.has_owner = true;
             fate.owner = owners[i].owner;
         }
-        ok = trusted_file_read(path, owners[i].kind, owners[i].also_by, 10, &content, &stamp, error);
-        assert_string_equal(ok ? "" : error, owners[i].error != NULL ? owners[i].error : "");
+        ok = trusted_file_read(path, owners[i].kind, owners[i].also_by, 10, &content, &stamp, &error);
+        assert_string_equal(ok ? "" : error.text, owners[i].error != NULL ? owners[i].error : "");
         secret_clear(&content);
         memset(&fate, 0, sizeof fate);
     }
@@ -271,10 +271,9 @@ static void rule_32_an_owner_whom_nss_cannot_tell_now_is_not_refused_for_good(vo
     static const int failures[] = { EMFILE, ENFILE, ENOMEM, EIO, EAGAIN, ECONNREFUSED, ENOENT, ETIMEDOUT };
     const char *path = write_file("owned", LITERAL("x"), 0644);
     struct secret content = { NULL, 0 };
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     struct file_stamp stamp;
     size_t i;
-    int cause;
     bool ok;
 
     (void)state;
@@ -283,20 +282,18 @@ static void rule_32_an_owner_whom_nss_cannot_tell_now_is_not_refused_for_good(vo
         fate.has_owner = true;
         fate.owner = 1;
         fate.nss_failure = failures[i];
-        errno = ERANGE;
-        ok = trusted_file_read(path, TRUSTED_PUBLIC, "daemon", 10, &content, &stamp, error);
-        cause = errno;
+        error.passing = ERANGE;
+        ok = trusted_file_read(path, TRUSTED_PUBLIC, "daemon", 10, &content, &stamp, &error);
         assert_false(ok);
-        assert_int_equal(cause, failures[i]);
-        assert_non_null(strstr(error, "is owned by uid 1, and NSS cannot tell now who daemon is: "));
+        assert_int_equal(error.passing, failures[i]);
+        assert_non_null(strstr(error.text, "is owned by uid 1, and NSS cannot look up user daemon: "));
         ROW("where no other user is trusted, nothing is asked");
-        ok = trusted_file_read(path, TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error);
-        cause = errno;
+        ok = trusted_file_read(path, TRUSTED_PUBLIC, NULL, 10, &content, &stamp, &error);
         assert_false(ok);
-        assert_int_equal(cause, 0);
+        assert_int_equal(error.passing, 0);
         ROW("nor for a file of root's");
         fate.owner = 0;
-        assert_true(trusted_file_read(path, TRUSTED_PUBLIC, "daemon", 10, &content, &stamp, error));
+        assert_true(trusted_file_read(path, TRUSTED_PUBLIC, "daemon", 10, &content, &stamp, &error));
         secret_clear(&content);
         memset(&fate, 0, sizeof fate);
     }

@@ -171,9 +171,9 @@ static int64_t read_ms(const char *path)
     const int64_t begun_ms = clock_ms();
     struct secret content = { NULL, 0 };
     struct file_stamp stamp;
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
 
-    assert_true(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 1000, &content, &stamp, error));
+    assert_true(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 1000, &content, &stamp, &error));
     secret_clear(&content);
     return clock_ms() - begun_ms;
 }
@@ -269,9 +269,9 @@ static unsigned misses_while_rewritten(const char *path, unsigned looks, unsigne
     for (i = 0; i < looks; i++) {
         struct secret content = { NULL, 0 };
         struct file_stamp stamp;
-        char error[TRUSTED_FILE_ERROR_MAX];
+        struct file_error error;
 
-        if (!trusted_file_read(path, TRUSTED_PUBLIC, NULL, 1000, &content, &stamp, error))
+        if (!trusted_file_read(path, TRUSTED_PUBLIC, NULL, 1000, &content, &stamp, &error))
             continue;
         (*ret_seen)++;
         missed += strstr(content.bytes, "sub everywhere\n") == NULL;
@@ -348,13 +348,13 @@ static void a_file_that_is_replaced_while_it_is_read_is_as_good_as_before(void *
 {
     struct secret content = { NULL, 0 };
     struct file_stamp stamp, now;
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     const char *path = write_file("fate", LITERAL("0123456789"), 0644);
 
     (void)state;
     fate.before_read = replace_it;
     ROW("the old content");
-    assert_true(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 1000, &content, &stamp, error));
+    assert_true(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 1000, &content, &stamp, &error));
     assert_int_equal(content.len, 10);
     assert_memory_equal(content.bytes, "0123456789", 10);
     secret_clear(&content);
@@ -480,10 +480,10 @@ static struct file_stamp stamp_of_refused(const char *path)
 {
     struct secret content = { NULL, 0 };
     struct file_stamp stamp;
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
 
     memset(&stamp, 0xff, sizeof stamp);
-    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 10, &content, &stamp, error));
+    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, NULL, 10, &content, &stamp, &error));
     return stamp;
 }
 

@@ -245,43 +245,43 @@ FILE_DOUBLE unsigned open_descriptors(void)
 /* The error of a read that must fail without touching the content or leaving a descriptor open. */
 FILE_DOUBLE const char *refusal(const char *path, enum trusted_file_kind kind, size_t max_len)
 {
-    static char error[TRUSTED_FILE_ERROR_MAX];
+    static struct file_error error;
     struct secret content = { NULL, 4711 };
     struct file_stamp stamp;
     unsigned before = open_descriptors();
 
-    error[0] = '\0';
-    if (trusted_file_read(path, kind, NULL, max_len, &content, &stamp, error)) {
+    error.text[0] = '\0';
+    if (trusted_file_read(path, kind, NULL, max_len, &content, &stamp, &error)) {
         secret_clear(&content);
         return "is accepted";
     }
     assert_null(content.bytes);
     assert_int_equal(content.len, 4711);
     assert_int_equal(open_descriptors(), before);
-    return error;
+    return error.text;
 }
 
-/* The errno that a refusal leaves. */
+/* The passing cause of a refusal; 0: the file is at fault. */
 FILE_DOUBLE int cause_of(const char *path, size_t max_len)
 {
     struct secret content = { NULL, 0 };
     struct file_stamp stamp;
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
 
-    errno = ERANGE;
-    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, NULL, max_len, &content, &stamp, error));
-    return errno;
+    error.passing = ERANGE;
+    assert_false(trusted_file_read(path, TRUSTED_PUBLIC, NULL, max_len, &content, &stamp, &error));
+    return error.passing;
 }
 
 FILE_DOUBLE void assert_content(const char *path, enum trusted_file_kind kind, size_t max_len, struct slice want)
 {
     struct secret content = { NULL, 0 };
     struct file_stamp stamp, now;
-    char error[TRUSTED_FILE_ERROR_MAX];
+    struct file_error error;
     unsigned before = open_descriptors();
 
-    if (!trusted_file_read(path, kind, NULL, max_len, &content, &stamp, error))
-        fail_msg("%s %s", path, error);
+    if (!trusted_file_read(path, kind, NULL, max_len, &content, &stamp, &error))
+        fail_msg("%s %s", path, error.text);
     assert_int_equal(content.len, want.len);
     assert_memory_equal(content.bytes, want.bytes, want.len);
     assert_int_equal(content.bytes[content.len], '\0');
