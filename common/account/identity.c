@@ -229,7 +229,7 @@ static bool reject_look_up(struct verdict *verdict, const char *user, int error)
 {
     return error == ENOMEM ? verdict_reject(verdict, REASON_OUT_OF_MEMORY, "user %s", user)
                            : verdict_reject(verdict, REASON_SYSTEM_ERROR, "NSS cannot look up user %s now: %s", user,
-                                            strerrordesc_np(error) != NULL ? strerrordesc_np(error) : "unknown error");
+                                            text_of_errno(error));
 }
 
 bool identity_account_block(struct verdict *verdict, const struct identity_rules *rules, const char *user,

@@ -173,3 +173,10 @@ void text_copy_printable(char *copy, size_t size, struct slice text)
     }
     copy[out] = '\0';
 }
+
+const char *text_of_errno(int error)
+{
+    const char *description = strerrordesc_np(error);
+
+    return description != NULL ? description : "unknown error";
+}

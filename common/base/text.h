@@ -45,4 +45,8 @@ bool text_is_visible(struct slice text, const char *without);
  */
 void text_copy_printable(char *copy, size_t size, struct slice text);
 
+/* The description of an errno, in English. strerror(3) and %m translate, and a fork while gettext holds its lock would
+ * leave a child waiting for it for ever. */
+const char *text_of_errno(int error);
+
 #endif

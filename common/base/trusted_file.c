@@ -14,6 +14,7 @@
 
 #include "base/account_lookup.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 bool file_refuse(struct file_error *error, const char *format, ...)
 {
@@ -55,10 +56,7 @@ static bool is_at_fault(int cause)
 
 bool file_refuse_call(struct file_error *error, const char *what, int cause)
 {
-    /* Not %m, which translates: a fork while gettext holds its lock would leave a child waiting for it for ever. */
-    const char *description = strerrordesc_np(cause) != NULL ? strerrordesc_np(cause) : "unknown error";
-
-    file_refuse(error, "%.100s%s%s", what, what[0] != '\0' ? ": " : "", description);
+    file_refuse(error, "%.100s%s%s", what, what[0] != '\0' ? ": " : "", text_of_errno(cause));
     error->passing = is_at_fault(cause) ? 0 : cause;
     return false;
 }

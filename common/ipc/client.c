@@ -13,6 +13,7 @@
 #include "base/account_lookup.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "config/snapshot.h"
 #include "ipc/spawn.h"
 
@@ -24,8 +25,7 @@ static bool refuse_errno(struct verdict *verdict, const char *what)
 
     if (errno == EMFILE || errno == ENFILE)
         reason = REASON_SYSTEM_ERROR;
-    return verdict_reject(verdict, reason, "%s: %s", what,
-                          strerrordesc_np(errno) != NULL ? strerrordesc_np(errno) : "unknown error");
+    return verdict_reject(verdict, reason, "%s: %s", what, text_of_errno(errno));
 }
 
 /* Wait until the socket is ready. False with the refusal, also after the deadline. */

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/trusted_program.h"
 
 #define REAP_PAUSE_NS     100000    /* the first pause: the child ends as soon as it has answered */
@@ -24,8 +25,7 @@ static bool refuse_errno(struct verdict *verdict, int error, const char *what)
     /* Not a system error: the program may be missing, or this user may not execute it. */
     if (error == ENOENT || error == EACCES || error == ENOTDIR || error == ENOEXEC)
         reason = REASON_LATCHKEYD_UNAVAILABLE;
-    return verdict_reject(verdict, reason, "%s: %s", what,
-                          strerrordesc_np(error) != NULL ? strerrordesc_np(error) : "unknown error");
+    return verdict_reject(verdict, reason, "%s: %s", what, text_of_errno(error));
 }
 
 /* Default dispositions and an empty mask: the child would inherit SIG_IGN from the host process. */
