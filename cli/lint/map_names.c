@@ -49,12 +49,11 @@ bool map_names_compile(const struct map_block *map, struct pattern *ret_names)
 {
     char anchored[PATTERN_MAX + 5];
     struct slice capture;
-    const char *error;
 
     if (!find_capture(map->pattern, &capture) || capture.len > PATTERN_MAX)
         return false;
     snprintf(anchored, sizeof anchored, "^(%.*s)$", SLICE_ARG(capture));
-    return pattern_compile(anchored, ret_names, &error);
+    return pattern_compile(anchored, ret_names) == 0;
 }
 
 bool map_names_have(const struct pattern *names, const char *name)

@@ -5,22 +5,33 @@
 
 #include "base/fork_lock.h"
 
-/* regerror() translates, and a fork while gettext holds its lock would leave a child waiting for it for ever. */
-static const struct {
-    int code;
-    const char *sentence;
-} errors[] = {
-    { REG_ESPACE, PATTERN_MEMORY_IS_SHORT },
-    { REG_ECOLLATE, "an unknown collating element" },
-    { REG_ECTYPE, "an unknown character class" },
-    { REG_EESCAPE, "a backslash at its end" },
-    { REG_EBRACK, "[ without ]" },
-    { REG_EPAREN, "( or ) without the other" },
-    { REG_EBRACE, "{ without }" },
-    { REG_BADBR, "something else than numbers in { }" },
-    { REG_ERANGE, "a range in [ ] whose end comes before its beginning" },
-    { REG_BADRPT, "a repetition of nothing" },
+/* regerror() translates, as strerror() does (base/text.h). */
+static const char *const sentences[] = {
+    [PATTERN_OUT_OF_MEMORY] = "out of memory",
+    [REG_ECOLLATE] = "an unknown collating element",
+    [REG_ECTYPE] = "an unknown character class",
+    [REG_EESCAPE] = "a backslash at its end",
+    [REG_EBRACK] = "[ without ]",
+    [REG_EPAREN] = "( or ) without the other",
+    [REG_EBRACE] = "{ without }",
+    [REG_BADBR] = "something else than numbers in { }",
+    [REG_ERANGE] = "a range in [ ] whose end comes before its beginning",
+    [REG_BADRPT] = "a repetition of nothing",
+    [PATTERN_TOO_LONG] = "more than 1023 bytes",
+    [PATTERN_TOO_DEEP] = "more than 16 groups inside each other",
+    [PATTERN_TOO_MANY_COPIES] = "it repeats more than 256 characters",
+    [PATTERN_INNER_ANCHOR] = "^ or $ elsewhere than at an end of the pattern, or an anchor such as \\b",
+    [PATTERN_BACK_REFERENCE] = "a back-reference",
+    [PATTERN_REPEATED_TWICE] = "a repetition of a repetition",
+    [PATTERN_REPEATS_EMPTY] = "a repetition of what may be empty",
 };
+
+const char *pattern_error_text(int error)
+{
+    const bool is_known = error > 0 && (size_t)error < sizeof sentences / sizeof sentences[0];
+
+    return is_known && sentences[error] != NULL ? sentences[error] : "not an extended regular expression";
+}
 
 /* regexec() holds a lock of the compiled expression. */
 static int match_guarded(const regex_t *regex, const char *text, regmatch_t match[2])
@@ -49,16 +60,6 @@ static void leave(locale_t own, locale_t of_host)
     freelocale(own);
 }
 
-static const char *sentence_of(int code)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof errors / sizeof errors[0]; i++)
-        if (errors[i].code == code)
-            return errors[i].sentence;
-    return "no extended regular expression";
-}
-
 /*
  * What a pattern may cost, before regcomp() spends it. glibc copies what {m,n} and + repeat, so that thirty characters
  * can ask for gigabytes; it walks in circles, in exponential time, where what is repeated may be empty; and with a
@@ -80,10 +81,10 @@ struct scan {
     bool atom_may_be_empty;
     bool atom_is_repeated;
     bool is_at_begin; /* of the pattern, or of a branch outside of all groups */
-    const char *error;
+    int error;
 };
 
-static bool fail(struct scan *scan, const char *error)
+static bool refuse_pattern(struct scan *scan, int error)
 {
     scan->error = error;
     return false;
@@ -123,8 +124,7 @@ static bool add_atom(struct scan *scan, size_t size, bool may_be_empty)
 /* The pattern matches a value as a whole, so no place but its ends needs one. */
 static bool add_anchor(struct scan *scan, bool is_at_end)
 {
-    return is_at_end ? add_atom(scan, 1, true)
-                     : fail(scan, "^ or $ elsewhere than at an end of the pattern, or an anchor such as \\b");
+    return is_at_end ? add_atom(scan, 1, true) : refuse_pattern(scan, PATTERN_INNER_ANCHOR);
 }
 
 static bool open_group(struct scan *scan)
@@ -132,7 +132,7 @@ static bool open_group(struct scan *scan)
     end_atom(scan);
     scan->is_at_begin = false;
     if (scan->depth == PATTERN_DEPTH_MAX)
-        return fail(scan, "more than 16 groups inside each other");
+        return refuse_pattern(scan, PATTERN_TOO_DEEP);
     scan->levels[++scan->depth] = (struct level){ .branch_may_be_empty = true };
     return true;
 }
@@ -154,12 +154,12 @@ static bool repeat(struct scan *scan, size_t least, size_t copies)
     if (scan->atom_size == 0)
         return true; /* regcomp() refuses it */
     if (scan->atom_is_repeated)
-        return fail(scan, "a repetition of a repetition");
+        return refuse_pattern(scan, PATTERN_REPEATED_TWICE);
     if (scan->atom_may_be_empty && !is_optional)
-        return fail(scan, "a repetition of what may be empty");
+        return refuse_pattern(scan, PATTERN_REPEATS_EMPTY);
     scan->copied += scan->atom_size * (copies - 1);
     if (scan->copied > PATTERN_COPIES_MAX)
-        return fail(scan, "it repeats more than 256 characters");
+        return refuse_pattern(scan, PATTERN_TOO_MANY_COPIES);
     scan->levels[scan->depth].size += scan->atom_size * (copies - 1);
     scan->atom_size *= copies;
     scan->atom_may_be_empty = least == 0;
@@ -168,7 +168,7 @@ static bool repeat(struct scan *scan, size_t least, size_t copies)
 }
 
 /* Stops counting where it is too many in any case. */
-static size_t read_number(struct scan *scan)
+static size_t read_count(struct scan *scan)
 {
     size_t number = 0;
 
@@ -181,11 +181,11 @@ static size_t read_number(struct scan *scan)
 /* "{m}", "{m,}", "{m,n}" or, in glibc, "{,n}", behind the brace. */
 static bool read_interval(struct scan *scan)
 {
-    size_t least = read_number(scan), most = least;
+    size_t least = read_count(scan), most = least;
 
     if (*scan->at == ',') {
         scan->at++;
-        most = *scan->at == '}' ? least + 1 : read_number(scan);
+        most = *scan->at == '}' ? least + 1 : read_count(scan);
     }
     if (*scan->at == '}')
         scan->at++;
@@ -213,12 +213,12 @@ static void skip_bracket(struct scan *scan)
         scan->at++;
 }
 
-static bool read_escape(struct scan *scan)
+static bool read_backslash(struct scan *scan)
 {
     const char c = *scan->at;
 
     if (c >= '1' && c <= '9')
-        return fail(scan, "a back-reference");
+        return refuse_pattern(scan, PATTERN_BACK_REFERENCE);
     if (c != '\0')
         scan->at++;
     if (c != '\0' && strchr("<>bB`'", c) != NULL) /* of GNU: places between characters */
@@ -254,7 +254,7 @@ static bool read_token(struct scan *scan)
         skip_bracket(scan);
         return add_atom(scan, 1, false);
     case '\\':
-        return read_escape(scan);
+        return read_backslash(scan);
     case '^':
         return add_anchor(scan, scan->is_at_begin);
     case '$':
@@ -264,38 +264,32 @@ static bool read_token(struct scan *scan)
     }
 }
 
-static bool is_affordable(const char *text, const char **ret_error)
+/* 0, or the error that makes the pattern cost too much. */
+static int check_cost(const char *text)
 {
     struct scan scan = { .at = text, .levels = { { .branch_may_be_empty = true } }, .is_at_begin = true };
 
-    if (strlen(text) > PATTERN_TEXT_MAX) {
-        *ret_error = "more than 1023 bytes";
-        return false;
-    }
+    if (strlen(text) > PATTERN_TEXT_MAX)
+        return PATTERN_TOO_LONG;
     while (*scan.at != '\0')
-        if (!read_token(&scan)) {
-            *ret_error = scan.error;
-            return false;
-        }
-    return true;
+        if (!read_token(&scan))
+            return scan.error;
+    return 0;
 }
 
-bool pattern_compile(const char *text, struct pattern *ret_pattern, const char **ret_error)
+int pattern_compile(const char *text, struct pattern *ret_pattern)
 {
+    const int error = check_cost(text);
     locale_t own, of_host;
     int code;
 
-    if (!is_affordable(text, ret_error))
-        return false;
-    if (!enter(&own, &of_host)) {
-        *ret_error = PATTERN_MEMORY_IS_SHORT;
-        return false;
-    }
+    if (error != 0)
+        return error;
+    if (!enter(&own, &of_host))
+        return PATTERN_OUT_OF_MEMORY;
     code = regcomp(&ret_pattern->regex, text, REG_EXTENDED);
     leave(own, of_host);
-    if (code != 0)
-        *ret_error = sentence_of(code);
-    return code == 0;
+    return code;
 }
 
 void pattern_free(struct pattern *pattern)

@@ -12,9 +12,7 @@
 
 #include "base/slice.h"
 
-#define PATTERN_VALUE_MAX       256 /* bytes of what is matched */
-#define PATTERN_MEMORY_IS_SHORT "out of memory"
-
+#define PATTERN_VALUE_MAX 256  /* bytes of what is matched */
 #define PATTERN_TEXT_MAX  1023 /* bytes of a pattern */
 #define PATTERN_DEPTH_MAX 16   /* groups inside each other */
 /* Characters and groups that repetitions add: ([a-z]{9}[.]){3} adds 8, then 22. */
@@ -24,15 +22,27 @@ struct pattern {
     regex_t regex;
 };
 
+enum pattern_error {
+    PATTERN_OUT_OF_MEMORY = REG_ESPACE,
+    PATTERN_TOO_LONG = 64, /* greater than all codes of regcomp(3) */
+    PATTERN_TOO_DEEP,
+    PATTERN_TOO_MANY_COPIES,
+    PATTERN_INNER_ANCHOR,
+    PATTERN_BACK_REFERENCE,
+    PATTERN_REPEATED_TWICE,
+    PATTERN_REPEATS_EMPTY,
+};
+
 /*
- * False with a static sentence; PATTERN_MEMORY_IS_SHORT says nothing about the text. End it with pattern_free().
- * Refused is also what could cost a login too much: back-references, a repetition of a repetition ("a**") or of what
- * may be empty ("(a*)*"; but "(a*)?" is let through), GNU's anchors such as \b, "^" and "$" elsewhere than at the
- * beginning and the end of the pattern or of a branch outside of all groups, and what exceeds the limits above. What is
- * left compiles within 20 ms and matches within 100 ms: the worst that was found, 500 times ".?". Usual patterns match
- * within 0.05 ms.
+ * 0, or an error: a code of regcomp(3) or one of those above. Only PATTERN_OUT_OF_MEMORY may be gone at the next try.
+ * Free the pattern with pattern_free(). Refused is also what could cost a login too much: back-references, a repetition
+ * of a repetition ("a**") or of what may be empty ("(a*)*"; but "(a*)?" is let through), GNU's anchors such as \b, "^"
+ * and "$" elsewhere than at the beginning and the end of the pattern or of a branch outside of all groups, and what
+ * exceeds the limits above. What is left compiles within 20 ms and matches within 100 ms: the worst that was found, 500
+ * times ".?". Usual patterns match within 0.05 ms.
  */
-bool pattern_compile(const char *text, struct pattern *ret_pattern, const char **ret_error);
+int pattern_compile(const char *text, struct pattern *ret_pattern);
+const char *pattern_error_text(int error); /* static */
 void pattern_free(struct pattern *pattern);
 
 /* How many groups ( ) it has. */
@@ -41,7 +51,7 @@ size_t pattern_group_count(const struct pattern *pattern);
 /*
  * Whether the whole of the value matches: "^a|b$" is anchored to the eye and matches parts all the same. *ret_capture
  * is what the first group matched, lent by the value; without bytes when it matched nothing. The value has no NUL and
- * at most PATTERN_VALUE_MAX bytes. False when memory is too short to know. A fork of the host waits until it
+ * at most PATTERN_VALUE_MAX bytes. False when out of memory. A fork of the host waits until it
  * returns (fork_lock.h); other threads match at the same time, unless they use the same pattern.
  */
 bool pattern_match(const struct pattern *pattern, struct slice value, bool *ret_matches, struct slice *ret_capture);

@@ -489,13 +489,15 @@ static bool is_anchored(const char *pattern)
 
 static bool compile_pattern(const struct reading *reading, const struct block *block, struct map_block *map)
 {
-    const char *error;
+    int error;
 
     if (!is_anchored(map->pattern))
         return REFUSE(reading, block, "pattern", "it does not begin with ^ and end with $");
-    if (!pattern_compile(map->pattern, &map->compiled, &error))
-        return strcmp(error, PATTERN_MEMORY_IS_SHORT) == 0 ? out_of_memory(reading)
-                                                           : REFUSE(reading, block, "pattern", "%s", error);
+    error = pattern_compile(map->pattern, &map->compiled);
+    if (error == PATTERN_OUT_OF_MEMORY)
+        return out_of_memory(reading);
+    if (error != 0)
+        return REFUSE(reading, block, "pattern", "%s", pattern_error_text(error));
     reading->config->identity.map_count++; /* config_file_clear() frees the patterns that were counted */
     return pattern_group_count(&map->compiled) > 0
         || REFUSE(reading, block, "pattern", "it has no group ( ) whose match is the user");
