@@ -74,7 +74,7 @@ static bool made(struct json_reader *reader, const struct json_object *value)
 }
 
 /* The next byte, or -1 at the end. */
-static int peek(const struct json_reader *reader)
+static int peek_byte(const struct json_reader *reader)
 {
     return reader->at < reader->end ? (unsigned char)*reader->at : -1;
 }
@@ -82,7 +82,7 @@ static int peek(const struct json_reader *reader)
 /* The next byte is not what the grammar requires. */
 static bool fail_here(struct json_reader *reader, enum json_error error)
 {
-    return fail(reader, peek(reader) < 0 ? JSON_TRUNCATED : error);
+    return fail(reader, peek_byte(reader) < 0 ? JSON_TRUNCATED : error);
 }
 
 /* RFC 8259 §2: ws = *( %x20 / %x09 / %x0A / %x0D ). Gives the byte after it, or -1. */
@@ -91,57 +91,38 @@ static int skip_space(struct json_reader *reader)
     while (reader->at < reader->end
            && (*reader->at == ' ' || *reader->at == '\t' || *reader->at == '\n' || *reader->at == '\r'))
         reader->at++;
-    return peek(reader);
+    return peek_byte(reader);
 }
 
+/* RFC 3629 §3 */
 static char *put_utf8(char *out, uint32_t code)
 {
-    if (code < 0x80) {
-        *out++ = (char)code;
-        return out;
-    }
-    if (code < 0x800) {
-        *out++ = (char)(0xc0 | code >> 6);
-    } else {
-        if (code < 0x10000) {
-            *out++ = (char)(0xe0 | code >> 12);
-        } else {
-            *out++ = (char)(0xf0 | code >> 18);
-            *out++ = (char)(0x80 | (code >> 12 & 0x3f));
-        }
-        *out++ = (char)(0x80 | (code >> 6 & 0x3f));
-    }
-    *out++ = (char)(0x80 | (code & 0x3f));
-    return out;
-}
+    static const unsigned char leads[] = { 0x00, 0xc0, 0xe0, 0xf0 };
+    int more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000); /* bytes after the first */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    *out++ = (char)(leads[more] | code >> 6 * more);
+    while (more-- > 0)
+        *out++ = (char)(0x80 | (code >> 6 * more & 0x3f));
+    return out;
 }
 
 /* RFC 8259 §7: %x75 4HEXDIG, from the "u" on. */
 static bool read_code_unit(struct json_reader *reader, uint32_t *ret_unit)
 {
-    uint32_t unit = 0;
-    int i, digit;
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *digit;
+    int i;
 
     if (reader->end - reader->at < 5 || *reader->at != 'u')
         return fail(reader, JSON_BAD_ESCAPE);
+    *ret_unit = 0;
     for (i = 1; i <= 4; i++) {
-        digit = hex_value(reader->at[i]);
-        if (digit < 0)
+        digit = memchr(digits, reader->at[i], sizeof digits - 1);
+        if (digit == NULL)
             return fail(reader, JSON_BAD_ESCAPE);
-        unit = unit << 4 | (uint32_t)digit;
+        *ret_unit = *ret_unit << 4 | (uint32_t)(digit - digits < 16 ? digit - digits : digit - digits - 6);
     }
     reader->at += 5;
-    *ret_unit = unit;
     return true;
 }
 
@@ -153,7 +134,7 @@ static bool read_unicode_escape(struct json_reader *reader, char **out)
     if (!read_code_unit(reader, &code))
         return false;
     if (code >= 0xd800 && code <= 0xdfff) {
-        if (code >= 0xdc00 || peek(reader) != '\\')
+        if (code >= 0xdc00 || peek_byte(reader) != '\\')
             return fail(reader, JSON_LONE_SURROGATE);
         reader->at++;
         if (!read_code_unit(reader, &low))
@@ -172,9 +153,9 @@ static bool read_escape(struct json_reader *reader, char **out)
     const char *letter;
 
     reader->at++;
-    if (peek(reader) == 'u')
+    if (peek_byte(reader) == 'u')
         return read_unicode_escape(reader, out);
-    letter = peek(reader) >= 0 ? memchr(letters, peek(reader), sizeof letters - 1) : NULL;
+    letter = peek_byte(reader) >= 0 ? memchr(letters, peek_byte(reader), sizeof letters - 1) : NULL;
     if (letter == NULL)
         return fail(reader, JSON_BAD_ESCAPE);
     *(*out)++ = meanings[letter - letters];
@@ -208,14 +189,14 @@ static void read_plain(struct json_reader *reader, char **out)
 }
 
 /* RFC 8259 §7, from the quotation mark on. The string lies in the scratch buffer, with a NUL behind it. */
-static bool read_string(struct json_reader *reader, struct slice *ret_string)
+static bool read_quoted(struct json_reader *reader, struct slice *ret_string)
 {
     char *out = reader->scratch;
 
     reader->at++;
     for (;;) {
         read_plain(reader, &out);
-        switch (peek(reader)) {
+        switch (peek_byte(reader)) {
         case '"':
             reader->at++;
             *out = '\0';
@@ -228,7 +209,7 @@ static bool read_string(struct json_reader *reader, struct slice *ret_string)
         case -1:
             return fail(reader, JSON_TRUNCATED);
         default:
-            if (peek(reader) < 0x20)
+            if (peek_byte(reader) < 0x20)
                 return fail(reader, JSON_CONTROL_CHARACTER);
             if (!read_utf8(reader, &out))
                 return false;
@@ -240,7 +221,7 @@ static bool skip_digits(struct json_reader *reader)
 {
     const char *begin = reader->at;
 
-    while (peek(reader) >= '0' && peek(reader) <= '9')
+    while (peek_byte(reader) >= '0' && peek_byte(reader) <= '9')
         reader->at++;
     return reader->at > begin || fail(reader, JSON_BAD_NUMBER);
 }
@@ -249,22 +230,22 @@ static bool skip_digits(struct json_reader *reader)
 static bool skip_number(struct json_reader *reader, bool *ret_is_integer)
 {
     *ret_is_integer = true;
-    if (peek(reader) == '-')
+    if (peek_byte(reader) == '-')
         reader->at++;
-    if (peek(reader) == '0') /* nothing may follow a leading zero */
+    if (peek_byte(reader) == '0') /* nothing may follow a leading zero */
         reader->at++;
     else if (!skip_digits(reader))
         return false;
-    if (peek(reader) == '.') {
+    if (peek_byte(reader) == '.') {
         *ret_is_integer = false;
         reader->at++;
         if (!skip_digits(reader))
             return false;
     }
-    if (peek(reader) == 'e' || peek(reader) == 'E') {
+    if (peek_byte(reader) == 'e' || peek_byte(reader) == 'E') {
         *ret_is_integer = false;
         reader->at++;
-        if (peek(reader) == '+' || peek(reader) == '-')
+        if (peek_byte(reader) == '+' || peek_byte(reader) == '-')
             reader->at++;
         if (!skip_digits(reader))
             return false;
@@ -372,14 +353,14 @@ static bool add_member(struct json_reader *reader, struct json_object *object, c
 }
 
 /* RFC 8259 §4: member = string name-separator value. */
-static bool read_member(struct json_reader *reader, struct json_object *object)
+static bool read_pair(struct json_reader *reader, struct json_object *object)
 {
     struct json_object *value;
     struct slice name;
 
     if (skip_space(reader) != '"')
         return fail_here(reader, JSON_NO_NAME);
-    if (!read_string(reader, &name))
+    if (!read_quoted(reader, &name))
         return false;
     /* json-c's names are C strings: "exp\u0000" would read as "exp". */
     if (memchr(name.bytes, '\0', name.len) != NULL)
@@ -419,7 +400,7 @@ static bool read_items(struct json_reader *reader, struct json_object *container
             reader->at++;
         }
     }
-    if (peek(reader) != closing)
+    if (peek_byte(reader) != closing)
         return fail_here(reader, JSON_NO_COMMA);
     reader->at++;
     return true;
@@ -427,7 +408,7 @@ static bool read_items(struct json_reader *reader, struct json_object *container
 
 static bool read_container(struct json_reader *reader, struct json_object **ret_value)
 {
-    bool is_object = peek(reader) == '{', ok;
+    bool is_object = peek_byte(reader) == '{', ok;
     struct json_object *container;
 
     if (reader->depth == JSON_DEPTH_MAX)
@@ -436,7 +417,7 @@ static bool read_container(struct json_reader *reader, struct json_object **ret_
     if (!made(reader, container))
         return false;
     reader->depth++;
-    ok = is_object ? read_items(reader, container, read_member, '}') : read_items(reader, container, read_element, ']');
+    ok = is_object ? read_items(reader, container, read_pair, '}') : read_items(reader, container, read_element, ']');
     reader->depth--;
     if (!ok) {
         drop(container);
@@ -468,7 +449,7 @@ static bool read_string_value(struct json_reader *reader, struct json_object **r
 {
     struct slice string;
 
-    if (!read_string(reader, &string))
+    if (!read_quoted(reader, &string))
         return false;
     *ret_value = json_object_new_string_len(string.bytes, (int)string.len);
     return made(reader, *ret_value);
@@ -494,35 +475,29 @@ static bool read_value(struct json_reader *reader, struct json_object **ret_valu
         *ret_value = NULL;
         return read_word(reader, "null");
     default:
-        if (peek(reader) != '-' && (peek(reader) < '0' || peek(reader) > '9'))
+        if (peek_byte(reader) != '-' && (peek_byte(reader) < '0' || peek_byte(reader) > '9'))
             return fail_here(reader, JSON_NO_VALUE);
         return read_number(reader, ret_value);
     }
 }
 
 /* RFC 8259 §2: JSON-text = ws value ws. */
-static bool read_text(struct json_reader *reader, struct json_object **ret_value)
-{
-    struct json_object *value;
-
-    if (!read_value(reader, &value))
-        return false;
-    if (skip_space(reader) >= 0) {
-        drop(value);
-        return fail(reader, JSON_TRAILING_TEXT);
-    }
-    *ret_value = value;
-    return true;
-}
-
-static bool parse(struct slice text, struct json_object **ret_value, enum json_error *ret_error)
+static bool read_json_text(struct slice text, struct json_object **ret_value, enum json_error *ret_error)
 {
     char *scratch = malloc(text.len + 1);
     struct json_reader reader = { .at = text.bytes, .end = text.bytes + text.len, .scratch = scratch };
-    bool ok = scratch != NULL ? read_text(&reader, ret_value) : fail(&reader, JSON_OUT_OF_MEMORY);
+    bool ok = false;
 
-    if (scratch != NULL)
-        explicit_bzero(scratch, text.len); /* the strings in plain: some texts hold a key or a token */
+    if (scratch == NULL) {
+        *ret_error = JSON_OUT_OF_MEMORY;
+        return false;
+    }
+    if (read_value(&reader, ret_value)) {
+        ok = skip_space(&reader) < 0 || fail(&reader, JSON_TRAILING_TEXT);
+        if (!ok)
+            drop(*ret_value);
+    }
+    explicit_bzero(scratch, text.len); /* the decoded strings: some texts hold a key or a token */
     free(scratch);
     if (!ok)
         *ret_error = reader.error;
@@ -544,7 +519,7 @@ bool json_parse(struct slice text, struct json **ret_json, enum json_error *ret_
         *ret_error = JSON_NO_CONTAINER;
         return false;
     }
-    if (!parse(text, &value, ret_error))
+    if (!read_json_text(text, &value, ret_error))
         return false;
     *ret_json = wrap(value);
     return true;
@@ -701,7 +676,7 @@ static bool is_complete(struct slice text, struct json_object *value)
     enum json_error error;
     bool is_equal;
 
-    if (!parse(text, &again, &error))
+    if (!read_json_text(text, &again, &error))
         return false;
     is_equal = json_object_equal(again, value);
     drop(again);

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,16 +13,16 @@
 
 /*
  * How the value of a member is read, checked and written. `slot` is the field of the struct that holds it. A value is
- * either added to the JSON object, or printed behind the members that are already there: a secret must not be copied
+ * either added to the JSON object, or printed after the members that are already there: a secret must not be copied
  * into memory that is not wiped, and an object of an answer belongs to the caller.
  */
 struct kind {
     bool (*read)(const struct json *json, void *slot); /* false: the value has another type, or is empty */
     bool (*is_set)(const void *slot);
-    bool (*is_valid)(const void *slot, size_t max); /* of a value that is set */
+    bool (*is_valid)(const void *slot, size_t max); /* of a value that is set; NULL: each value is valid */
     struct json *(*make)(const void *slot);         /* NULL: print() */
     struct slice (*print)(const void *slot);
-    const char *quote; /* before and behind what print() returns */
+    const char *quote; /* before and after what print() returns */
 };
 
 static bool read_string(const struct json *json, void *slot)
@@ -57,12 +58,6 @@ static bool read_flag(const struct json *json, void *slot)
 static bool flag_is_set(const void *slot)
 {
     return *(const bool *)slot;
-}
-
-static bool is_any_flag(const void *slot, size_t max)
-{
-    (void)slot, (void)max;
-    return true;
 }
 
 static struct json *make_flag(const void *slot)
@@ -112,7 +107,7 @@ static struct slice print_object(const void *slot)
 }
 
 static const struct kind text_kind = { read_string, string_is_set, is_text, make_string, NULL, NULL };
-static const struct kind flag_kind = { read_flag, flag_is_set, is_any_flag, make_flag, NULL, NULL };
+static const struct kind flag_kind = { read_flag, flag_is_set, NULL, make_flag, NULL, NULL };
 static const struct kind secret_kind = { read_string, string_is_set, is_secret, NULL, print_secret, "\"" };
 static const struct kind object_kind = { read_object, object_is_set, is_object, NULL, print_object, "" };
 
@@ -221,14 +216,7 @@ static const char *find_fault(const void *message, const struct member *member, 
 
     if (!member->kind->is_set(slot))
         return is_needed ? member->fault : NULL;
-    return member->kind->is_valid(slot, member->max) ? NULL : member->fault;
-}
-
-static void put(char **at, struct slice bytes)
-{
-    if (bytes.len > 0)
-        memcpy(*at, bytes.bytes, bytes.len);
-    *at += bytes.len;
+    return member->kind->is_valid == NULL || member->kind->is_valid(slot, member->max) ? NULL : member->fault;
 }
 
 /* The text of `object`, in memory that the caller wipes. */
@@ -239,32 +227,24 @@ static bool write_object(struct json *object, struct secret *ret_text)
     return text.len > 0 && text.len <= LATCHKEYD_MESSAGE_MAX && secret_copy(text, ret_text);
 }
 
-/* The same with one more member behind the others: its value as print() returns it. */
+/* The same with one more member after the others: its value as print() returns it. */
 static bool write_object_with(struct json *object, const struct member *member, const void *slot,
                               struct secret *ret_text)
 {
     const struct slice text = slice_of(json_print(object, false)), value = member->kind->print(slot);
     const char *quote = member->kind->quote;
     struct secret room = { NULL, 0 };
-    char *at;
 
     if (text.len == 0 || value.len == 0)
         return false;
     room.len = text.len + strlen(",\"\":") + strlen(member->name) + 2 * strlen(quote) + value.len;
     if (room.len > LATCHKEYD_MESSAGE_MAX)
         return false;
-    room.bytes = malloc(room.len);
+    room.bytes = malloc(room.len + 1); /* and a NUL */
     if (room.bytes == NULL)
         return false;
-    at = room.bytes;
-    put(&at, (struct slice){ text.bytes, text.len - 1 });
-    put(&at, slice_of(",\""));
-    put(&at, slice_of(member->name));
-    put(&at, slice_of("\":"));
-    put(&at, slice_of(quote));
-    put(&at, value);
-    put(&at, slice_of(quote));
-    put(&at, slice_of("}"));
+    snprintf(room.bytes, room.len + 1, "%.*s,\"%s\":%s%.*s%s}", (int)text.len - 1, text.bytes, member->name, quote,
+             SLICE_ARG(value), quote);
     *ret_text = room;
     return true;
 }
