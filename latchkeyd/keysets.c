@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "latchkeyd/waiting.h"
 

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "verdict/log_line.h"
 #include "login/realm.h"
 #include "latchkeyd/client.h"
 #include "latchkeyd/log.h"

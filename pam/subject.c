@@ -1,6 +1,5 @@
 #include "pam/subject.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

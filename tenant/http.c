@@ -11,7 +11,6 @@
 #include <curl/curl.h>
 #include <openssl/ssl.h>
 
-#include "base/cleanup.h"
 #include "base/text.h"
 
 #define HEADER_LINE_MAX 20000 /* bytes: a bearer token of 16 KiB and its name */

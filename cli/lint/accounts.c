@@ -1,7 +1,6 @@
 #include "cli/lint/accounts.h"
 
 #include <shadow.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

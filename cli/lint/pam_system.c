@@ -5,8 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-
 #define SERVICES "/etc/pam.d"
 #define VENDOR   "/usr/lib/pam.d"
 
