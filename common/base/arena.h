@@ -18,7 +18,7 @@ struct arena {
 /* Zeroed memory, aligned for every type, that lives until arena_free(). NULL: out of memory. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);
 
-/* A copy of the bytes with a NUL behind them. NULL: out of memory. */
+/* A copy of the bytes with a NUL after them. NULL: out of memory. */
 char *arena_copy(struct arena *arena, struct slice text);
 
 void arena_free(struct arena *arena);

@@ -4,7 +4,7 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* A character's value plus one, so that whatever is not named here is 0: no character of the alphabet. */
+/* A character's value plus one. 0: the character is not in the alphabet. */
 static const uint8_t value_plus_one[256] = {
     ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
     ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
@@ -16,7 +16,8 @@ static const uint8_t value_plus_one[256] = {
     ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64,
 };
 
-/* 0 … 63; all bits set for a foreign character, so that the values of many can be or-ed and looked at once. */
+/* 0 … 63; all bits set for a character outside the alphabet, so that the values of many can be or-ed and tested once.
+ */
 static uint32_t value_of(char c)
 {
     return value_plus_one[(unsigned char)c] - (uint32_t)1;

@@ -7,7 +7,7 @@
 /* Threads inside hold it for reading, a fork for writing. The default kind prefers readers: under load there is always
  * one, and a fork would wait for ever. This kind does not let one thread in twice. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
-static bool is_taken; /* by the fork that goes on; only the thread that holds the lock for writing looks at it */
+static bool is_taken; /* by the current fork; only the thread that holds the lock for writing reads it */
 
 /* No other thread could be inside. This one may be: a signal handler of the host forks whenever it likes. */
 static void before_fork(void)
@@ -38,7 +38,7 @@ static void after_fork_in_child(void)
     lock = unlocked;
 }
 
-/* Without memory for the handlers only a fork at the wrong moment is at risk, which is no reason to refuse a login. */
+/* Without memory for the handlers only a fork at the wrong moment can hang. A login is not refused for that. */
 static void guard_forks(void)
 {
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);

@@ -17,14 +17,14 @@
 /*
  * Values are json-c's, but its tokener is not used: it accepts far more than RFC 8259 does, lets duplicate members
  * replace each other, and switches the thread's locale for each text. The reader below decides alone what is JSON, so
- * that there are no two opinions about a text.
+ * that a text has only one reading.
  */
 
 #define EXACT_MAX 0x1p53 /* all integers up to it are doubles */
 
-#define ARRAY_ROOM 4 /* members to begin with; json-c's own 32 are a waste for an audience */
+#define ARRAY_ROOM 4 /* members to begin with; json-c's default of 32 wastes memory for an audience */
 
-/* Never looked into: a struct json_object, or the one value that json-c has no object for. */
+/* An opaque type: a struct json_object, or null_value for JSON's null, which json-c represents as NULL. */
 struct json {
     char unused;
 };
@@ -176,7 +176,7 @@ static bool read_utf8(struct json_reader *reader, char **out)
     return true;
 }
 
-/* Printable ASCII that means itself: nearly all of every string, so this loop is what reading costs. */
+/* Unescaped printable ASCII: nearly all of every string, so this loop decides the speed of reading. */
 static void read_plain(struct json_reader *reader, char **out)
 {
     const char *at = reader->at, *end = reader->end;
@@ -188,7 +188,7 @@ static void read_plain(struct json_reader *reader, char **out)
     *out = to;
 }
 
-/* RFC 8259 §7, from the quotation mark on. The string lies in the scratch buffer, with a NUL behind it. */
+/* RFC 8259 §7, from the quotation mark on. The string is in the scratch buffer, with a NUL after it. */
 static bool read_quoted(struct json_reader *reader, struct slice *ret_string)
 {
     char *out = reader->scratch;
@@ -628,7 +628,7 @@ struct json *json_new_integer(int64_t number)
     return constructed(json_object_new_int64(number));
 }
 
-/* json-c writes 17 digits, and ".0" behind a whole number: those of dates are written as integers. */
+/* json-c writes 17 digits, and ".0" after a whole number. Numbers in the range of dates are written as integers. */
 struct json *json_new_number(double number)
 {
     if (number >= -EXACT_MAX && number <= EXACT_MAX && number == (double)(int64_t)number)

@@ -63,7 +63,7 @@ void json_free(struct json **json);
 /* NULL (the C one) reads as JSON_NULL. */
 enum json_type json_type_of(const struct json *json);
 
-/* The member of an object, or NULL when it is absent or `object` is no object. A present null is not NULL. */
+/* The member of an object, or NULL when it is absent or `object` is not an object. A present null is not NULL. */
 const struct json *json_member(const struct json *object, const char *name);
 
 /* False when it is not a string. The bytes are UTF-8 and may hold NUL (from \u0000). */

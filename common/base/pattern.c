@@ -44,7 +44,7 @@ static int match_guarded(const regex_t *regex, const char *text, regmatch_t matc
     return code;
 }
 
-/* The locale of the thread is the host's again after leave(). "C" needs no memory in glibc; elsewhere it may. */
+/* leave() restores the host's locale of the thread. In glibc "C" needs no memory; in other C libraries it may. */
 static bool enter(locale_t *ret_own, locale_t *ret_of_host)
 {
     *ret_own = newlocale(LC_ALL_MASK, "C", (locale_t)0);
@@ -62,9 +62,9 @@ static void leave(locale_t own, locale_t of_host)
 
 /*
  * What a pattern may cost, before regcomp() spends it. glibc copies what {m,n} and + repeat, so that thirty characters
- * can ask for gigabytes; it walks in circles, in exponential time, where what is repeated may be empty; and with a
- * back-reference a match tries all ways. It also copies what follows an anchor, for each of them: two hundred "($)?"
- * ask for gigabytes, two hundred "\b.?" for minutes. Syntax that regcomp() refuses is left to it.
+ * can ask for gigabytes; it needs exponential time where what is repeated may be empty; and with a
+ * back-reference a match tries all alternatives. It also copies what follows an anchor, for each of them: two hundred
+ * "($)?" ask for gigabytes, two hundred "\b.?" for minutes. Syntax that regcomp() refuses is left to it.
  */
 struct level {         /* of ( ), the outermost included */
     size_t size;       /* characters, classes and groups, each as often as it is copied */
@@ -90,7 +90,7 @@ static bool refuse_pattern(struct scan *scan, int error)
     return false;
 }
 
-/* The atom, with its repetition if it has one, is done. */
+/* The atom is complete, with its repetition if it has one. */
 static void end_atom(struct scan *scan)
 {
     struct level *level = &scan->levels[scan->depth];
@@ -121,7 +121,7 @@ static bool add_atom(struct scan *scan, size_t size, bool may_be_empty)
     return true;
 }
 
-/* The pattern matches a value as a whole, so no place but its ends needs one. */
+/* The pattern matches a whole value, so only its ends need an anchor. */
 static bool add_anchor(struct scan *scan, bool is_at_end)
 {
     return is_at_end ? add_atom(scan, 1, true) : refuse_pattern(scan, PATTERN_INNER_ANCHOR);
@@ -149,7 +149,7 @@ static bool close_group(struct scan *scan)
 /* From `least` times on; glibc makes so many copies of the atom. */
 static bool repeat(struct scan *scan, size_t least, size_t copies)
 {
-    const bool is_optional = scan->at[-1] == '?'; /* which goes in no circle */
+    const bool is_optional = scan->at[-1] == '?'; /* which cannot loop */
 
     if (scan->atom_size == 0)
         return true; /* regcomp() refuses it */
@@ -167,7 +167,7 @@ static bool repeat(struct scan *scan, size_t least, size_t copies)
     return true;
 }
 
-/* Stops counting where it is too many in any case. */
+/* Stops at a number that is too large in any case, so that it cannot overflow. */
 static size_t read_count(struct scan *scan)
 {
     size_t number = 0;
@@ -178,7 +178,7 @@ static size_t read_count(struct scan *scan)
     return number;
 }
 
-/* "{m}", "{m,}", "{m,n}" or, in glibc, "{,n}", behind the brace. */
+/* "{m}", "{m,}", "{m,n}" or, in glibc, "{,n}", after the brace. */
 static bool read_interval(struct scan *scan)
 {
     size_t least = read_count(scan), most = least;
@@ -192,7 +192,8 @@ static bool read_interval(struct scan *scan)
     return repeat(scan, least, most > 0 ? most : 1);
 }
 
-/* [ ], behind the opening bracket. In front "]" is a member, and a class such as [:alpha:] has brackets of its own. */
+/* [ ], after the opening bracket. As the first member "]" is a character; a class such as [:alpha:] has its own
+ * brackets. */
 static void skip_bracket(struct scan *scan)
 {
     const char *end;
@@ -226,7 +227,7 @@ static bool read_backslash(struct scan *scan)
     return add_atom(scan, 1, false);
 }
 
-/* At the end of the text within a group regcomp() says what is wrong. */
+/* When the text ends within a group, regcomp() refuses it. */
 static bool is_at_end(const struct scan *scan)
 {
     return *scan->at == '\0' || (*scan->at == '|' && scan->depth == 0);

@@ -1,7 +1,7 @@
 /*
  * Extended regular expressions (regex(7)) over bytes, which mean the same in every host. regcomp() and regexec() ask
  * the thread's locale what [a-z] is and where a character ends, and su(1), for one, has the locale of the user who runs
- * it. Here it is always that of "C"; the host's own is the thread's again before a function returns.
+ * it. These functions always use "C", and restore the thread's locale before they return.
  */
 #ifndef LATCHKEY_PATTERN_H
 #define LATCHKEY_PATTERN_H
@@ -49,8 +49,8 @@ void pattern_free(struct pattern *pattern);
 size_t pattern_group_count(const struct pattern *pattern);
 
 /*
- * Whether the whole of the value matches: "^a|b$" is anchored to the eye and matches parts all the same. *ret_capture
- * is what the first group matched, lent by the value; without bytes when it matched nothing. The value has no NUL and
+ * Whether the whole of the value matches: "^a|b$" looks anchored and still matches parts of a value. *ret_capture
+ * is what the first group matched, lent by the value; NULL bytes when it matched nothing. The value has no NUL and
  * at most PATTERN_VALUE_MAX bytes. False when out of memory. A fork of the host waits until it
  * returns (fork_lock.h); other threads match at the same time, unless they use the same pattern.
  */

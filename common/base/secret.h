@@ -9,7 +9,7 @@
 
 #include "base/slice.h"
 
-/* Owned. Zero-initialise it; end it with secret_clear(). */
+/* Owned. Zero-initialise it; free it with secret_clear(). */
 struct secret {
     char *bytes;
     size_t len;
@@ -30,7 +30,8 @@ void secret_clear(struct secret *secret);
 void *secret_pages_new(size_t len);
 void secret_pages_free(void *pages, size_t len); /* wipes; accepts NULL */
 
-/* secret_copy() into such pages, and the end of such a secret: nothing else may end it. Of no bytes: no pages. */
+/* secret_copy() into such pages, and the function that frees such a secret: no other function may. Of no bytes: no
+ * pages. */
 bool secret_copy_to_pages(struct slice bytes, struct secret *ret);
 void secret_clear_pages(struct secret *secret);
 

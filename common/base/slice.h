@@ -1,6 +1,6 @@
 /*
  * A slice borrows bytes: a pointer and a length, never a terminating NUL. Everything that
- * comes from outside travels as a slice, so that no byte value (NUL included) can end it early.
+ * comes from outside travels as a slice, so that no byte value (NUL included) can truncate it.
  */
 #ifndef LATCHKEY_SLICE_H
 #define LATCHKEY_SLICE_H

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* RFC 3629 §4: only the second byte has ranges of its own. They keep out overlong forms, surrogates and what lies
+/* RFC 3629 §4: only the second byte has special ranges. They keep out overlong forms, surrogates and what lies
  * beyond U+10FFFF. */
 static const struct sequence {
     unsigned char first_min, first_max, second_min, second_max;

@@ -79,7 +79,8 @@ static int open_file(const char *path, struct file_error *error)
     struct stat status;
     int fd, cause;
 
-    /* O_NONBLOCK and O_NOCTTY: a FIFO or a terminal in the file's place must neither hold up nor join the host. */
+    /* O_NONBLOCK and O_NOCTTY: a FIFO in the file's place must not block the host, a terminal must not become its
+     * controlling one. */
     do
         fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     while (fd < 0 && errno == EINTR);
@@ -91,7 +92,7 @@ static int open_file(const char *path, struct file_error *error)
     return fd;
 }
 
-/* NSS is asked only about a file that is neither root's nor ours, so that most logins do not wait for it. */
+/* NSS is asked only when neither root nor the effective user owns the file, so that most logins do not wait for it. */
 static bool check_owner(uid_t owner, const char *also_by, struct file_error *error)
 {
     struct account_entry user;
@@ -124,7 +125,7 @@ static bool check_status(const struct stat *status, enum trusted_file_kind kind,
         return file_refuse(error, "is not a regular file");
     if (!check_owner(status->st_uid, also_by, error))
         return false;
-    /* An access control list cannot give more than these bits tell: its mask stands in the group's (acl(5)). */
+    /* An access control list cannot give more than these bits tell: its mask is in the bits of the group (acl(5)). */
     if ((mode & (S_IWGRP | S_IWOTH)) != 0)
         return file_refuse(error, "is writable by group or others (mode %04o)", mode);
     if (kind == TRUSTED_SECRET && (mode & (S_IRGRP | S_IROTH)) != 0)
@@ -158,14 +159,14 @@ enum outcome { OUTCOME_FAILED, OUTCOME_READ, OUTCOME_AGAIN };
 
 /*
  * Half an old file and half a new one is neither. A file that rename() replaced or unlink() removed while it was read
- * has a new time of change, and is as good as before: nobody rewrites what has no name any more.
+ * has a new time of change, and its content is still valid: a file without a name is not rewritten.
  */
 static enum outcome check_unchanged(int fd, const struct stat *before, ssize_t len, struct file_error *error)
 {
     struct stat after;
 
     if (fstat(fd, &after) != 0) {
-        file_refuse_call(error, "cannot be looked at", errno);
+        file_refuse_call(error, "cannot be examined", errno);
         return OUTCOME_FAILED;
     }
     return len == before->st_size && after.st_size == before->st_size && time_equal(after.st_mtim, before->st_mtim)
@@ -177,7 +178,7 @@ static enum outcome check_unchanged(int fd, const struct stat *before, ssize_t l
 static enum outcome read_content(int fd, const struct stat *status, struct secret *ret_content,
                                  struct file_error *error)
 {
-    /* One byte more than the file had: it stays free for the NUL, unless the file grew. */
+    /* One byte more than the file had, for the NUL. The file has grown if the byte is used. */
     struct secret content = { NULL, (size_t)status->st_size + 1 };
     enum outcome outcome = OUTCOME_FAILED;
     ssize_t len;
@@ -213,8 +214,8 @@ static int64_t age_ms(struct timespec now, struct timespec then)
 
 /*
  * How long to wait until the file counts as settled; 0: it does. Its times are compared with the clock that the kernel
- * stamps files with. A file server has a clock of its own, and ours may be set back: then it counts how long we have
- * seen the same version.
+ * stamps files with. A file server has its own clock, and the host's clock may be set back. Then
+ * the time for which this process has seen the same version counts.
  */
 static int64_t unsettled_ms(struct watch *watch, const struct file_stamp *now)
 {
@@ -232,7 +233,7 @@ static int64_t unsettled_ms(struct watch *watch, const struct file_stamp *now)
     if (quiet_ms < seen_ms)
         quiet_ms = seen_ms;
     wait_ms = quiet_ms < wanted_ms ? wanted_ms - quiet_ms : 0;
-    /* On other file systems than those that look_at() knows, a truncation may still be under way. */
+    /* On other file systems than those that examine() knows, a truncation may still be under way. */
     if (now->size == 0 && wait_ms < TRUSTED_FILE_SETTLE_MS - seen_ms)
         wait_ms = TRUSTED_FILE_SETTLE_MS - seen_ms;
     return wait_ms;
@@ -243,10 +244,10 @@ static void pause_ms(int64_t ms)
     const struct timespec pause = { .tv_nsec = ms * 1000000 };
 
     if (ms > 0)
-        nanosleep(&pause, NULL); /* a signal of the host's ends it early, and costs one of the tries */
+        nanosleep(&pause, NULL); /* a signal of the host ends it early, which costs one of the tries */
 }
 
-/* What is asked of every file that is read. */
+/* What the caller requires of the file. */
 struct wish {
     enum trusted_file_kind kind;
     const char *also_by;
@@ -257,31 +258,31 @@ struct wish {
  * While the kernel truncates a file, fstat() shows the new size with the old times. SEEK_HOLE takes the lock of the
  * inode (ext4, btrfs, tmpfs), and so returns when the truncation has ended.
  */
-static bool look_at(int fd, struct stat *ret_status)
+static bool examine(int fd, struct stat *ret_status)
 {
     if (fstat(fd, ret_status) != 0)
         return false;
     if (!S_ISREG(ret_status->st_mode) || ret_status->st_size > 0)
         return true;
-    lseek(fd, 0, SEEK_HOLE); /* its result says nothing: an empty file has no hole */
+    lseek(fd, 0, SEEK_HOLE); /* the result is not used: an empty file has no hole */
     return fstat(fd, ret_status) == 0;
 }
 
-/* Look at the open file, and read it if it has settled. OUTCOME_AGAIN with *ret_wait_ms: it may settle within that. */
+/* Examine the open file, and read it if it has settled. OUTCOME_AGAIN: try again after *ret_wait_ms. */
 static enum outcome try_to_read(int fd, const struct wish *wish, struct watch *watch, int64_t *ret_wait_ms,
                                 struct secret *ret_content, struct file_stamp *ret_stamp, struct file_error *error)
 {
     struct file_stamp stamp;
     struct stat status;
 
-    if (!look_at(fd, &status)) {
-        file_refuse_call(error, "cannot be looked at", errno);
+    if (!examine(fd, &status)) {
+        file_refuse_call(error, "cannot be examined", errno);
         return OUTCOME_FAILED;
     }
     stamp = *ret_stamp = stamp_of(&status);
     if (!check_status(&status, wish->kind, wish->also_by, wish->max_len, error))
         return OUTCOME_FAILED;
-    if (status.st_nlink == 0) /* when it lost its name says nothing of its content */
+    if (status.st_nlink == 0) /* the time when it lost its name says nothing about its content */
         stamp.changed = stamp.modified;
     *ret_wait_ms = unsettled_ms(watch, &stamp);
     return *ret_wait_ms > 0 ? OUTCOME_AGAIN : read_content(fd, &status, ret_content, error);
@@ -301,13 +302,13 @@ bool trusted_file_read(const char *path, enum trusted_file_kind kind, const char
     fd = open_file(path, error);
     if (fd < 0)
         return false;
-    /* Always this one: a file that rename() puts in its place meanwhile is of another login. */
+    /* Always this descriptor: a file that rename() puts in its place meanwhile is read by the next login. */
     for (tries = 0; outcome == OUTCOME_AGAIN && tries < TRUSTED_FILE_TRIES; tries++) {
         pause_ms(wait_ms);
         outcome = try_to_read(fd, &wish, &watch, &wait_ms, ret_content, ret_stamp, error);
     }
     if (outcome == OUTCOME_AGAIN) {
-        file_refuse(error, "changes again and again while it is read");
+        file_refuse(error, "keeps changing while it is read");
         error->passing = EBUSY;
     }
     close(fd);
@@ -359,7 +360,8 @@ enum file_presence trusted_file_look(const char *path)
 
     for (tries = 0; tries < TRUSTED_FILE_TRIES; tries++) {
         pause_ms(wait_ms);
-        folder = stamp_of_folder(path); /* before the file: what comes and goes later leaves its mark */
+        folder =
+            stamp_of_folder(path); /* before the file: a file that appears or disappears later changes this stamp */
         file = trusted_file_stamp(path);
         if (!is_seen(&file) || !is_seen(&folder))
             return FILE_CANNOT_TELL;
@@ -371,7 +373,7 @@ enum file_presence trusted_file_look(const char *path)
         if (wait_ms == 0)
             return FILE_ABSENT;
     }
-    return FILE_ABSENT; /* it was so each time */
+    return FILE_ABSENT; /* in every try */
 }
 
 static bool write_fully(int fd, struct slice content)
@@ -388,7 +390,7 @@ static bool write_fully(int fd, struct slice content)
     return true;
 }
 
-/* A name beside the file that nobody could have foreseen. False with errno. */
+/* An unpredictable name in the directory of the file. False with errno. */
 static bool name_beside(const char *path, char beside[PATH_MAX])
 {
     const char *base = strrchr(path, '/') + 1;
@@ -402,7 +404,7 @@ static bool name_beside(const char *path, char beside[PATH_MAX])
     return false;
 }
 
-/* The rename counts when the directory is on the disk; where that cannot be had the new file is there all the same. */
+/* The rename survives a crash once the directory is on the disk. A failure is ignored: the new file is in place. */
 static void sync_directory(const char *path)
 {
     char directory[PATH_MAX];
@@ -424,7 +426,7 @@ bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct 
     int fd, cause;
 
     if (!name_beside(path, beside))
-        return file_refuse_call(error, "cannot be given a name beside it", errno);
+        return file_refuse_call(error, "cannot make a name for the new file", errno);
     fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return file_refuse_call(error, "cannot create a new one in its directory", errno);

@@ -1,10 +1,11 @@
 /*
- * A program that this process starts with its own rights, which may be root's. So whatever could put another program in
- * its place is looked at, as for the files that decide:
+ * A program that this process starts with its own rights, which may be root's. So everything that could put another
+ * program in its place is checked, as for a trusted file:
  *   - a regular file, owned by root or by the effective user, not writable by group or others
  *   - each folder on the way to it is root's or the effective user's, and not writable by group or others; one with the
- *     sticky bit may be, while the entry below it is root's or ours: nobody else can rename or replace that one
- *   - the same holds on the way that a symbolic link leads
+ *     sticky bit may be, while the entry below it belongs to one of the two: no other user can rename or replace that
+ * one
+ *   - the same holds for the target of a symbolic link, and the way to it
  */
 #ifndef LATCHKEY_TRUSTED_PROGRAM_H
 #define LATCHKEY_TRUSTED_PROGRAM_H

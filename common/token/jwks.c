@@ -25,9 +25,9 @@
 #define KID_MAX              SUBJECT_MAX
 #define COORDINATE_MAX       66   /* bytes: P-521 */
 #define ED25519_KEY_LEN      32   /* bytes, RFC 8032 §5.1.5 */
-#define RSA_READ_MAX         2056 /* bytes of a modulus that is told as too long; of a longer one nothing is told */
+#define RSA_READ_MAX         2056 /* bytes of a modulus that is reported as too long; a longer one is not decoded */
 #define RSA_EXPONENT_MAX_LEN 4    /* bytes: an odd number below 2^32 */
-#define WAITING_MAX          4 /* contexts that wait per algorithm of a key: as many threads verify without making one */
+#define WAITING_MAX          4    /* contexts kept per algorithm of a key: so many threads verify without making one */
 
 struct jwk {
     bool has_kid;
@@ -37,7 +37,7 @@ struct jwk {
     const char *curve;           /* static; NULL for RSA and secrets */
     const struct algorithm *alg; /* the only one that the key may verify; NULL: any that fits */
     const char *note;            /* why the key is not usable; NULL: it is */
-    bool is_out_of_memory;       /* the key may be usable, but there is no memory to find out */
+    bool is_out_of_memory;       /* out of memory: whether the key is usable is unknown */
     char type_text[16];
     EVP_PKEY *pkey;
     size_t rsa_signature_len;
@@ -68,7 +68,8 @@ static const char *fail_for_memory(struct jwk *key)
     return "out of memory";
 }
 
-/* A member in base64url, decoded. False when it is absent, no string, not strict, empty, or longer than max bytes. */
+/* A member in base64url, decoded. False when it is absent, not a string, not strict, empty, or longer than max bytes.
+ */
 static bool member_bytes(const struct json *member, const char *name, unsigned char *bytes, size_t max, size_t *ret_len)
 {
     struct slice text;
@@ -149,7 +150,7 @@ static const char *read_rsa(const struct json *member, struct jwk *key)
     key->type = KEY_RSA;
     if (!member_bytes(member, "n", n_buffer, sizeof n_buffer, &n_len)
         || !member_bytes(member, "e", e_buffer, sizeof e_buffer, &e_len))
-        return "n or e is absent, no strict base64url, or too long";
+        return "n or e is absent, not strict base64url, or too long";
     n_len = significant(&n, n_len);
     e_len = significant(&e, e_len);
     bits = bit_length(n, n_len);
@@ -178,7 +179,8 @@ static const struct curve *find_curve(const struct json *member)
     return NULL;
 }
 
-/* RFC 7518 §6.2.1.2: each coordinate has the full width of the curve. OpenSSL refuses a point beside its curve. */
+/* RFC 7518 §6.2.1.2: each coordinate has the full width of the curve. OpenSSL refuses a point that is not on the curve.
+ */
 static const char *read_ec(const struct json *member, struct jwk *key)
 {
     unsigned char point[1 + 2 * COORDINATE_MAX] = { POINT_CONVERSION_UNCOMPRESSED };
@@ -194,7 +196,7 @@ static const char *read_ec(const struct json *member, struct jwk *key)
     if (!member_bytes(member, "x", point + 1, curve->coordinate_len, &x_len) || x_len != curve->coordinate_len
         || !member_bytes(member, "y", point + 1 + curve->coordinate_len, curve->coordinate_len, &y_len)
         || y_len != curve->coordinate_len)
-        return "x or y is absent, no strict base64url, or not as wide as the curve";
+        return "x or y is absent, not strict base64url, or not as wide as the curve";
     builder = OSSL_PARAM_BLD_new();
     if (builder != NULL && OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, curve->openssl, 0) == 1
         && OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * curve->coordinate_len)
@@ -403,13 +405,14 @@ static void read_key(const struct json *member, struct jwk *key)
 {
     snprintf(key->type_text, sizeof key->type_text, "?");
     if (json_type_of(member) != JSON_OBJECT)
-        key->note = "no JSON object";
+        key->note = "not a JSON object";
     else if ((key->note = read_kid(member, key)) == NULL && (key->note = read_type(member, key)) == NULL
              && (key->note = read_alg(member, key)) == NULL)
         key->note = read_purpose(member);
 }
 
-/* RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2: what only the signer may have. A set that shows it is compromised. */
+/* RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2: what only the signer may have. A set that publishes it is compromised.
+ */
 static const char *private_member(const struct json *member)
 {
     static const char *const names[] = { "d", "p", "q", "dp", "dq", "qi", "oth", "k" };
@@ -471,13 +474,13 @@ static bool read_members(struct verdict *verdict, const struct json *members, st
         if (private != NULL)
             return verdict_reject(verdict, REASON_JWKS_INVALID, "keys[%zu]: the private member %s is in it", i,
                                   private);
-        /* Key by key: a fork of the host waits for one of them, not for the set. */
+        /* Key by key: a fork of the host waits for one key, not for the set. */
         fork_lock_enter(); /* OpenSSL's locks */
-        ERR_set_mark();    /* the host's error queue is the host's */
+        ERR_set_mark();    /* the error queue belongs to the host */
         read_key(member, &jwks->keys[i]);
         ERR_pop_to_mark();
         fork_lock_leave();
-        /* The snapshot of a set lives long: a key that is lost to a bad moment would stay lost. */
+        /* The snapshot of a set lives long: a key that is skipped for lack of memory would stay unusable. */
         if (jwks->keys[i].is_out_of_memory)
             return verdict_reject(verdict, REASON_OUT_OF_MEMORY, "keys[%zu]", i);
     }

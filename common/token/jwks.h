@@ -23,15 +23,15 @@ struct jwks;
 struct jwk;
 
 /*
- * Read a key set. An unknown or broken key beside good ones is skipped (RFC 7517 §5); jwks_note() says why. The set
- * as a whole is refused when it is not strict JSON with an array "keys" of at most JWKS_MAX_KEYS members, when no key
- * is usable, when any key carries a private member (d, p, q, dp, dq, qi, oth, k), or when two usable keys of the same
- * `kid` could verify the same algorithm.
- * A usable key: kty RSA (JWKS_RSA_MIN_BITS to JWKS_RSA_MAX_BITS, an odd exponent from 3 to 2^32), EC (P-256, P-384,
- * P-521, the point on its curve) or OKP (Ed25519, 32 bytes of a point on its curve, in the one spelling of RFC 8032
- * §5.1.2, not of small order); `use`, when present, is "sig"; `key_ops`, when present, holds "verify"; `alg`,
- * when present, has a row and fits the type and curve. kid is at most 256 bytes without control bytes.
- * False with JWKS_INVALID or OUT_OF_MEMORY; the evidence names the member: "keys[3]: …". End with jwks_free().
+ * Read a key set. An unknown or broken key is skipped when another is usable (RFC 7517 §5); jwks_note() says why. The
+ * set as a whole is refused when it is not strict JSON with an array "keys" of at most JWKS_MAX_KEYS members, when no
+ * key is usable, when any key carries a private member (d, p, q, dp, dq, qi, oth, k), or when two usable keys of the
+ * same `kid` could verify the same algorithm. A usable key: kty RSA (JWKS_RSA_MIN_BITS to JWKS_RSA_MAX_BITS, an odd
+ * exponent from 3 to 2^32), EC (P-256, P-384, P-521, the point on its curve) or OKP (Ed25519, 32 bytes of a point on
+ * its curve, in the one spelling of RFC 8032 §5.1.2, not of small order); `use`, when present, is "sig"; `key_ops`,
+ * when present, holds "verify"; `alg`, when present, has a row and fits the type and curve. kid is at most 256 bytes
+ * without control bytes. False with JWKS_INVALID or OUT_OF_MEMORY; the evidence names the member: "keys[3]: …". End
+ * with jwks_free().
  */
 bool jwks_parse(struct verdict *verdict, struct slice text, struct jwks **ret_jwks);
 
@@ -70,7 +70,7 @@ size_t jwks_longest_rsa_signature(const struct jwks *jwks); /* of its usable key
 struct slice jwk_kid(const struct jwk *key);                /* lent; empty when absent */
 
 /*
- * Prepared OpenSSL contexts wait here between verifications, a few per algorithm of a key, because making one costs
+ * Prepared OpenSSL contexts are kept here between verifications, a few per algorithm of a key, because making one costs
  * as much as a fifth of an RSA verification. jwk_take_context() gives one that no other thread has, or NULL: make one
  * then. jwk_give_context() takes it back, or frees it when enough wait. jwks_free() frees those that wait.
  */

@@ -44,7 +44,7 @@ static bool split(struct slice token, struct parts *ret)
     return true;
 }
 
-/* Decode behind what is decoded already; the buffer was made large enough for all parts. */
+/* Decode to the end of what is decoded already; the buffer is large enough for all parts. */
 static bool decode_part(struct jwt *jwt, struct slice part, struct slice *ret)
 {
     size_t len;
@@ -88,7 +88,7 @@ static bool decode_object(struct verdict *verdict, struct jwt *jwt, const char *
             : verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not strict JSON: %s", what,
                              json_error_text(error));
     if (json_type_of(*ret) != JSON_OBJECT)
-        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is no JSON object", what);
+        return verdict_reject(verdict, REASON_TOKEN_MALFORMED, "the %s is not a JSON object", what);
     return true;
 }
 
@@ -283,7 +283,7 @@ enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signatu
         return JWT_PART;
     if (parts.payload.len == 0)
         return JWT_WHOLE;
-    /* The cut may fall just behind the second dot: no signature yet is a beginning, too. */
+    /* The text may end with the second dot: an empty signature is a beginning, too. */
     return parts.signature.len < signature_text_len(parts.header, rsa_signature_len, context) ? JWT_PART : JWT_WHOLE;
 }
 

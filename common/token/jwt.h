@@ -32,8 +32,8 @@ struct jwt_header {
  * A header that requires an unsupported extension is refused: crit (RFC 7515 §4.1.11), b64 (RFC 7797), cty "JWT"
  * (nested). jku, jwk, x5u and x5c are ignored: never followed, never trusted (RFC 8725 §3.10). zip (RFC 7516) means
  * nothing in a JWS and is ignored. in   token    borrowed as long as the jwt lives out  ret_jwt  set on success only;
- * end it with jwt_free(), which wipes the decoded parts False with TOKEN_TOO_LONG, TOKEN_MALFORMED, HEADER_UNSUPPORTED
- * or OUT_OF_MEMORY in the verdict. Sets the facts kid and jti (as far as the token got).
+ * free it with jwt_free(), which wipes the decoded parts. False with TOKEN_TOO_LONG, TOKEN_MALFORMED,
+ * HEADER_UNSUPPORTED or OUT_OF_MEMORY in the verdict. Sets the facts kid and jti (as far as the token got).
  */
 bool jwt_parse(struct verdict *verdict, struct slice token, struct jwt **ret_jwt);
 void jwt_free(struct jwt **jwt); /* accepts NULL and a pointer to NULL; leaves NULL */
@@ -67,7 +67,7 @@ enum jwt_extent jwt_extent(struct slice text, jwt_rsa_signature_len *rsa_signatu
 /* Whether it begins like a JSON object in base64url: then jwt_extent() is JWT_PART or JWT_WHOLE. Cheaper than that. */
 bool jwt_begins(struct slice text);
 
-/* Whether a token, or the beginning of one, is anywhere in the text, as behind "Bearer " or in quotes. */
+/* Whether a token, or the beginning of one, is anywhere in the text, as after "Bearer " or in quotes. */
 bool jwt_stands_in(struct slice text);
 
 #endif

@@ -8,10 +8,10 @@
 
 /*
  * libcrypto's first use hangs a handler on the exit() of the process, which tears it down whatever the threads of the
- * host are doing. A module leaves no handlers behind; where the host was first, its own choice stands. It is also a
- * tenth of what a login in a fresh process costs.
+ * host are doing. A module leaves no handlers in the host; where the host initialised OpenSSL first, its choice holds.
+ * It is also a tenth of what a login in a fresh process costs.
  *
- * The context has its provider at hand: one that was short of memory when it looked for it would stay without.
+ * The context has its provider at hand: a context that ran out of memory while loading it would never have one.
  */
 static OSSL_LIB_CTX *make_library_context(void)
 {

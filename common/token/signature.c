@@ -218,7 +218,7 @@ bool signature_verify(struct verdict *verdict, const struct jwt *jwt, const stru
     bool ok;
 
     fork_lock_enter(); /* OpenSSL's locks */
-    ERR_set_mark();    /* the host's error queue is the host's */
+    ERR_set_mark();    /* the error queue belongs to the host */
     ok = algorithm->key_type == KEY_OCT ? verify_secret(verdict, jwt, algorithm, key)
                                         : verify_public(verdict, jwt, algorithm, key);
     ERR_pop_to_mark();

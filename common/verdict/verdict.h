@@ -90,7 +90,7 @@ __attribute__((format(printf, 2, 3))) void verdict_detail(struct verdict *verdic
 __attribute__((format(printf, 3, 4))) bool verdict_reject(struct verdict *verdict, enum reason reason,
                                                           const char *format, ...);
 
-/* Say more behind the evidence of a refusal, as far as there is room: "; " and the text. */
+/* Append to the evidence of a refusal, as far as there is room: "; " and the text. */
 __attribute__((format(printf, 2, 3))) void verdict_add(struct verdict *verdict, const char *format, ...);
 
 /* Accept a verdict that was not refused. False when a reason is set already. */

@@ -154,15 +154,14 @@ static void rule_32_a_file_that_never_stays_the_same_is_refused(void **state)
     (void)state;
     ROW("it is overwritten during each read: a failure that passes");
     fate.before_every_read = overwrite_it;
-    assert_string_equal(refusal(path, TRUSTED_PUBLIC, 1000), "changes again and again while it is read");
+    assert_string_equal(refusal(path, TRUSTED_PUBLIC, 1000), "keeps changing while it is read");
     assert_int_equal(cause_of(path, 1000), EBUSY);
     memset(&fate, 0, sizeof fate);
     ROW("a login waits for a bounded time");
     assert_true(clock_ms() - begun_ms < 2 * TRUSTED_FILE_TRIES * (TRUSTED_FILE_SETTLE_MS + 100));
     assert_content(path, TRUSTED_PUBLIC, 1000, LITERAL("abc3456789"));
     ROW("a file whose size tells less than it holds");
-    assert_string_equal(refusal("/proc/self/status", TRUSTED_PUBLIC, 1 << 20),
-                        "changes again and again while it is read");
+    assert_string_equal(refusal("/proc/self/status", TRUSTED_PUBLIC, 1 << 20), "keeps changing while it is read");
 }
 
 /* How long one read takes; the file is as it is. */

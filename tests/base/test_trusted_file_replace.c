@@ -185,7 +185,7 @@ static void a_place_that_cannot_be_taken(void **state)
         { "a directory in its place", "cannot be written anew: Is a directory", strdup(path_of("taken")) },
         { "a name that leaves no room for another beside it",
           "cannot create a new one in its directory: File name too long", long_path(NAME_MAX) },
-        { "a path beyond any", "cannot be given a name beside it: File name too long", long_path(PATH_MAX) },
+        { "a path beyond any", "cannot make a name for the new file: File name too long", long_path(PATH_MAX) },
     };
     struct file_error error;
     char *path;

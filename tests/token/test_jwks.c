@@ -138,8 +138,8 @@ static void rule_07_and_08_keys_that_are_usable(void **state)
     }
 }
 
-#define N_OR_E     "n or e is absent, no strict base64url, or too long"
-#define X_OR_Y     "x or y is absent, no strict base64url, or not as wide as the curve"
+#define N_OR_E     "n or e is absent, not strict base64url, or too long"
+#define X_OR_Y     "x or y is absent, not strict base64url, or not as wide as the curve"
 #define OKP_X      "x is not 32 bytes in strict base64url"
 #define NOT_ON     "the point is not on its curve"
 #define NO_KTY     "kty is not RSA, EC or OKP"
@@ -159,9 +159,9 @@ static void rule_07_and_08_keys_that_are_usable(void **state)
 static const struct {
     const char *name, *key, *note;
 } unusable[] = {
-    { "no object", "1", "no JSON object" },
-    { "null", "null", "no JSON object" },
-    { "an array", "[]", "no JSON object" },
+    { "no object", "1", "not a JSON object" },
+    { "null", "null", "not a JSON object" },
+    { "an array", "[]", "not a JSON object" },
     { "an empty object", "{}", NO_KTY },
     { "an unknown kty", "{'kty':'XYZ'}", NO_KTY },
     { "kty is case-sensitive", "{'kty':'rsa','n':'" N "','e':'AQAB'}", NO_KTY },

@@ -17,7 +17,7 @@
 #include "tests/support/openssl_double.h"
 
 /*
- * In place of jwt.c: most published vectors sign what is no JSON object, which jwt_parse() rightly refuses.
+ * In place of jwt.c: most published vectors sign what is not a JSON object, which jwt_parse() rightly refuses.
  */
 struct jwt {
     struct slice input;
