@@ -10,9 +10,17 @@
 
 #define FIRST_SIZE 2048
 
+/* What is asked, and where the answer goes. */
+struct question {
+    const char *name;
+    struct account_entry *ret_account;
+    const char *member; /* NULL, or the user about whom a group is asked: */
+    bool has_member;    /* the group's entry lists the user */
+};
+
 /* Users and groups differ in the call, in the entry and in the local file. */
 struct source {
-    int (*ask)(const char *name, char *buffer, size_t size, struct account_entry *ret_account, bool *ret_found);
+    int (*ask)(struct question *question, char *buffer, size_t size, bool *ret_found);
     const char *file; /* of the source "files" of nsswitch.conf(5) */
 };
 
@@ -24,28 +32,39 @@ static void set_name(struct account_entry *account, const char *name)
         memcpy(account->name, name, len + 1);
 }
 
-static int ask_user(const char *name, char *buffer, size_t size, struct account_entry *ret_account, bool *ret_found)
+static int ask_user(struct question *question, char *buffer, size_t size, bool *ret_found)
 {
     struct passwd entry, *found = NULL;
-    const int error = getpwnam_r(name, &entry, buffer, size, &found);
+    const int error = getpwnam_r(question->name, &entry, buffer, size, &found);
 
     *ret_found = error == 0 && found != NULL;
     if (*ret_found) {
-        *ret_account = (struct account_entry){ .uid = found->pw_uid, .gid = found->pw_gid };
-        set_name(ret_account, found->pw_name);
+        *question->ret_account = (struct account_entry){ .uid = found->pw_uid, .gid = found->pw_gid };
+        set_name(question->ret_account, found->pw_name);
     }
     return error;
 }
 
-static int ask_group(const char *name, char *buffer, size_t size, struct account_entry *ret_account, bool *ret_found)
+static bool has_member(const struct group *group, const char *user)
+{
+    size_t i;
+
+    for (i = 0; group->gr_mem[i] != NULL; i++)
+        if (strcmp(group->gr_mem[i], user) == 0)
+            return true;
+    return false;
+}
+
+static int ask_group(struct question *question, char *buffer, size_t size, bool *ret_found)
 {
     struct group entry, *found = NULL;
-    const int error = getgrnam_r(name, &entry, buffer, size, &found);
+    const int error = getgrnam_r(question->name, &entry, buffer, size, &found);
 
     *ret_found = error == 0 && found != NULL;
     if (*ret_found) {
-        *ret_account = (struct account_entry){ .uid = (uid_t)-1, .gid = found->gr_gid };
-        set_name(ret_account, found->gr_name);
+        *question->ret_account = (struct account_entry){ .uid = (uid_t)-1, .gid = found->gr_gid };
+        set_name(question->ret_account, found->gr_name);
+        question->has_member = question->member != NULL && has_member(found, question->member);
     }
     return error;
 }
@@ -67,8 +86,7 @@ static int try_file(const char *path)
     return 0;
 }
 
-static enum account_answer look_up(const struct source *source, const char *name, struct account_entry *ret_account,
-                                   int *ret_error)
+static enum account_answer look_up(const struct source *source, struct question *question, int *ret_error)
 {
     size_t size = FIRST_SIZE;
     char *buffer = NULL, *larger;
@@ -83,7 +101,7 @@ static enum account_answer look_up(const struct source *source, const char *name
         }
         buffer = larger;
         do
-            error = source->ask(name, buffer, size, ret_account, &found);
+            error = source->ask(question, buffer, size, &found);
         while (error == EINTR);
         size *= 2;
     } while (error == ERANGE && size <= ACCOUNT_ENTRY_MAX);
@@ -99,10 +117,27 @@ static enum account_answer look_up(const struct source *source, const char *name
 
 enum account_answer account_lookup_user(const char *name, struct account_entry *ret_account, int *ret_error)
 {
-    return look_up(&users, name, ret_account, ret_error);
+    struct question question = { .name = name, .ret_account = ret_account };
+
+    return look_up(&users, &question, ret_error);
 }
 
 enum account_answer account_lookup_group(const char *name, struct account_entry *ret_account, int *ret_error)
 {
-    return look_up(&groups, name, ret_account, ret_error);
+    struct question question = { .name = name, .ret_account = ret_account };
+
+    return look_up(&groups, &question, ret_error);
+}
+
+enum account_answer account_lookup_member(const char *user, const char *group, int *ret_error)
+{
+    struct account_entry account, entry;
+    struct question question = { .name = group, .ret_account = &entry, .member = user };
+    enum account_answer answer = account_lookup_user(user, &account, ret_error);
+
+    if (answer == ACCOUNT_FOUND)
+        answer = look_up(&groups, &question, ret_error);
+    if (answer == ACCOUNT_FOUND && !question.has_member && entry.gid != account.gid)
+        answer = ACCOUNT_ABSENT;
+    return answer;
 }

@@ -37,4 +37,8 @@ struct account_entry {
 enum account_answer account_lookup_user(const char *name, struct account_entry *ret_account, int *ret_error);
 enum account_answer account_lookup_group(const char *name, struct account_entry *ret_account, int *ret_error);
 
+/* Whether the user is in the group, as its primary group or as a member that the group's entry lists. ACCOUNT_ABSENT:
+ * not so, or one of both does not exist. *ret_error as above. */
+enum account_answer account_lookup_member(const char *user, const char *group, int *ret_error);
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -19,6 +20,29 @@ bool secret_copy(struct slice bytes, struct secret *ret)
     if (bytes.len != 0)
         memcpy(copy, bytes.bytes, bytes.len);
     *ret = (struct secret){ copy, bytes.len };
+    return true;
+}
+
+bool secret_read(int fd, size_t max, struct secret *ret_content)
+{
+    struct secret content = { malloc(max + 1), 0 };
+    ssize_t got = 1;
+    int error;
+
+    if (content.bytes == NULL)
+        return false;
+    while (got != 0 && content.len < max) {
+        got = read(fd, content.bytes + content.len, max - content.len);
+        if (got > 0)
+            content.len += (size_t)got;
+        if (got >= 0 || errno == EINTR)
+            continue;
+        error = errno;
+        secret_clear(&content);
+        errno = error;
+        return false;
+    }
+    *ret_content = content;
     return true;
 }
 

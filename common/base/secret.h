@@ -18,6 +18,12 @@ struct secret {
 /* Copy the bytes. False when out of memory; *ret is written on success only. */
 bool secret_copy(struct slice bytes, struct secret *ret);
 
+/*
+ * Read a descriptor to its end, at most `max` bytes; what comes beyond is left unread, and *ret_content then holds
+ * `max` bytes. False with errno. End the content with secret_clear().
+ */
+bool secret_read(int fd, size_t max, struct secret *ret_content);
+
 /* Wipe by length (a secret may hold NUL bytes), free, and leave the empty secret. Accepts an empty one. */
 void secret_clear(struct secret *secret);
 

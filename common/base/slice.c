@@ -59,3 +59,14 @@ bool slice_cut(struct slice in, char separator, struct slice *ret_before, struct
     *ret_after = (struct slice){ found + 1, in.len - before_len - 1 };
     return true;
 }
+
+bool slice_next_line(struct slice *rest, struct slice *ret_line)
+{
+    if (rest->len == 0)
+        return false;
+    if (!slice_cut(*rest, '\n', ret_line, rest)) {
+        *ret_line = *rest;
+        *rest = (struct slice){ NULL, 0 };
+    }
+    return true;
+}

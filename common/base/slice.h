@@ -33,4 +33,7 @@ void slice_lower(struct slice in, char *out);
  */
 bool slice_cut(struct slice in, char separator, struct slice *ret_before, struct slice *ret_after);
 
+/* Take the next line, without its '\n', off *rest; the last line may lack one. False when nothing is left. */
+bool slice_next_line(struct slice *rest, struct slice *ret_line);
+
 #endif

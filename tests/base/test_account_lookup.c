@@ -18,6 +18,8 @@ static struct {
     unsigned left;         /* that many times */
     size_t wanted;         /* ERANGE below this size */
     const char *long_name; /* instead of the one that NSS has */
+    const char **members;  /* of each group, instead of those that NSS has */
+    unsigned users_first;  /* `left` begins after so many look-ups */
     int open_error;
     unsigned open_interruptions;
 } fate;
@@ -30,6 +32,10 @@ static int fail_first(size_t size)
 {
     if (size < fate.wanted)
         return ERANGE;
+    if (fate.users_first > 0) {
+        fate.users_first--;
+        return 0;
+    }
     if (fate.left == 0)
         return 0;
     fate.left--;
@@ -55,7 +61,14 @@ int getgrnam_r(const char *name, struct group *entry, char *buffer, size_t size,
     const int error = fail_first(size);
 
     *ret = NULL;
-    return error != 0 ? error : real(name, entry, buffer, size, ret);
+    if (error != 0)
+        return error;
+    if (fate.members != NULL) {
+        *entry = (struct group){ .gr_name = (char *)name, .gr_gid = 4711, .gr_mem = (char **)fate.members };
+        *ret = entry;
+        return 0;
+    }
+    return real(name, entry, buffer, size, ret);
 }
 
 int open(const char *path, int flags, ...)
@@ -163,6 +176,44 @@ static void rule_32_a_failure_is_neither_yes_nor_no(void **state)
     memset(&fate, 0, sizeof fate);
 }
 
+static void membership_is_primary_or_listed(void **state)
+{
+    const char *members[] = { "bin", "daemon", NULL };
+
+    (void)state;
+    ROW("the primary group");
+    assert_int_equal(account_lookup_member("mail", "mail", NULL), ACCOUNT_FOUND);
+    ROW("another group");
+    assert_int_equal(account_lookup_member("daemon", "mail", NULL), ACCOUNT_ABSENT);
+    ROW("a user or a group that does not exist");
+    assert_int_equal(account_lookup_member("no-such-user-here", "mail", NULL), ACCOUNT_ABSENT);
+    assert_int_equal(account_lookup_member("daemon", "no-such-group-here", NULL), ACCOUNT_ABSENT);
+    ROW("a group whose entry lists the user");
+    fate.members = members;
+    assert_int_equal(account_lookup_member("daemon", "mail", NULL), ACCOUNT_FOUND);
+    assert_int_equal(account_lookup_member("mail", "daemon", NULL), ACCOUNT_ABSENT);
+    memset(&fate, 0, sizeof fate);
+}
+
+static void rule_32_a_membership_that_nss_cannot_tell_is_not_absent(void **state)
+{
+    int error;
+
+    (void)state;
+    for (fate.users_first = 0; fate.users_first < 2;) {
+        const unsigned next = fate.users_first + 1;
+
+        ROW(next == 1 ? "NSS fails for the user" : "NSS fails for the group");
+        fate.error = EIO;
+        fate.left = 1;
+        error = 0;
+        assert_int_equal(account_lookup_member("mail", "mail", &error), ACCOUNT_CANNOT_TELL);
+        assert_int_equal(error, EIO);
+        fate.users_first = next;
+    }
+    memset(&fate, 0, sizeof fate);
+}
+
 /* In a process of its own, which has no descriptor left: 0 when nobody is taken for absent. */
 static int status_without_descriptors(bool is_warm)
 {
@@ -208,6 +259,8 @@ int main(void)
         cmocka_unit_test(a_name_that_is_there),
         cmocka_unit_test(a_name_that_is_absent),
         cmocka_unit_test(rule_32_a_failure_is_neither_yes_nor_no),
+        cmocka_unit_test(membership_is_primary_or_listed),
+        cmocka_unit_test(rule_32_a_membership_that_nss_cannot_tell_is_not_absent),
         cmocka_unit_test(rule_32_without_descriptors_nobody_is_absent),
     };
 

@@ -267,6 +267,36 @@ static void rule_26_a_keyed_hash_is_hmac_sha_256(void **state)
     }
 }
 
+static void a_descriptor_is_read_to_its_end(void **state)
+{
+    struct secret content = { NULL, 0 };
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "secret", 6), 6);
+    ROW("at most so many bytes, and the rest stays");
+    assert_true(secret_read(ends[0], 2, &content));
+    assert_int_equal(content.len, 2);
+    assert_memory_equal(content.bytes, "se", 2);
+    secret_clear(&content);
+    ROW("to the end");
+    close(ends[1]);
+    assert_true(secret_read(ends[0], 100, &content));
+    assert_int_equal(content.len, 4);
+    assert_memory_equal(content.bytes, "cret", 4);
+    secret_clear(&content);
+    ROW("at the end");
+    assert_true(secret_read(ends[0], 100, &content));
+    assert_int_equal(content.len, 0);
+    secret_clear(&content);
+    close(ends[0]);
+    ROW("a failure");
+    assert_false(secret_read(-1, 100, &content));
+    assert_int_equal(errno, EBADF);
+    assert_null(content.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +308,7 @@ int main(void)
         cmocka_unit_test(rule_33_memory_is_wiped),
         cmocka_unit_test(rule_33_secrets_are_compared),
         cmocka_unit_test(rule_26_a_keyed_hash_is_hmac_sha_256),
+        cmocka_unit_test(a_descriptor_is_read_to_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,27 @@ static void cut_at_the_first_separator(void **state)
     }
 }
 
+static void lines_are_taken_one_by_one(void **state)
+{
+    struct slice rest = LITERAL("a\n\nlast"), line;
+
+    (void)state;
+    ROW("a line, without its end");
+    assert_true(slice_next_line(&rest, &line));
+    assert_true(slice_equal_string(line, "a"));
+    ROW("an empty line");
+    assert_true(slice_next_line(&rest, &line));
+    assert_int_equal(line.len, 0);
+    ROW("the last line may lack its end");
+    assert_true(slice_next_line(&rest, &line));
+    assert_true(slice_equal_string(line, "last"));
+    assert_false(slice_next_line(&rest, &line));
+    ROW("nothing follows a final line end");
+    rest = LITERAL("a\n");
+    assert_true(slice_next_line(&rest, &line));
+    assert_false(slice_next_line(&rest, &line));
+}
+
 static void an_output_of_cut_may_be_its_input(void **state)
 {
     struct slice rest = LITERAL("a b c"), word;
@@ -150,6 +171,7 @@ int main(void)
         cmocka_unit_test(case_is_ignored_in_ascii_only),
         cmocka_unit_test(cut_at_the_first_separator),
         cmocka_unit_test(an_output_of_cut_may_be_its_input),
+        cmocka_unit_test(lines_are_taken_one_by_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
