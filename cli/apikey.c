@@ -1,10 +1,10 @@
 /*
  * latchkey apikey: show, create and rotate the API keys of a tenant.
  *
- * A new key of a type is the end of the former one, at once and for everybody, and the answer is the only place where
- * the new one stands. So nothing is renewed before it is certain where the new key will go, and rotate never renews the
- * last key that is known to work: it renews the one that it was not given, tries it, hands it over, and only then
- * renews the other.
+ * A new key of a type invalidates the former one at once and for every client, and only the reply holds the new key. So
+ * the command renews a key only when it has made sure that it can store the new one. rotate never renews the last key
+ * that is known to work: it renews the key that it was not given, tries the new key and stores it, and only then renews
+ * the other key.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/handover.h"
 #include "cli/remote.h"
 #include "cli/terminal.h"
@@ -22,8 +23,8 @@
 enum api_key_type { KEY_PRIMARY, KEY_SECONDARY, KEY_TYPES };
 
 static const struct {
-    const char *name;   /* as the API and the command have it */
-    const char *member; /* of the API's answer */
+    const char *name;   /* in the API and in the command */
+    const char *member; /* of the API's reply */
 } types[] = {
     [KEY_PRIMARY] = { "primary", "primaryApiKey" },
     [KEY_SECONDARY] = { "secondary", "secondaryApiKey" },
@@ -54,7 +55,7 @@ static struct slice key_of(const struct api_keys *keys, enum api_key_type type)
     return (struct slice){ keys->of[type].bytes, keys->of[type].len };
 }
 
-/* What can stand in a header, a file and on a terminal. */
+/* Printable, so that it fits into a header, a file and a terminal. */
 static bool is_presentable(struct slice key)
 {
     return key.len <= CONFIG_API_KEY_MAX && text_is_visible(key, "");
@@ -68,11 +69,11 @@ static bool read_key(struct verdict *verdict, const struct json *json, const cha
     if (json_type_of(value) == JSON_NULL)
         return true;
     if (!json_string(value, &key) || !is_presentable(key))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply's \"%s\" is no key", member);
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply's \"%s\" is not a key", member);
     return secret_copy(key, ret_key) || verdict_reject(verdict, REASON_OUT_OF_MEMORY, "an API key");
 }
 
-/* The keys are those of the tenant that was asked, or none of our business. */
+/* A reply about another tenant is refused. */
 static bool read_keys(struct verdict *verdict, const struct tenant *tenant, const struct http_reply *reply,
                       struct api_keys *ret_keys)
 {
@@ -90,7 +91,7 @@ static bool read_keys(struct verdict *verdict, const struct tenant *tenant, cons
     return true;
 }
 
-/* Also how a key is tried: whoever may read the keys has one that works. */
+/* This also tries a key: only a key that works may read the keys. */
 static bool get_keys(struct remote *remote, struct api_keys *ret_keys)
 {
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
@@ -98,9 +99,10 @@ static bool get_keys(struct remote *remote, struct api_keys *ret_keys)
     struct verdict verdict = VERDICT_INIT;
 
     api_keys_clear(ret_keys);
-    return (tenant_keys_request(&verdict, remote->tenant, &remote->credential, remote_timeout_ms(remote), &request)
-            && remote_perform(remote, &request, &reply) && read_keys(&verdict, remote->tenant, &reply, ret_keys))
-        || remote_refuse(remote, &verdict);
+    if (!tenant_keys_request(&verdict, remote->tenant, &remote->credential, remote_timeout_ms(remote), &request))
+        return remote_refuse(remote, &verdict);
+    remote_perform(remote, &request, &reply);
+    return read_keys(&verdict, remote->tenant, &reply, ret_keys) || remote_refuse(remote, &verdict);
 }
 
 static bool renew(struct remote *remote, enum api_key_type type, struct secret *ret_key)
@@ -109,13 +111,15 @@ static bool renew(struct remote *remote, enum api_key_type type, struct secret *
     CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
     struct verdict verdict = VERDICT_INIT;
 
-    if (tenant_new_key_request(&verdict, remote->tenant, &remote->credential, types[type].name,
-                               remote_timeout_ms(remote), &request)
-        && remote_perform(remote, &request, &reply) && tenant_new_key_read(&verdict, &reply, ret_key))
+    if (!tenant_new_key_request(&verdict, remote->tenant, &remote->credential, types[type].name,
+                                remote_timeout_ms(remote), &request))
+        return remote_refuse(remote, &verdict);
+    remote_perform(remote, &request, &reply);
+    if (tenant_new_key_read(&verdict, &reply, ret_key))
         return true;
     remote_refuse(remote, &verdict);
     if (verdict.reason == REASON_TENANT_UNAVAILABLE)
-        fprintf(stderr, "latchkey %s: the %s key may have been renewed all the same: \"latchkey apikey show\" tells\n",
+        fprintf(stderr, "latchkey %s: the %s key may have been renewed: see \"latchkey apikey show\"\n",
                 remote->command, types[type].name);
     return false;
 }
@@ -128,7 +132,7 @@ static void print_key(enum api_key_type type, struct slice key, bool is_revealed
     printf("%-10s %.*s\n", types[type].name, SLICE_ARG(is_revealed ? key : slice_of(masked)));
 }
 
-/* Into the file, and onto standard output as far as it may stand there. */
+/* Write the key to the file, and print it, masked unless --reveal is given. */
 static bool hand_over(struct remote *remote, const struct apikey_options *options, struct handover *handover,
                       enum api_key_type type, struct slice key)
 {
@@ -149,7 +153,7 @@ static bool prepare(struct remote *remote, const struct apikey_options *options,
         || remote_refuse(remote, &verdict);
 }
 
-/* The end of a key that there is. */
+/* Ask before a key that exists becomes invalid. */
 static bool confirm(struct remote *remote, const struct apikey_options *options, const struct api_keys *keys,
                     enum api_key_type type)
 {
@@ -158,17 +162,18 @@ static bool confirm(struct remote *remote, const struct apikey_options *options,
     if (options->is_confirmed || keys->of[type].len == 0)
         return true;
     if (!terminal_is_there()) {
-        remote->status = usage_error(remote->command, "the %s key ends, and nobody can be asked: --yes agrees to it",
+        remote->status = usage_error(remote->command,
+                                     "the %s key becomes invalid, and there is no terminal to ask: confirm with --yes",
                                      types[type].name);
         return false;
     }
     handover_mask(key_of(keys, type), masked);
     snprintf(question, sizeof question,
-             "This ends the %s key %s, at once and for everybody who uses it.\nType yes to go on: ", types[type].name,
-             masked);
+             "This makes the %s key %s invalid, at once and for every client.\nType yes to continue: ",
+             types[type].name, masked);
     if (terminal_confirms(question))
         return true;
-    fprintf(stderr, "latchkey %s: the %s key stays as it is\n", remote->command, types[type].name);
+    fprintf(stderr, "latchkey %s: the %s key is unchanged\n", remote->command, types[type].name);
     remote->status = STATUS_REFUSED;
     return false;
 }
@@ -189,8 +194,8 @@ static bool show(struct remote *remote, const struct apikey_options *options)
     return true;
 }
 
-/* Between the end of the former key and the handing over of the new one nobody interrupts, nor does a reader that is
- * gone. For what is left of the process, which is bounded by the request's time. */
+/* From the request for a new key until the key is stored, no signal may interrupt, nor a closed pipe. The signals stay
+ * blocked for the rest of the process, which the time limit of a request bounds. */
 static void hold_signals(void)
 {
     static const int interrupting[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM };
@@ -216,15 +221,14 @@ static bool create(struct remote *remote, const struct apikey_options *options, 
         return false;
     if (hand_over(remote, options, &handover, type, (struct slice){ key.bytes, key.len }))
         return true;
-    fprintf(stderr, "latchkey %s: the former %s key is dead, and the new one would be lost: %.*s\n", remote->command,
+    fprintf(stderr, "latchkey %s: the former %s key is invalid, and the new key would be lost: %.*s\n", remote->command,
             types[type].name, (int)key.len, key.bytes);
     return false;
 }
 
-/* Which of the keys the given one is. */
+/* The type of the given key. */
 static bool find_type(struct remote *remote, const struct api_keys *keys, struct slice key, enum api_key_type *ret_type)
 {
-    struct verdict verdict = VERDICT_INIT;
     size_t i;
 
     for (i = 0; i < KEY_TYPES; i++)
@@ -232,12 +236,11 @@ static bool find_type(struct remote *remote, const struct api_keys *keys, struct
             *ret_type = (enum api_key_type)i;
             return true;
         }
-    verdict_reject(&verdict, REASON_TENANT_UNAVAILABLE, "the key works, and is neither the primary nor the secondary");
-    return remote_refuse(remote, &verdict);
+    return remote_reject(remote, REASON_TENANT_UNAVAILABLE,
+                         "the key works, and is neither the primary nor the secondary key");
 }
 
-/* Renew one key by means of the other, and go over to the new one, but hand it over only once it has been seen to
- * work. */
+/* Renew one key with the other, continue with the new key, and store it only after it has worked. */
 static bool replace(struct remote *remote, const struct apikey_options *options, enum api_key_type type)
 {
     CLEANUP(handover_end) struct handover handover = { .path = "" };
@@ -250,7 +253,7 @@ static bool replace(struct remote *remote, const struct apikey_options *options,
     return get_keys(remote, &keys) && hand_over(remote, options, &handover, type, remote->credential.api_key);
 }
 
-/* The file may hold the key that ends first. */
+/* Store the given key: the file may hold the other key, which is renewed first. */
 static bool write_given(struct remote *remote, const struct apikey_options *options)
 {
     CLEANUP(handover_end) struct handover handover = { .path = "" };
@@ -263,9 +266,9 @@ static bool write_given(struct remote *remote, const struct apikey_options *opti
 }
 
 /*
- * At each moment a key that works is in somebody's hands, and from the first end of a key on in the file of --output:
- *     the other key is renewed, tried and handed over       the given one works, and stands in the file
- *     the given one is renewed, tried and handed over       the other one works, and has been handed over
+ * At each moment the user has a key that works, and once a key has become invalid, the file of --output holds one:
+ *     the other key is renewed, tried and stored       the given key works, and is in the file
+ *     the given key is renewed, tried and stored       the new other key works, and is in the file
  */
 static bool rotate(struct remote *remote, const struct apikey_options *options)
 {
@@ -276,23 +279,21 @@ static bool rotate(struct remote *remote, const struct apikey_options *options)
         return false;
     other = given == KEY_PRIMARY ? KEY_SECONDARY : KEY_PRIMARY;
     if (!confirm(remote, options, &keys, other) || !write_given(remote, options) || !replace(remote, options, other)) {
-        fprintf(stderr, "latchkey %s: the %s key, which was given, works as before\n", remote->command,
-                types[given].name);
+        fprintf(stderr, "latchkey %s: the given key (%s) is still valid\n", remote->command, types[given].name);
         return false;
     }
     if (confirm(remote, options, &keys, given) && replace(remote, options, given))
         return true;
-    fprintf(stderr, "latchkey %s: the new %s key works, and has been handed over\n", remote->command,
-            types[other].name);
+    fprintf(stderr, "latchkey %s: the new %s key is valid and stored\n", remote->command, types[other].name);
     return false;
 }
 
-/* A new key that nobody gets to see would be the end of the former one for nothing. */
+/* Without an output the new key would be lost, and the former one is invalid. */
 static bool check_receiver(const char *command, const struct apikey_options *options)
 {
     if (options->output != NULL || options->is_revealed)
         return true;
-    usage_error(command, "where does the new key go? --output names a file, --reveal shows it");
+    usage_error(command, "no output for the new key: write it to a file with --output, or show it with --reveal");
     return false;
 }
 
@@ -347,7 +348,7 @@ int command_apikey_create(int argc, char **argv)
     if (!arguments_read(remote.command, argc, argv, create_options, NULL))
         return STATUS_USAGE;
     if (argc - optind != 1 || !find_type_name(argv[optind], &type))
-        return usage_error(remote.command, "wants to know which: primary or secondary");
+        return usage_error(remote.command, "takes one argument: primary or secondary");
     if (!check_receiver(remote.command, &options))
         return STATUS_USAGE;
     return remote_begin(&remote, &options.remote) && create(&remote, &options, type) ? STATUS_OK : remote.status;
@@ -372,6 +373,7 @@ int command_apikey_rotate(int argc, char **argv)
     if (!check_receiver(remote.command, &options))
         return STATUS_USAGE;
     if (!options.is_confirmed && !terminal_is_there())
-        return usage_error(remote.command, "both keys end, and nobody can be asked: --yes agrees to it");
+        return usage_error(remote.command,
+                           "both keys become invalid, and there is no terminal to ask: confirm with --yes");
     return remote_begin(&remote, &options.remote) && rotate(&remote, &options) ? STATUS_OK : remote.status;
 }

@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 
-/* What getopt_long() reads by: of each option it says the index of its row. */
+/* The table of getopt_long(), which returns the index of an option's row. */
 static void fill(const struct known_option *known, struct option options[ARGUMENTS_OPTIONS_MAX + 1])
 {
     int i;
@@ -35,7 +35,7 @@ bool arguments_read(const char *command, int argc, char **argv, const struct kno
 
     fill(known, options);
     while ((row = getopt_long(argc, argv, "", options, NULL)) != -1)
-        if (row == '?' /* getopt_long() has said it */ || !set(&known[row], optarg))
+        if (row == '?' /* getopt_long() has printed the message */ || !set(&known[row], optarg))
             return false;
     if (bare == NULL || optind == argc)
         return true;

@@ -15,9 +15,10 @@
 #include "pam/options.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 
-#define OFFSET_DIGITS_MAX 5   /* CREDENTIAL_MAX_LEN has no more */
-#define QUESTION_MAX      512 /* bytes with the NUL of a question that a refusal quotes */
+#define OFFSET_DIGITS_MAX 5   /* CREDENTIAL_MAX_LEN has 5 digits */
+#define PROMPT_SHOWN_MAX  512 /* bytes with the NUL of a prompt that a message quotes */
 
 static const char *find_token_file(int argc, char **argv)
 {
@@ -41,21 +42,21 @@ static struct slice token_stem(void)
     return (struct slice){ prompt, len };
 }
 
-/* Past the "(user@host) " that OpenSSH's client puts before a question of the server, whose host is *ret_host. */
-static const char *skip_asker(const char *question, struct slice *ret_host)
+/* Skip the "(user@host) " that OpenSSH's client writes before a prompt of the server. *ret_host is that host. */
+static const char *skip_asker(const char *prompt, struct slice *ret_host)
 {
-    const char *name = question + 1;
+    const char *name = prompt + 1;
     size_t len = strcspn(name, " \t()");
     const char *at = memrchr(name, '@', len);
 
     if (at == NULL || name[0] == '@' || at == name + len - 1 || strncmp(name + len, ") ", 2) != 0)
-        return question;
+        return prompt;
     *ret_host = (struct slice){ at + 1, (size_t)(name + len - at - 1) };
     return name + len + 2;
 }
 
-/* The server words its questions, but not what the client puts before them. */
-static bool may_be_told(struct slice host)
+/* The server chooses the text of its prompts, but not what the client writes before them. */
+static bool is_listed_host(struct slice host)
 {
     const char *names = getenv("LATCHKEY_HOSTS");
     size_t len;
@@ -78,7 +79,7 @@ static bool skip_text(const char **rest, struct slice text)
     return true;
 }
 
-/* What comes behind the stem of a question for a token: *ret_offset is how much has arrived. */
+/* The text after the stem of a prompt for a token. *ret_offset: how many bytes have arrived. */
 static bool asks_for_part(const char *rest, size_t *ret_offset)
 {
     size_t digits;
@@ -96,38 +97,37 @@ static bool asks_for_part(const char *rest, size_t *ret_offset)
     return strcmp(rest + digits, PAM_PROMPT_SO_FAR) == 0;
 }
 
-/* Past what sudo-rs and its su put before every question. */
-static const char *skip_sudo(const char *question)
+/* Skip the text that sudo-rs and its su write before every prompt. */
+static const char *skip_sudo(const char *prompt)
 {
     static const char *const prefixes[] = { "[sudo: authenticate] ", "[su: authenticate] " };
     size_t i;
 
     for (i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
-        if (strncmp(question, prefixes[i], strlen(prefixes[i])) == 0)
-            return question + strlen(prefixes[i]);
-    return question;
+        if (strncmp(prompt, prefixes[i], strlen(prefixes[i])) == 0)
+            return prompt + strlen(prefixes[i]);
+    return prompt;
 }
 
 /*
- * ssh and git ask their askpass program everything: also whether a host key is right, for passphrases of keys and for
- * passwords of other hosts, in which a name may say "token". Only the module's own question gets the token.
- *
- * The question is the last line. sshd puts before it, a line each, what other modules of the stack had to tell, and
- * OpenSSH's client puts "(user@host) " before it all. So only what stands at the very beginning names the host that
- * asks: the lines behind it, and whatever they pretend, are the server's. Several lines without a name have no sender,
- * and are an old ssh's: LATCHKEY_HOSTS, where it is set, refuses them. *ret_host is empty where no host is named.
- * *ret_offset is how much has arrived: "(continued, 1022 so far)" asks for what follows byte 1022.
+ * ssh and git send every prompt to their askpass program: the confirmation of a host key, passphrases of keys and
+ * passwords of other hosts, whose names may contain "token". Only the prompt of the module is answered with the token.
+ * The prompt is the last line. sshd writes the messages of other modules before it, one on each line, and OpenSSH's
+ * client writes "(user@host) " before all of this. So only the very beginning names the host that asks. The server
+ * chooses the lines after it, and they may contain another name. Several lines without a name come from an old ssh:
+ * when LATCHKEY_HOSTS is set, they are refused. *ret_host is empty when no host is named. *ret_offset is the number of
+ * bytes that have arrived: "(continued, 1022 so far)" asks for the part after byte 1022.
  */
-static bool asks_for_token(const char *question, size_t *ret_offset, struct slice *ret_host)
+static bool asks_for_token(const char *prompt, size_t *ret_offset, struct slice *ret_host)
 {
-    const char *kind = getenv("SSH_ASKPASS_PROMPT"); /* "confirm" or "none": not a question for a secret */
-    const char *rest = question;
-    const char *end = strrchr(question, '\n');
+    const char *kind = getenv("SSH_ASKPASS_PROMPT"); /* "confirm" or "none": the prompt is not for a secret */
+    const char *rest = prompt;
+    const char *end = strrchr(prompt, '\n');
 
     *ret_host = (struct slice){ "", 0 };
-    if (question[0] == '(')
-        rest = skip_asker(question, ret_host);
-    if (end != NULL && ret_host->len == 0 && (question[0] == '(' || getenv("LATCHKEY_HOSTS") != NULL))
+    if (prompt[0] == '(')
+        rest = skip_asker(prompt, ret_host);
+    if (end != NULL && ret_host->len == 0 && (prompt[0] == '(' || getenv("LATCHKEY_HOSTS") != NULL))
         return false;
     if (end != NULL)
         rest = end + 1;
@@ -136,15 +136,16 @@ static bool asks_for_token(const char *question, size_t *ret_offset, struct slic
     return (kind == NULL || kind[0] == '\0') && skip_text(&rest, token_stem()) && asks_for_part(rest, ret_offset);
 }
 
-/* What was asked instead, so that the person sees whether LATCHKEY_PROMPT helps: printable, and not without end. */
-static int refuse_question(const char *question)
+/* Show the prompt, so that the user sees whether LATCHKEY_PROMPT must be set. */
+static int refuse_prompt(const char *prompt)
 {
-    char quoted[QUESTION_MAX];
+    char quoted[PROMPT_SHOWN_MAX];
 
-    text_copy_printable(quoted, sizeof quoted, slice_of(question));
-    fprintf(stderr,
-            "latchkey askpass: this is no question for a token (LATCHKEY_PROMPT names another wording): \"%s\"\n",
-            quoted);
+    text_copy_printable(quoted, sizeof quoted, slice_of(prompt));
+    fprintf(
+        stderr,
+        "latchkey askpass: the prompt does not ask for a token (LATCHKEY_PROMPT sets another prompt text): \"%s\"\n",
+        quoted);
     return STATUS_REFUSED;
 }
 
@@ -174,14 +175,14 @@ int command_askpass(int argc, char **argv)
     if (path == NULL)
         return STATUS_USAGE;
     if (optind + 1 != argc)
-        return usage_error("askpass", "wants exactly one prompt");
+        return usage_error("askpass", "takes exactly one prompt");
     if (!asks_for_token(argv[optind], &offset, &host))
-        return refuse_question(argv[optind]);
-    if (host.len > 0 && !may_be_told(host)) {
-        char shown[QUESTION_MAX];
+        return refuse_prompt(argv[optind]);
+    if (host.len > 0 && !is_listed_host(host)) {
+        char shown[PROMPT_SHOWN_MAX];
 
         text_copy_printable(shown, sizeof shown, host);
-        fprintf(stderr, "latchkey askpass: %s is none of LATCHKEY_HOSTS\n", shown);
+        fprintf(stderr, "latchkey askpass: %s is not in LATCHKEY_HOSTS\n", shown);
         return STATUS_REFUSED;
     }
     if (!trusted_file_read(path, TRUSTED_SECRET, NULL, CREDENTIAL_MAX_LEN + 2, &content, &stamp, &error)) {
@@ -199,6 +200,6 @@ int command_askpass(int argc, char **argv)
                 offset);
         return STATUS_REFUSED;
     }
-    /* Behind its last byte the module asks once more, and an empty line says that there is nothing. */
+    /* After the last byte the module asks once more, and an empty line is the end. */
     return print_part(token, offset);
 }

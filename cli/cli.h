@@ -7,34 +7,32 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/secret.h"
+#include "base/json.h"
 
 enum { STATUS_OK = 0, STATUS_REFUSED = 1, STATUS_USAGE = 2, STATUS_UNAVAILABLE = 3 };
-
-/* Each takes the arguments from its own name on, and returns an exit status. */
-int command_verify(int argc, char **argv);
-int command_check(int argc, char **argv);
-int command_askpass(int argc, char **argv);
-int command_keys_fetch(int argc, char **argv);
-int command_keys_list(int argc, char **argv);
-int command_exchange(int argc, char **argv);
-int command_apikey_show(int argc, char **argv);
-int command_apikey_create(int argc, char **argv);
-int command_apikey_rotate(int argc, char **argv);
-int command_whoami(int argc, char **argv);
-int command_users(int argc, char **argv);
 
 /* "latchkey verify: …" on standard error; returns STATUS_USAGE. */
 __attribute__((format(printf, 2, 3))) int usage_error(const char *command, const char *format, ...);
 
 /*
- * Read a descriptor to its end, at most max bytes; what comes beyond is left unread, and *ret_content then holds
- * max bytes. False with errno set. End the content with secret_clear().
+ * A JSON object of these members, whose values it takes over. NULL when out of memory, also for a value that is NULL:
+ *     JSON_OBJECT({ "line", json_new_integer(7) }, { "file", json_new_null() })
  */
-bool read_input(int fd, size_t max, struct secret *ret_content);
+struct json_member {
+    const char *name;
+    struct json *value;
+};
+#define JSON_OBJECT(...)                                        \
+    json_object_of((const struct json_member[]){ __VA_ARGS__ }, \
+                   sizeof((const struct json_member[]){ __VA_ARGS__ }) / sizeof(struct json_member))
+struct json *json_object_of(const struct json_member *members, size_t count);
 
-/* What nobody could read was not said: STATUS_OK when all of standard output has got out, else STATUS_UNAVAILABLE, and
- * says so. */
+/* The object as text for a terminal, and a line end, on standard output. False when it is NULL, when out of memory, or
+ * when the output fails. */
+bool print_object(struct json *object);
+
+/* A result that was not written was not reported. STATUS_OK when all of standard output is written, else
+ * STATUS_UNAVAILABLE and a message on standard error. */
 int flush_output(const char *command);
 
 #endif

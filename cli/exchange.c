@@ -1,5 +1,5 @@
 /*
- * latchkey exchange: an API key becomes the JWT of one local user's subject.
+ * latchkey exchange: exchange an API key for the JWT of a local user's subject.
  */
 #include <stdio.h>
 #include <time.h>
@@ -8,6 +8,7 @@
 #include "login/verify.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/handover.h"
 #include "cli/remote.h"
 
@@ -36,7 +37,7 @@ static bool parse_options(int argc, char **argv, struct exchange_options *option
     return options->user != NULL;
 }
 
-/* The account's block decides alone, as it does at a login. */
+/* As at a login, only the account's own block counts. */
 static bool find_account(struct verdict *verdict, const struct config *config, const char *user,
                          const struct user_block **ret_block)
 {
@@ -52,10 +53,12 @@ static bool exchange(struct verdict *verdict, const struct remote *remote, const
     CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
     double expires;
 
-    /* What comes back must be what was asked for, whatever the tenant service says. */
-    return tenant_exchange_request(verdict, remote->tenant, slice_of(subject), remote->credential.api_key,
-                                   remote_timeout_ms(remote), &request)
-        && remote_perform(remote, &request, &reply) && tenant_exchange_read(verdict, &reply, ret_token)
+    if (!tenant_exchange_request(verdict, remote->tenant, slice_of(subject), remote->credential.api_key,
+                                 remote_timeout_ms(remote), &request))
+        return false;
+    remote_perform(remote, &request, &reply);
+    /* The tenant service's word is not enough: the token must be one of the subject that was asked for. */
+    return tenant_exchange_read(verdict, &reply, ret_token)
         && verify_exchanged(verdict, remote->config, remote->tenant, subject,
                             (struct slice){ ret_token->bytes, ret_token->len }, time(NULL), &expires);
 }
@@ -78,7 +81,7 @@ static bool run(struct remote *remote, const struct exchange_options *options)
         return false;
     if (!find_account(&verdict, remote->config, options->user, &account))
         return remote_refuse(remote, &verdict);
-    /* The configuration has seen to it that there is exactly one of each. */
+    /* The reader of the configuration made sure that there is exactly one tenant and one subject. */
     remote->tenant = config_exchange_tenant(remote->config, account);
     subject = account->subjects.items[0];
     if (options->output != NULL && !handover_prepare(&verdict, &handover, options->output, JWT_MAX_LEN))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/secret.h"
 #include "base/trusted_file.h"
 
@@ -18,25 +19,14 @@ static bool refuse(struct verdict *verdict, const char *path, const char *why)
     return verdict_reject(verdict, REASON_SYSTEM_ERROR, "%s: %s", path, why);
 }
 
-static bool make_absolute(struct verdict *verdict, const char *path, char absolute[PATH_MAX])
-{
-    char directory[PATH_MAX] = "";
-    int len;
-
-    if (path[0] != '/' && getcwd(directory, sizeof directory) == NULL)
-        return refuse(verdict, path, strerror(errno));
-    len = snprintf(absolute, PATH_MAX, "%s%s%s", directory, path[0] != '/' ? "/" : "", path);
-    return (len > 0 && len < PATH_MAX) || refuse(verdict, path, "the path is too long");
-}
-
-/* To put a file in the place of /dev/stdout, of a directory or of somebody's link is never what was meant. */
+/* The new file would replace a device such as /dev/stdout, a directory or a link, which is never intended. */
 static bool check_place(struct verdict *verdict, const char *path)
 {
     struct stat status;
 
     if (lstat(path, &status) != 0)
         return errno == ENOENT || refuse(verdict, path, strerror(errno));
-    return S_ISREG(status.st_mode) || refuse(verdict, path, "is there, and no regular file");
+    return S_ISREG(status.st_mode) || refuse(verdict, path, "exists, and is not a regular file");
 }
 
 static bool hold_room(struct verdict *verdict, struct handover *handover, size_t size)
@@ -59,8 +49,9 @@ static bool hold_room(struct verdict *verdict, struct handover *handover, size_t
 
 bool handover_prepare(struct verdict *verdict, struct handover *handover, const char *path, size_t max)
 {
-    return make_absolute(verdict, path, handover->path) && check_place(verdict, handover->path)
-        && hold_room(verdict, handover, max + 1);
+    if (!path_make_absolute(path, handover->path))
+        return refuse(verdict, path, strerror(errno));
+    return check_place(verdict, handover->path) && hold_room(verdict, handover, max + 1);
 }
 
 void handover_end(struct handover *handover)

@@ -1,6 +1,6 @@
 /*
- * latchkey keys: fetch the key sets from where the tenants publish them, and show what is in them. The JSON member
- * names are an interface.
+ * latchkey keys: fetch the key sets that the tenants publish, and list their keys. The JSON member names are an
+ * interface.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,12 +11,13 @@
 #include "tenant/key_refresh.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/remote.h"
 
-#define UNNAMED "-" /* what stands in a column that a key leaves empty */
+#define UNNAMED "-" /* for a column without a value */
 
-/* The tenant that was named, or every one. */
-static bool is_meant(const struct remote *remote, const struct tenant *tenant)
+/* Without --tenant, every tenant is selected. */
+static bool is_selected(const struct remote *remote, const struct tenant *tenant)
 {
     return remote->tenant == NULL || remote->tenant == tenant;
 }
@@ -48,13 +49,13 @@ static bool all_are_done(const struct fetch *fetches, size_t count)
     return i == count;
 }
 
-/* A tenant that publishes no key set is passed over, unless it is the one that was named. */
-static bool is_wanted(const struct remote *remote, const struct tenant *tenant)
+/* A tenant that publishes no key set is skipped, unless --tenant names it. */
+static bool is_to_fetch(const struct remote *remote, const struct tenant *tenant)
 {
-    return is_meant(remote, tenant) && (remote->tenant != NULL || config_publishes_keys(tenant));
+    return is_selected(remote, tenant) && (remote->tenant != NULL || config_publishes_keys(tenant));
 }
 
-/* All at the same time: a tenant that does not answer holds up nobody but itself. Returns how many there are. */
+/* All at the same time: a tenant that does not answer delays no other. Returns the number of fetches. */
 static size_t fetch_all(struct remote *remote, struct fetch fetches[CONFIG_TENANTS_MAX])
 {
     const struct config *config = remote->config;
@@ -64,7 +65,7 @@ static size_t fetch_all(struct remote *remote, struct fetch fetches[CONFIG_TENAN
     for (i = 0; i < config->tenant_count; i++) {
         struct fetch *fetch = &fetches[count];
 
-        if (!is_wanted(remote, &config->tenants[i]))
+        if (!is_to_fetch(remote, &config->tenants[i]))
             continue;
         count++;
         *fetch = (struct fetch){ .tenant = &config->tenants[i], .verdict = VERDICT_INIT };
@@ -73,7 +74,7 @@ static size_t fetch_all(struct remote *remote, struct fetch fetches[CONFIG_TENAN
     }
     while (!all_are_done(fetches, count) && http_run(remote->http, NULL, 0, timeout_ms))
         ;
-    http_free(&remote->http); /* whoever still waits, because waiting failed, is told */
+    http_free(&remote->http); /* calls fetched() for those that still wait after http_run() failed */
     return count;
 }
 
@@ -89,7 +90,7 @@ static bool tell(struct remote *remote, const struct fetch *fetch)
         printf("%s: %s\n", fetch->tenant->id, results[fetch->result]);
         return true;
     }
-    fprintf(stderr, "latchkey keys fetch: tenant %s keeps the key set that it has:\n", fetch->tenant->id);
+    fprintf(stderr, "latchkey keys fetch: tenant %s keeps its present key set:\n", fetch->tenant->id);
     return remote_refuse(remote, &fetch->verdict);
 }
 
@@ -117,14 +118,14 @@ int command_keys_fetch(int argc, char **argv)
     };
     CLEANUP(remote_close) struct remote remote = { .command = "keys fetch" };
 
-    if (!arguments_read(remote.command, argc, argv, fetch_options, "wants no arguments"))
+    if (!arguments_read(remote.command, argc, argv, fetch_options, ARGUMENTS_NONE))
         return STATUS_USAGE;
     if (remote_open(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant)) && fetch(&remote))
         return flush_output(remote.command);
     return remote.status;
 }
 
-/* What a tenant verifies with: its key set, or its secret. */
+/* The tenant's key set, or its secret. */
 static const char *file_of(const struct tenant *tenant)
 {
     return tenant->keys_path != NULL ? tenant->keys_path : tenant->secret_path;
@@ -153,15 +154,11 @@ static void print_tenant(const struct tenant *tenant)
 
 static struct json *key_json(const struct jwks *jwks, size_t index)
 {
-    struct json *key = json_new_object();
-
-    if (!json_add(key, "kid", json_new_text(jwks_kid(jwks, index)))
-        || !json_add(key, "type", json_new_string(slice_of(jwks_type(jwks, index))))
-        || !json_add(key, "alg", json_new_text(slice_of(jwks_alg(jwks, index))))
-        || !json_add(key, "usable", json_new_boolean(jwks_note(jwks, index) == NULL))
-        || !json_add(key, "note", json_new_text(slice_of(jwks_note(jwks, index)))))
-        json_free(&key);
-    return key;
+    return JSON_OBJECT({ "kid", json_new_text(jwks_kid(jwks, index)) },
+                       { "type", json_new_string(slice_of(jwks_type(jwks, index))) },
+                       { "alg", json_new_text(slice_of(jwks_alg(jwks, index))) },
+                       { "usable", json_new_boolean(jwks_note(jwks, index) == NULL) },
+                       { "note", json_new_text(slice_of(jwks_note(jwks, index))) });
 }
 
 static struct json *keys_json(const struct jwks *jwks)
@@ -179,29 +176,24 @@ static struct json *tenant_json(const struct tenant *tenant)
 {
     struct verdict verdict = VERDICT_INIT;
     const char *failure = config_check_keys(&verdict, tenant, time(NULL)) ? NULL : reason_name(verdict.reason);
-    struct json *object = json_new_object();
 
-    if (!json_add(object, "tenant", json_new_string(slice_of(tenant->id)))
-        || !json_add(object, "file", json_new_string(slice_of(file_of(tenant))))
-        || !json_add(object, "failure", json_new_text(slice_of(failure)))
-        || !json_add(object, "keys", keys_json(tenant->jwks)))
-        json_free(&object);
-    return object;
+    return JSON_OBJECT({ "tenant", json_new_string(slice_of(tenant->id)) },
+                       { "file", json_new_string(slice_of(file_of(tenant))) },
+                       { "failure", json_new_text(slice_of(failure)) }, { "keys", keys_json(tenant->jwks) });
 }
 
 static bool print_json(const struct remote *remote)
 {
-    CLEANUP(json_free) struct json *object = json_new_object();
+    CLEANUP(json_free) struct json *object = NULL;
     struct json *tenants = json_new_array();
-    const char *text;
     size_t i;
 
     for (i = 0; i < remote->config->tenant_count && tenants != NULL; i++)
-        if (is_meant(remote, &remote->config->tenants[i])
+        if (is_selected(remote, &remote->config->tenants[i])
             && !json_append(tenants, tenant_json(&remote->config->tenants[i])))
             json_free(&tenants);
-    text = json_add(object, "tenants", tenants) ? json_print_printable(object, true) : NULL;
-    return text != NULL && puts(text) >= 0;
+    object = JSON_OBJECT({ "tenants", tenants });
+    return print_object(object);
 }
 
 static bool list(struct remote *remote, bool json)
@@ -217,7 +209,7 @@ static bool list(struct remote *remote, bool json)
         const struct tenant *tenant = &remote->config->tenants[i];
         struct verdict verdict = VERDICT_INIT;
 
-        if (!is_meant(remote, tenant))
+        if (!is_selected(remote, tenant))
             continue;
         if (!json)
             print_tenant(tenant);
@@ -239,7 +231,7 @@ int command_keys_list(int argc, char **argv)
     };
     CLEANUP(remote_close) struct remote remote = { .command = "keys list" };
 
-    if (!arguments_read(remote.command, argc, argv, list_options, "wants no arguments"))
+    if (!arguments_read(remote.command, argc, argv, list_options, ARGUMENTS_NONE))
         return STATUS_USAGE;
     if (remote_load(&remote, config) && (tenant == NULL || remote_choose_tenant(&remote, tenant))
         && list(&remote, json))

@@ -1,16 +1,18 @@
 /*
- * latchkey: one sub-command a row.
+ * latchkey: one row for each sub-command.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "base/program.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 
 #define CREDENTIAL_OPTIONS "[--config FILE] [--tenant ID] [--api-key-file FILE | --token-file FILE]"
 
 static const struct command {
-    const char *name, *part; /* the words that call it; the second may be NULL */
+    const char *name, *part; /* the words that name it; the second may be NULL */
     const char *program;
     int (*run)(int argc, char **argv);
     const char *synopsis;
@@ -18,15 +20,15 @@ static const struct command {
 } commands[] = {
     { "verify", NULL, "latchkey verify", command_verify,
       "verify [--config FILE] [--service SERVICE] [--user USER] [--at UNIX_TIME] [--json] < credential",
-      "say whether a credential is accepted, and why or why not, check by check" },
+      "tell whether a credential is accepted, and why, check by check" },
     { "check", NULL, "latchkey check", command_check, "check [--config FILE] [--pam-directory DIRECTORY] [--json]",
-      "look for mistakes in the configuration, its files and the PAM stacks, and see how latchkeyd is" },
+      "find mistakes in the configuration, its files and the PAM stacks, and show the state of latchkeyd" },
     { "askpass", NULL, "latchkey askpass", command_askpass, "askpass [--token-file FILE] PROMPT",
-      "answer a prompt of ssh or sudo with the part of a token that it asks for" },
+      "answer a prompt of ssh or sudo with the part of a token that the prompt asks for" },
     { "keys", "fetch", "latchkey keys fetch", command_keys_fetch, "keys fetch [--config FILE] [--tenant ID]",
-      "replace the key sets by those that the tenants publish now" },
+      "replace the key sets with those that the tenants publish now" },
     { "keys", "list", "latchkey keys list", command_keys_list, "keys list [--config FILE] [--tenant ID] [--json]",
-      "show what is in the key sets" },
+      "show the keys of the key sets" },
     { "exchange", NULL, "latchkey exchange", command_exchange,
       "exchange --user USER [--config FILE] [--api-key-file FILE] [--output FILE]",
       "exchange an API key for the token of a local user" },
@@ -34,15 +36,14 @@ static const struct command {
       "show the API keys of a tenant" },
     { "apikey", "create", "latchkey apikey create", command_apikey_create,
       "apikey create primary|secondary " CREDENTIAL_OPTIONS "\n      [--output FILE] [--reveal] [--yes]",
-      "make a new API key in the place of the former one" },
+      "create an API key, which replaces the former one of its type" },
     { "apikey", "rotate", "latchkey apikey rotate", command_apikey_rotate,
       "apikey rotate [--config FILE] [--tenant ID] [--api-key-file FILE] [--output FILE] [--reveal] [--yes]",
-      "make both API keys anew, so that one of them always works" },
+      "replace both API keys, so that one of them works at each moment" },
     { "whoami", NULL, "latchkey whoami", command_whoami,
-      "whoami [--config FILE] [--tenant ID] [--token-file FILE] [--json]", "say whose a token is" },
+      "whoami [--config FILE] [--tenant ID] [--token-file FILE] [--json]", "show the user of a token" },
     { "users", NULL, "latchkey users", command_users,
-      "users " CREDENTIAL_OPTIONS "\n      [--page N] [--page-size N] [--all] [--json]",
-      "show the people of a tenant" },
+      "users " CREDENTIAL_OPTIONS "\n      [--page N] [--page-size N] [--all] [--json]", "list the users of a tenant" },
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -50,21 +51,20 @@ static void print_usage(FILE *stream)
 {
     size_t i;
 
-    fprintf(stream, "latchkey: tokens of a web tenant for the services of this host; see latchkey(1)\n\n");
+    fprintf(stream, "latchkey: accept tokens of a web tenant in the services of this host; see latchkey(1)\n\n");
     for (i = 0; i < COMMAND_COUNT; i++)
         fprintf(stream, "  latchkey %s\n      %s\n", commands[i].synopsis, commands[i].summary);
     fprintf(stream, "  latchkey --help | --version\n");
 }
 
-/* ssh and sudo run their askpass program by a bare path, without arguments of ours: a link with this name is one. */
+/* ssh and sudo run their askpass program with the prompt as its only argument, so a link of this name is the
+ * sub-command. */
 static bool is_called_as_askpass(const char *program)
 {
-    const char *slash = strrchr(program, '/');
-
-    return strcmp(slash != NULL ? slash + 1 : program, "latchkey-askpass") == 0;
+    return strcmp(path_name(program), "latchkey-askpass") == 0;
 }
 
-/* How many words of the command line call the command; 0: they call another. */
+/* How many words of the command line name the command; 0: they name another. */
 static int words_of(const struct command *command, int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], command->name) != 0)
@@ -93,12 +93,12 @@ int main(int argc, char **argv)
         int words = words_of(&commands[i], argc, argv);
 
         if (words > 0) {
-            argv[words] = (char *)commands[i].program; /* what getopt_long() puts before its messages */
+            argv[words] = (char *)commands[i].program; /* getopt_long() begins its messages with it */
             return commands[i].run(argc - words, argv + words);
         }
     }
     if (argc >= 2)
-        fprintf(stderr, "latchkey: \"%s\" is no sub-command\n\n", argv[1]);
+        fprintf(stderr, "latchkey: \"%s\" is not a sub-command\n\n", argv[1]);
     print_usage(stderr);
     return STATUS_USAGE;
 }

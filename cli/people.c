@@ -1,6 +1,7 @@
 #include "cli/people.h"
 
 #include "base/text.h"
+#include "cli/cli.h"
 
 static void read_text(const struct json *user, const char *member, char *text, size_t size)
 {
@@ -40,12 +41,7 @@ static struct json *boolean_json(const struct json *user, const char *member)
 
 struct json *person_json(const struct json *user)
 {
-    struct json *object = json_new_object();
-
-    if (!json_add(object, "userId", text_json(user, "userId")) || !json_add(object, "email", text_json(user, "email"))
-        || !json_add(object, "displayName", text_json(user, "displayName"))
-        || !json_add(object, "userType", text_json(user, "userType"))
-        || !json_add(object, "enabled", boolean_json(user, "enabled")))
-        json_free(&object);
-    return object;
+    return JSON_OBJECT({ "userId", text_json(user, "userId") }, { "email", text_json(user, "email") },
+                       { "displayName", text_json(user, "displayName") }, { "userType", text_json(user, "userType") },
+                       { "enabled", boolean_json(user, "enabled") });
 }

@@ -1,5 +1,5 @@
 /*
- * A person as the tenant service tells of them, for whoami and users. The JSON member names are an interface.
+ * A user as the tenant service describes it, for whoami and users. The JSON member names are an interface.
  */
 #ifndef LATCHKEY_PEOPLE_H
 #define LATCHKEY_PEOPLE_H
@@ -9,20 +9,20 @@
 #include "base/json.h"
 #include "verdict/verdict.h"
 
-/* For a terminal: cut to size, control bytes replaced; empty: not said. */
+/* For a terminal: cut to size, control bytes replaced; empty: the service does not tell. */
 struct person {
     char id[SUBJECT_MAX + 1];
     char email[SUBJECT_MAX + 1];
-    char name[SUBJECT_MAX + 1]; /* as it is displayed */
+    char name[SUBJECT_MAX + 1]; /* the display name */
     char type[FACT_MAX];
-    bool is_enabled; /* unless the service says that they are not */
+    bool is_enabled; /* also when the service does not tell */
 };
 
-/* False when it is no object with a userId. */
+/* False when it is not an object with a userId. */
 bool person_read(const struct json *user, struct person *ret_person);
 
-/* userId, email, displayName, userType and enabled, as the service has them; null: not said. NULL when memory is
- * short. */
+/* userId, email, displayName, userType and enabled of the service; null: the service does not tell. NULL when out of
+ * memory. */
 struct json *person_json(const struct json *user);
 
 #endif

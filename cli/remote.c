@@ -14,7 +14,7 @@
 #include "cli/cli.h"
 #include "cli/terminal.h"
 
-#define LINE_END_MAX 2 /* bytes after a credential that are no part of it */
+#define LINE_END_MAX 2 /* bytes of a line end after a credential */
 
 bool remote_refuse(struct remote *remote, const struct verdict *verdict)
 {
@@ -22,6 +22,19 @@ bool remote_refuse(struct remote *remote, const struct verdict *verdict)
             reason_sentence(verdict->reason), verdict->evidence[0] != '\0' ? ": " : "", verdict->evidence);
     remote->status = reason_exit_status(verdict->reason);
     return false;
+}
+
+bool remote_reject(struct remote *remote, enum reason reason, const char *format, ...)
+{
+    struct verdict verdict = VERDICT_INIT;
+    char evidence[EVIDENCE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(evidence, sizeof evidence, format, arguments);
+    va_end(arguments);
+    verdict_reject(&verdict, reason, "%s", evidence);
+    return remote_refuse(remote, &verdict);
 }
 
 bool remote_load(struct remote *remote, const char *config_path)
@@ -33,15 +46,10 @@ bool remote_load(struct remote *remote, const char *config_path)
 
 bool remote_open(struct remote *remote, const char *config_path)
 {
-    struct verdict verdict = VERDICT_INIT;
-
     if (!remote_load(remote, config_path))
         return false;
     remote->http = http_new(CONFIG_TENANTS_MAX);
-    if (remote->http != NULL)
-        return true;
-    verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "libcurl does not start");
-    return remote_refuse(remote, &verdict);
+    return remote->http != NULL || remote_reject(remote, REASON_OUT_OF_MEMORY, "libcurl cannot start");
 }
 
 void remote_close(struct remote *remote)
@@ -76,7 +84,7 @@ bool remote_choose_tenant(struct remote *remote, const char *id)
         if (id != NULL ? strcmp(tenant->id, id) != 0 : tenant->url == NULL)
             continue;
         if (found != NULL)
-            return refuse_usage(remote, "several tenants of %s have a url: --tenant says which is meant", config->path);
+            return refuse_usage(remote, "several tenants of %s have a url: select one with --tenant", config->path);
         found = tenant;
     }
     if (found == NULL && id != NULL)
@@ -87,59 +95,44 @@ bool remote_choose_tenant(struct remote *remote, const char *id)
     return true;
 }
 
-/* A line end after it is not part of it. */
-static bool read_file(struct remote *remote, const char *path, size_t max)
+static bool read_credential_file(struct remote *remote, const char *path, size_t max)
 {
     struct file_error error;
-    struct verdict verdict = VERDICT_INIT;
     struct file_stamp stamp;
 
-    if (trusted_file_read(path, TRUSTED_SECRET, NULL, max + LINE_END_MAX, &remote->secret, &stamp, &error))
-        return true;
-    verdict_reject(&verdict, REASON_SYSTEM_ERROR, "%s: %s", path, error.text);
-    return remote_refuse(remote, &verdict);
+    return trusted_file_read(path, TRUSTED_SECRET, NULL, max + LINE_END_MAX, &remote->secret, &stamp, &error)
+        || remote_reject(remote, REASON_SYSTEM_ERROR, "%s: %s", path, error.text);
 }
 
 static bool read_standard_input(struct remote *remote, const char *what, size_t max)
 {
-    struct verdict verdict = VERDICT_INIT;
     bool ok = isatty(STDIN_FILENO) ? terminal_read_secret(what, &remote->secret)
-                                   : read_input(STDIN_FILENO, max + LINE_END_MAX + 1, &remote->secret);
+                                   : secret_read(STDIN_FILENO, max + LINE_END_MAX + 1, &remote->secret);
 
-    if (ok)
-        return true;
-    verdict_reject(&verdict, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
-    return remote_refuse(remote, &verdict);
+    return ok || remote_reject(remote, REASON_SYSTEM_ERROR, "standard input: %s", strerror(errno));
 }
 
 static bool read_credential(struct remote *remote, const char *file, const char *what, size_t max,
                             struct slice *ret_credential)
 {
-    struct verdict verdict = VERDICT_INIT;
-
     secret_clear(&remote->secret);
     remote->credential = (struct tenant_credential){ .api_key = { NULL, 0 } };
-    if (!(file != NULL ? read_file(remote, file, max) : read_standard_input(remote, what, max)))
+    if (!(file != NULL ? read_credential_file(remote, file, max) : read_standard_input(remote, what, max)))
         return false;
     *ret_credential = credential_trim((struct slice){ remote->secret.bytes, remote->secret.len });
-    if (ret_credential->len > 0)
-        return true;
-    verdict_reject(&verdict, REASON_CREDENTIAL_ABSENT, "%s", file != NULL ? file : "standard input");
-    return remote_refuse(remote, &verdict);
+    return ret_credential->len > 0
+        || remote_reject(remote, REASON_CREDENTIAL_ABSENT, "%s", file != NULL ? file : "standard input");
 }
 
 bool remote_use_api_key(struct remote *remote, const char *file)
 {
-    struct verdict verdict = VERDICT_INIT;
     struct slice api_key;
 
     if (!read_credential(remote, file, "API key", CONFIG_API_KEY_MAX, &api_key))
         return false;
-    if (!config_is_api_key(remote->tenant, api_key)) {
-        verdict_reject(&verdict, REASON_CREDENTIAL_REFUSED, "not in the form of an API key of tenant %s",
-                       remote->tenant->id);
-        return remote_refuse(remote, &verdict);
-    }
+    if (!config_is_api_key(remote->tenant, api_key))
+        return remote_reject(remote, REASON_CREDENTIAL_REFUSED, "not in the form of an API key of tenant %s",
+                             remote->tenant->id);
     remote->credential.api_key = api_key;
     return true;
 }
@@ -180,8 +173,7 @@ int remote_timeout_ms(const struct remote *remote)
     return (int)remote->config->latchkeyd.timeout * 1000;
 }
 
-bool remote_perform(const struct remote *remote, const struct tenant_request *request, struct http_reply *ret_reply)
+void remote_perform(const struct remote *remote, const struct tenant_request *request, struct http_reply *ret_reply)
 {
     http_perform(remote->http, &request->http, ret_reply);
-    return true;
 }

@@ -7,7 +7,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define TTY_LINE_MAX 4096 /* bytes that the kernel hands out of one line, its end included */
+#define TTY_LINE_MAX 4096 /* bytes of one line, with its end, that the kernel returns */
 
 /* The descriptor, or -1 with errno. */
 static int open_terminal(void)
@@ -50,13 +50,13 @@ bool terminal_confirms(const char *question)
 
     if (fd < 0)
         return false;
-    tcflush(fd, TCIFLUSH); /* what was typed before the question is no answer to it */
+    tcflush(fd, TCIFLUSH); /* discard what was typed before the question */
     len = ask(fd, question, line);
     close(fd);
     return len == 3 && memcmp(line, "yes", 3) == 0;
 }
 
-/* Neither shown, nor ended by a signal that would leave the terminal without its echo: ^C is a byte of the line. */
+/* Without echo, and without signals, which could end the process while echo is off: ^C is a byte of the line. */
 static bool hide(int fd, struct termios *ret_before)
 {
     struct termios hidden;

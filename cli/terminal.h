@@ -1,5 +1,5 @@
 /*
- * The person at the terminal, whatever standard input and output are.
+ * Questions to the user at the terminal, also when standard input or output is redirected.
  */
 #ifndef LATCHKEY_TERMINAL_H
 #define LATCHKEY_TERMINAL_H
@@ -8,13 +8,13 @@
 
 #include "base/secret.h"
 
-/* Whether anybody can be asked: there is a controlling terminal, or standard input is one. */
+/* Whether there is a controlling terminal, or standard input is a terminal. */
 bool terminal_is_there(void);
 
-/* Ask a question, and take "yes" for yes. */
+/* Ask a question. True for the answer "yes". */
 bool terminal_confirms(const char *question);
 
-/* Ask for a line and do not show it. False with errno. End it with secret_clear(). */
+/* Ask for a line without echo. False with errno. End it with secret_clear(). */
 bool terminal_read_secret(const char *what, struct secret *ret_secret);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * latchkey users: the people of a tenant, page by page.
+ * latchkey users: list the users of a tenant, page by page.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/people.h"
 #include "cli/remote.h"
 
@@ -36,7 +37,7 @@ static bool parse_count(const char *name, const char *text, unsigned max, unsign
         *ret = (unsigned)value;
         return true;
     }
-    usage_error("users", "--%s wants a number from 1 to %u, not \"%s\"", name, max, text);
+    usage_error("users", "--%s takes a number from 1 to %u, not \"%s\"", name, max, text);
     return false;
 }
 
@@ -90,7 +91,7 @@ static bool read_page(struct verdict *verdict, const struct http_reply *reply, s
     ret_page->users = json_member(ret_page->json, "data");
     if (json_type_of(ret_page->users) != JSON_ARRAY || !json_number(json_member(ret_page->json, "totalRecords"), &total)
         || !(total >= 0 && total <= INT32_MAX))
-        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is no page of users");
+        return verdict_reject(verdict, REASON_TENANT_UNAVAILABLE, "the reply is not a page of users");
     ret_page->total = (int64_t)total;
     return true;
 }
@@ -104,12 +105,12 @@ static bool get_page(struct remote *remote, unsigned number, unsigned size, stru
     if (!tenant_users_request(&verdict, remote->tenant, &remote->credential, number, size, remote_timeout_ms(remote),
                               &request))
         return remote_refuse(remote, &verdict);
-    request.http.body_max = JSON_TEXT_MAX; /* no login waits for it, and a page may be large */
-    return (remote_perform(remote, &request, &reply) && read_page(&verdict, &reply, ret_page))
-        || remote_refuse(remote, &verdict);
+    request.http.body_max = JSON_TEXT_MAX; /* a page may be large, and no login waits for it */
+    remote_perform(remote, &request, &reply);
+    return read_page(&verdict, &reply, ret_page) || remote_refuse(remote, &verdict);
 }
 
-/* An element of the array that list() writes, since all users together may be more than one text of json.h holds. */
+/* An element of the array that list() writes: all users together may exceed one text of json.h. */
 static bool print_json(const struct json *user, bool is_first)
 {
     CLEANUP(json_free) struct json *object = person_json(user);
@@ -127,28 +128,23 @@ static void print_text(const struct person *person)
 static bool print_page(struct remote *remote, const struct users_options *options, const struct page *page,
                        size_t printed)
 {
-    struct verdict verdict = VERDICT_INIT;
     struct person person;
     size_t i;
 
     for (i = 0; i < json_length(page->users); i++) {
         const struct json *user = json_at(page->users, i);
 
-        if (!person_read(user, &person)) {
-            verdict_reject(&verdict, REASON_TENANT_UNAVAILABLE, "the page holds what is no user");
-            return remote_refuse(remote, &verdict);
-        }
+        if (!person_read(user, &person))
+            return remote_reject(remote, REASON_TENANT_UNAVAILABLE, "the page has an entry that is not a user");
         if (!options->json)
             print_text(&person);
-        else if (!print_json(user, printed + i == 0)) {
-            verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "the answer");
-            return remote_refuse(remote, &verdict);
-        }
+        else if (!print_json(user, printed + i == 0))
+            return remote_reject(remote, REASON_OUT_OF_MEMORY, "the answer");
     }
     return true;
 }
 
-/* The pages that are wanted. A page without anybody is the last one, whatever the total says. */
+/* Print the pages that the options select. An empty page ends the list, whatever the total says. */
 static bool list(struct remote *remote, const struct users_options *options)
 {
     unsigned number = options->all ? 1 : options->page;
@@ -170,8 +166,8 @@ static bool list(struct remote *remote, const struct users_options *options)
     if (options->json)
         printf("\n],\"totalRecords\":%" PRId64 "}\n", total);
     else if (!options->all && (int64_t)(number - 1) * options->page_size < total)
-        fprintf(stderr, "latchkey users: %zu of %" PRId64 "; --page %u goes on, --all shows all\n", printed, total,
-                number);
+        fprintf(stderr, "latchkey users: %zu of %" PRId64 "; --page %u shows the next page, --all shows all\n", printed,
+                total, number);
     return true;
 }
 

@@ -11,11 +11,13 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/secret.h"
 #include "verdict/verdict.h"
 #include "config/snapshot.h"
 #include "login/authenticate.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 
 #define CLOCK_MAX (INT64_C(1) << 53)          /* s: the claims' own limit */
 #define INPUT_MAX (CREDENTIAL_MAX_LEN + 1024) /* enough to see that it is too long */
@@ -51,7 +53,7 @@ static bool parse_options(int argc, char **argv, struct verify_options *options)
     };
 
     *options = (struct verify_options){ .attempt = { .now = time(NULL) } };
-    /* A token in argv would stand in the process list. */
+    /* Other users of the host see argv in the process list. */
     return arguments_read("verify", argc, argv, known, "the credential comes on standard input, never as an argument");
 }
 
@@ -67,14 +69,10 @@ static struct json *checks_json(const struct explanation *explanation)
     size_t i;
 
     for (i = 0; checks != NULL && i < explanation->count; i++) {
-        struct json *check = json_new_object();
-        bool ok = check != NULL
-            && json_add(check, "check", json_new_string(slice_of(check_name(explanation->made[i].check))))
-            && json_add(check, "ok", json_new_boolean(explanation->made[i].ok))
-            && json_add(check, "detail", json_new_string(slice_of(explanation->made[i].detail)));
+        struct json *check = JSON_OBJECT({ "check", json_new_string(slice_of(check_name(explanation->made[i].check))) },
+                                         { "ok", json_new_boolean(explanation->made[i].ok) },
+                                         { "detail", json_new_string(slice_of(explanation->made[i].detail)) });
 
-        if (!ok)
-            json_free(&check);
         if (!json_append(checks, check))
             json_free(&checks);
     }
@@ -102,13 +100,11 @@ static bool print_json(const struct verdict *verdict, const struct login *login)
 {
     CLEANUP(json_free) struct json *object = NULL;
     struct login facts;
-    const char *text;
 
     if (login == NULL)
         login_take_facts(verdict, &facts);
     object = report_json(verdict, login != NULL ? login : &facts);
-    text = object != NULL ? json_print_printable(object, true) : NULL;
-    return text != NULL && puts(text) >= 0;
+    return print_object(object);
 }
 
 static void print_text(const struct verdict *verdict, const struct login *login)
@@ -145,7 +141,7 @@ static bool judge(struct verdict *verdict, const struct verify_options *options,
     verdict_check(verdict, CHECK_CONFIGURATION);
     if (!config_acquire(verdict, options->config, config))
         return false;
-    if (!read_input(STDIN_FILENO, INPUT_MAX, &input)) {
+    if (!secret_read(STDIN_FILENO, INPUT_MAX, &input)) {
         const int cause = errno;
 
         verdict_check(verdict, CHECK_CREDENTIAL);
@@ -172,9 +168,5 @@ int command_verify(int argc, char **argv)
         print_text(&verdict, accepted ? &login : NULL);
     else if (!print_json(&verdict, accepted ? &login : NULL))
         return STATUS_UNAVAILABLE;
-    /* A verdict that could not be written was not given. */
-    if (fflush(stdout) == 0)
-        return reason_exit_status(verdict.reason);
-    perror("latchkey verify: standard output");
-    return STATUS_UNAVAILABLE;
+    return flush_output("verify") == STATUS_OK ? reason_exit_status(verdict.reason) : STATUS_UNAVAILABLE;
 }

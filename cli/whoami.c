@@ -1,5 +1,5 @@
 /*
- * latchkey whoami: whose a token is, as the tenant service says.
+ * latchkey whoami: ask the tenant service for the user of a token.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/people.h"
 #include "cli/remote.h"
 
@@ -37,20 +38,18 @@ static bool ask(struct verdict *verdict, const struct remote *remote, struct jso
     CLEANUP(tenant_request_clear) struct tenant_request request = { .ca = { NULL, 0 } };
     CLEANUP(http_reply_clear) struct http_reply reply = { .arrived = false };
 
-    return tenant_user_request(verdict, remote->tenant, &remote->credential, slice_of("me"), remote_timeout_ms(remote),
-                               &request)
-        && remote_perform(remote, &request, &reply) && tenant_reply_read(verdict, &reply, ret_user);
+    if (!tenant_user_request(verdict, remote->tenant, &remote->credential, slice_of("me"), remote_timeout_ms(remote),
+                             &request))
+        return false;
+    remote_perform(remote, &request, &reply);
+    return tenant_reply_read(verdict, &reply, ret_user);
 }
 
 static bool print_json(const struct remote *remote, const struct json *user)
 {
     CLEANUP(json_free) struct json *object = person_json(user);
-    const char *text;
 
-    if (!json_add(object, "tenant", json_new_string(slice_of(remote->tenant->id))))
-        return false;
-    text = json_print_printable(object, true);
-    return text != NULL && puts(text) >= 0;
+    return json_add(object, "tenant", json_new_string(slice_of(remote->tenant->id))) && print_object(object);
 }
 
 static void print_text(const struct remote *remote, const struct person *person)
@@ -78,16 +77,11 @@ static bool tell(struct remote *remote, bool json)
 
     if (!ask(&verdict, remote, &user))
         return remote_refuse(remote, &verdict);
-    if (!person_read(user, &person)) {
-        verdict_reject(&verdict, REASON_TENANT_UNAVAILABLE, "the reply names no user");
-        return remote_refuse(remote, &verdict);
-    }
-    if (!json)
-        print_text(remote, &person);
-    else if (!print_json(remote, user)) {
-        verdict_reject(&verdict, REASON_OUT_OF_MEMORY, "the answer");
-        return remote_refuse(remote, &verdict);
-    }
+    if (!person_read(user, &person))
+        return remote_reject(remote, REASON_TENANT_UNAVAILABLE, "the reply names no user");
+    if (json)
+        return print_json(remote, user) || remote_reject(remote, REASON_OUT_OF_MEMORY, "the answer");
+    print_text(remote, &person);
     return true;
 }
 

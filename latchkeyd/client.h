@@ -43,7 +43,4 @@ struct door {
     bool asks_the_list; /* whether `allow` limits the clients; else the mode of the socket does */
 };
 
-extern const struct door questions_door; /* ipc/protocol.h, on SOCK_SEQPACKET */
-extern const struct door passwords_door; /* saslauthd.h, on SOCK_STREAM */
-
 #endif

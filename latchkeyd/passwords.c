@@ -1,3 +1,5 @@
+#include "latchkeyd/passwords.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +9,6 @@
 
 #include "base/clock.h"
 #include "login/realm.h"
-#include "latchkeyd/client.h"
 #include "latchkeyd/log.h"
 
 /* OK or NO, and have done with the client. */

@@ -1,3 +1,5 @@
+#include "latchkeyd/questions.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,7 +10,6 @@
 #include "base/text.h"
 #include "login/delegate.h"
 #include "login/verify.h"
-#include "latchkeyd/client.h"
 #include "latchkeyd/log.h"
 #include "latchkeyd/status.h"
 

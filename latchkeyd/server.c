@@ -17,6 +17,8 @@
 #include "tenant/http.h"
 #include "latchkeyd/client.h"
 #include "latchkeyd/log.h"
+#include "latchkeyd/passwords.h"
+#include "latchkeyd/questions.h"
 #include "latchkeyd/service.h"
 #include "latchkeyd/waiting.h"
 

@@ -8,13 +8,14 @@
 
 #include "base/account_lookup.h"
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/secret.h"
 #include "cli/lint/map_names.h"
 #include "cli/lint/pam_stack.h"
 
 #define SHELLS      "/etc/shells"
 #define DAY_SECONDS 86400
-#define DAYS_LARGE  1000000 /* beyond which a number of shadow(5) means never, and sums could overflow */
+#define DAYS_LARGE  1000000 /* a larger number in shadow(5) means never, and its sums could overflow */
 
 int64_t accounts_today(void)
 {
@@ -35,16 +36,15 @@ const char *accounts_date(int64_t day)
 bool account_has_login_shell(const struct passwd *account)
 {
     static const char *const closed[] = { "nologin", "false", "sync", "halt", "shutdown" };
-    const char *slash = strrchr(account->pw_shell, '/');
     size_t i;
 
     for (i = 0; i < sizeof closed / sizeof closed[0]; i++)
-        if (strcmp(slash != NULL ? slash + 1 : account->pw_shell, closed[i]) == 0)
+        if (strcmp(path_name(account->pw_shell), closed[i]) == 0)
             return false;
     return true;
 }
 
-/* As pam_shells of Linux-PAM 1.5.2: a whole line of a regular file that not everybody can write; an empty shell is
+/* As pam_shells of Linux-PAM 1.5.2: a whole line of a regular file that is not world-writable. An empty shell is
  * /bin/sh. */
 static bool is_listed_shell(const char *shell)
 {
@@ -54,18 +54,14 @@ static bool is_listed_shell(const char *shell)
 
     if (!pam_file_read(SHELLS, &content, &status) || (status.st_mode & S_IWOTH) != 0)
         return false;
-    for (rest = (struct slice){ content.bytes, content.len }; rest.len > 0;) {
-        if (!slice_cut(rest, '\n', &line, &rest)) {
-            line = rest;
-            rest.len = 0;
-        }
+    rest = (struct slice){ content.bytes, content.len };
+    while (slice_next_line(&rest, &line))
         if (slice_equal_string(line, shell[0] != '\0' ? shell : "/bin/sh"))
             return true;
-    }
     return false;
 }
 
-/* As check_shadow_expiry() of pam_unix, Linux-PAM 1.5.2. -1 stands for an empty field, which sets no limit. */
+/* As check_shadow_expiry() of pam_unix, Linux-PAM 1.5.2. -1 is an empty field, which sets no limit. */
 static enum password_age age_of(const struct spwd *shadow, int64_t today)
 {
     const int64_t days = today - shadow->sp_lstchg;
@@ -85,7 +81,7 @@ static int64_t day_of_change(const struct spwd *shadow)
     return shadow->sp_max == -1 || shadow->sp_max > DAYS_LARGE ? DAY_NEVER : shadow->sp_lstchg + shadow->sp_max + 1;
 }
 
-/* What crypt(5) makes: "$method$…", "_…" of BSDi, or the 13 letters of DES. */
+/* A hash of crypt(5): "$method$…", "_…" of BSDi, or the 13 letters of DES. */
 static bool is_hash(const char *text)
 {
     static const char letters[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -93,7 +89,7 @@ static bool is_hash(const char *text)
     return text[0] == '$' || text[0] == '_' || (strlen(text) == 13 && strspn(text, letters) == 13);
 }
 
-/* "!", "*" and "!!" alone are of accounts that never had a password. */
+/* Accounts that never had a password have "!", "*" or "!!" without a hash. */
 static bool is_locked(const char *password)
 {
     return password[0] == '!' && is_hash(password + 1);
@@ -136,7 +132,7 @@ static bool add(struct accounts *accounts, const struct passwd *found, bool has_
     return true;
 }
 
-/* False also where NSS cannot tell now whether the account exists: a list without it would pass for the whole. */
+/* False also when NSS cannot tell now whether the account exists: the list would be incomplete. */
 static bool add_block(struct accounts *accounts, const char *name)
 {
     struct account_entry entry;

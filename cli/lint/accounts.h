@@ -13,22 +13,22 @@
 
 #define DAY_NEVER INT64_MAX
 
-/* What pam_unix's account part answers for a local password. */
+/* The answer of pam_unix's account part for a local password. */
 enum password_age {
     AGE_GOOD,
-    AGE_CHANGE,  /* new_authtok_reqd: it is to be changed */
-    AGE_EXPIRED, /* authtok_expired: it can no longer be changed */
+    AGE_CHANGE,  /* new_authtok_reqd: the user must change it */
+    AGE_EXPIRED, /* authtok_expired: the user can no longer change it */
 };
 
-/* Days count from 1970. Who may not read shadow(5) sees good ages, DAY_NEVER and false. */
+/* Days count from 1970. For a caller that may not read shadow(5): AGE_GOOD, DAY_NEVER and false. */
 struct account {
     char *name;
     bool has_block; /* a user block names it; else a pattern can give it */
     enum password_age age;
-    int64_t ages_on;    /* the first day on which the password is to be changed */
-    int64_t expires_on; /* the day from which the account refuses everybody */
+    int64_t ages_on;    /* the first day on which the user must change the password */
+    int64_t expires_on; /* from this day on the account refuses every login */
     bool is_expired;
-    bool is_locked; /* by usermod -L: a password with "!" before its hash, not one that never was set */
+    bool is_locked; /* by usermod -L: "!" precedes a hash; false for a password that was never set */
     bool has_listed_shell;
 };
 
@@ -38,9 +38,9 @@ struct accounts {
 };
 
 /*
- * Those of the user blocks that exist on this host, in the order of the blocks; then those that NSS lists, that a map
- * can give and that have a login shell; never uid 0, which no map gives. False when out of memory, or when NSS cannot
- * tell now whether the account of a block exists. End it with accounts_clear() in either case.
+ * The accounts of the user blocks that exist on this host, in the order of the blocks. Then the accounts of NSS that a
+ * map can give and that have a login shell, without uid 0, which no map gives. False when out of memory, or when NSS
+ * cannot tell now whether the account of a block exists. End it with accounts_clear() in either case.
  */
 bool accounts_read(const struct config *config, struct accounts *ret_accounts);
 void accounts_clear(struct accounts *accounts);

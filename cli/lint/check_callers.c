@@ -1,73 +1,81 @@
-/*
- * latchkey check: what a program that is not root loses because latchkeyd does not answer its user.
- */
-#include <pwd.h>
+#include "cli/lint/check_callers.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/account_lookup.h"
 #include "base/cleanup.h"
 #include "config/snapshot.h"
-#include "pam/options.h"
-#include "cli/lint/check.h"
-#include "cli/lint/check_pam.h"
-#include "cli/lint/pam_callers.h"
+#include "cli/lint/check_latchkeyd.h"
 
-const struct pam_caller *find_caller(const struct service *service)
+/* ACCOUNT_FOUND: the caller's user owns the file, so it may read it. */
+static enum account_answer owns(const struct pam_caller *caller, const char *path)
 {
-    const struct pam_caller *caller = pam_caller_find(service->name);
-    struct pam_options options;
-    char error[PAM_OPTIONS_ERROR_MAX];
-    size_t i;
-
-    for (i = 0; caller == NULL && i < service->stack.count; i++) {
-        const struct pam_line *line = &service->stack.lines[i];
-
-        if (pam_line_is(line, MODULE) && pam_options_parse(line->argc, (const char *const *)line->argv, &options, error)
-            && options.service != NULL)
-            caller = pam_caller_find(options.service);
-    }
-    return caller;
-}
-
-static bool may_read_secret(const struct tenant *tenant, const struct pam_caller *caller)
-{
-    const struct passwd *user = getpwnam(caller->user);
+    struct account_entry user;
+    enum account_answer answer = account_lookup_user(caller->user, &user, NULL);
     struct stat status;
 
-    return user != NULL && stat(tenant->secret_path, &status) == 0 && status.st_uid == user->pw_uid;
+    if (answer == ACCOUNT_FOUND && (stat(path, &status) != 0 || status.st_uid != user.uid))
+        answer = ACCOUNT_ABSENT;
+    return answer;
 }
 
-void check_caller(const struct audit *audit, const struct service *service)
+static void tell_cannot_tell(const struct pam_lint *lint, const struct pam_service *service,
+                             const struct pam_line *line)
 {
-    const struct pam_line *line = service->caller != NULL ? find_latchkey(&service->stack, STACK_AUTH) : NULL;
+    lint->findings->is_incomplete = true;
+    pam_lint_add(lint->findings, SEVERITY_WARNING, service, line,
+                 "the system cannot tell now what the user %s may read and whether latchkeyd answers this user",
+                 service->caller->user);
+}
+
+static void check_secrets(const struct pam_lint *lint, const struct pam_service *service, const struct pam_line *line,
+                          const struct config *config)
+{
+    size_t i;
+
+    for (i = 0; i < config->tenant_count; i++) {
+        const struct tenant *tenant = &config->tenants[i];
+        const enum account_answer answer =
+            tenant->secret_path != NULL ? owns(service->caller, tenant->secret_path) : ACCOUNT_FOUND;
+
+        if (answer == ACCOUNT_CANNOT_TELL)
+            tell_cannot_tell(lint, service, line);
+        else if (answer == ACCOUNT_ABSENT)
+            pam_lint_add(lint->findings, SEVERITY_WARNING, service, line,
+                         "tokens of tenant \"%s\" are refused: the user %s may not read hmac_secret_file, and "
+                         "latchkeyd does not answer this user (allow)",
+                         tenant->id, service->caller->user);
+    }
+}
+
+void check_caller(const struct pam_lint *lint, const struct pam_service *service)
+{
     const struct pam_caller *caller = service->caller;
+    const struct pam_line *line = caller != NULL ? find_latchkey(&service->stack, STACK_AUTH) : NULL;
     CLEANUP(config_release) const struct config *config = NULL;
     struct verdict verdict = VERDICT_INIT;
     struct pam_options options;
-    char error[PAM_OPTIONS_ERROR_MAX];
-    size_t i;
+    enum account_answer answer;
 
-    if (line == NULL || !pam_options_parse(line->argc, (const char *const *)line->argv, &options, error)
-        || !config_acquire(&verdict, config_of(line, audit->config), &config)
-        || pam_caller_may_ask(caller, &config->latchkeyd))
+    if (line == NULL || !read_latchkey(line, &options)
+        || !config_acquire(&verdict, config_of(line, lint->config), &config))
         return;
-    for (i = 0; i < config->tenant_count; i++)
-        if (config->tenants[i].secret_path != NULL && !may_read_secret(&config->tenants[i], caller))
-            findings_add(audit->findings, SEVERITY_WARNING, line->file, line->number,
-                         "service %s: tokens of tenant \"%s\" are refused: the user %s may not read hmac_secret_file, "
-                         "and latchkeyd does not answer that user (allow)",
-                         service->name, config->tenants[i].id, caller->user);
-    if (check_find_socket(&config->latchkeyd) == NULL)
+    answer = pam_caller_may_ask(caller, &config->latchkeyd);
+    if (answer == ACCOUNT_CANNOT_TELL || pam_caller_reads_shadow(caller) == ACCOUNT_CANNOT_TELL)
+        tell_cannot_tell(lint, service, line);
+    if (answer != ACCOUNT_ABSENT)
+        return;
+    check_secrets(lint, service, line, config);
+    if (latchkeyd_find_socket(&config->latchkeyd) == NULL)
         return;
     if ((config_service(config, options.service != NULL ? options.service : service->name)->credentials
          & CREDENTIALS_API_KEY)
         != 0)
-        findings_add(audit->findings, SEVERITY_WARNING, line->file, line->number,
-                     "service %s: API keys are refused: latchkeyd does not answer the user %s (allow)", service->name,
-                     caller->user);
-    findings_add(
-        audit->findings, SEVERITY_NOTE, line->file, line->number,
-        "service %s: %s asks for no newer key set when a token comes with a new key: latchkeyd does not answer "
-        "the user %s (allow)",
-        service->name, caller->program, caller->user);
+        pam_lint_add(lint->findings, SEVERITY_WARNING, service, line,
+                     "API keys are refused: latchkeyd does not answer the user %s (allow)", caller->user);
+    pam_lint_add(lint->findings, SEVERITY_NOTE, service, line,
+                 "%s does not ask for a newer key set when a token comes with a new key: latchkeyd does not answer the "
+                 "user %s (allow)",
+                 caller->program, caller->user);
 }

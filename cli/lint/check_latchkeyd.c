@@ -1,6 +1,5 @@
-/*
- * latchkey check: API keys and latchkeyd. The status that latchkeyd answers is written in latchkeyd/status.c.
- */
+#include "cli/lint/check_latchkeyd.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "base/json.h"
 #include "base/trusted_program.h"
 #include "ipc/client.h"
-#include "cli/lint/check.h"
 
 #define SPAN_MAX 32 /* bytes of "3 h" */
 
@@ -41,31 +39,30 @@ static bool any_user_takes_api_keys(const struct identity_rules *rules)
     return i < rules->user_count;
 }
 
-/* One half of what an API key needs does nothing without the other. */
-static void check_halves(const struct lint *lint)
+/* An API key needs both a service and a user that take API keys. */
+static void check_api_keys_are_used(const struct lint *lint)
 {
     const struct config *config = lint->config;
     const struct identity_rules *rules = &config->identity;
-    const bool is_wanted = any_service_takes_api_keys(config);
+    const bool is_taken = any_service_takes_api_keys(config);
     size_t i;
 
-    for (i = 0; i < rules->user_count && !is_wanted; i++)
+    for (i = 0; i < rules->user_count && !is_taken; i++)
         if (rules->users[i].api_key)
             FOUND(lint, SEVERITY_NOTE, BLOCK_USER, rules->users[i].name, "api_key",
-                  "user \"%s\": api_key is set, and no service has api_key among its credentials",
-                  rules->users[i].name);
-    if (!is_wanted || any_user_takes_api_keys(rules))
+                  "user \"%s\": api_key is set, but no service has api_key in its credentials", rules->users[i].name);
+    if (!is_taken || any_user_takes_api_keys(rules))
         return;
     for (i = 0; i < config->service_count; i++)
         if (takes_api_keys(&config->services[i]))
             FOUND(lint, SEVERITY_WARNING, BLOCK_SERVICE, config->services[i].name, "credentials",
-                  "service \"%s\": API keys open nothing: no user has api_key = true", config->services[i].name);
+                  "service \"%s\": every API key is refused: no user has api_key = true", config->services[i].name);
     if (takes_api_keys(&config->default_service))
         FOUND(lint, SEVERITY_WARNING, BLOCK_SERVICE, config->default_service.name, "credentials",
-              "service \"%s\": API keys open nothing: no user has api_key = true", config->default_service.name);
+              "service \"%s\": every API key is refused: no user has api_key = true", config->default_service.name);
 }
 
-const char *check_find_socket(const struct latchkeyd_options *latchkeyd)
+const char *latchkeyd_find_socket(const struct latchkeyd_options *latchkeyd)
 {
     struct stat status;
     size_t i;
@@ -76,7 +73,7 @@ const char *check_find_socket(const struct latchkeyd_options *latchkeyd)
     return NULL;
 }
 
-/* "40 s", "3 h": enough to see whether it is long. */
+/* "40 s", "3 h": rounded down. */
 static const char *span(int64_t seconds, char text[SPAN_MAX])
 {
     static const struct {
@@ -91,7 +88,7 @@ static const char *span(int64_t seconds, char text[SPAN_MAX])
     return text;
 }
 
-/* 0 where the status has no such number. */
+/* 0 when the status has no such number. */
 static int64_t number_of(const struct json *object, const char *member)
 {
     double number = 0;
@@ -116,10 +113,10 @@ static void tell_process(const struct lint *lint, const char *socket, const stru
     char uptime[SPAN_MAX];
 
     findings_add(lint->findings, SEVERITY_NOTE, socket, 0,
-                 "latchkeyd %.*s has served for %s: asked %" PRId64 " exchanges, %" PRId64 " refreshes, %" PRId64
-                 " signatures, %" PRId64 " logins, %" PRId64 " passwords; turned away %" PRId64 " by allow, %" PRId64
-                 " by rate, %" PRId64 " in a crowd, %" PRId64 " as guesses, %" PRId64 " as broken; cache: %" PRId64
-                 " entries, %" PRId64 " hits, %" PRId64 " misses",
+                 "latchkeyd %.*s has run for %s: answered %" PRId64 " exchanges, %" PRId64 " refreshes, %" PRId64
+                 " signatures, %" PRId64 " logins, %" PRId64 " passwords; refused %" PRId64 " by allow, %" PRId64
+                 " by rate, %" PRId64 " as too many at once, %" PRId64 " as guesses, %" PRId64
+                 " as broken; cache: %" PRId64 " entries, %" PRId64 " hits, %" PRId64 " misses",
                  SLICE_ARG(text_of(status, "version")), span(number_of(status, "uptime"), uptime),
                  number_of(asked, "exchange"), number_of(asked, "refresh"), number_of(asked, "signature"),
                  number_of(asked, "authenticate"), number_of(status, "passwords"), number_of(refused, "peer"),
@@ -128,7 +125,7 @@ static void tell_process(const struct lint *lint, const char *socket, const stru
                  number_of(cache, "misses"));
     if (fault.len > 0)
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
-                     "latchkeyd refuses every login, since it cannot use its configuration: %.*s", SLICE_ARG(fault));
+                     "latchkeyd refuses every login, because it cannot use its configuration: %.*s", SLICE_ARG(fault));
 }
 
 static void tell_tenant(const struct lint *lint, const char *socket, const struct json *tenant)
@@ -140,25 +137,23 @@ static void tell_tenant(const struct lint *lint, const char *socket, const struc
 
     if (looked_at > 0)
         findings_add(lint->findings, SEVERITY_NOTE, socket, 0,
-                     "tenant \"%.*s\": breaker %.*s; the key set was looked at %s ago: %.*s", SLICE_ARG(id),
+                     "tenant \"%.*s\": breaker %.*s; the last refresh of the key set was %s ago: %.*s", SLICE_ARG(id),
                      SLICE_ARG(breaker), span(now > looked_at ? now - looked_at : 0, ago), SLICE_ARG(keys));
     else
         findings_add(lint->findings, SEVERITY_NOTE, socket, 0, "tenant \"%.*s\": breaker %.*s; %s", SLICE_ARG(id),
                      SLICE_ARG(breaker),
-                     config_publishes_keys(config_tenant(lint->config, id)) ? "the key set was not looked at yet"
+                     config_publishes_keys(config_tenant(lint->config, id)) ? "the key set was not refreshed yet"
                                                                             : "no key set is refreshed");
     if (slice_equal_string(breaker, "open"))
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
                      "tenant \"%.*s\": its service failed %" PRId64
-                     " times in a row, or asked to be spared: API keys are"
-                     " refused for a while without asking it",
+                     " times in a row, or asked for a pause: latchkeyd refuses API keys for a while without a request",
                      SLICE_ARG(id), number_of(tenant, "failures"));
     if (slice_equal_string(keys, "withdrawn"))
-        findings_add(
-            lint->findings, SEVERITY_WARNING, socket, 0,
-            "tenant \"%.*s\": the keys are withdrawn: the tenant publishes a set without keys, and every token "
-            "of it is refused",
-            SLICE_ARG(id));
+        findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
+                     "tenant \"%.*s\": the keys are withdrawn: the tenant publishes a set without keys, and every "
+                     "token of the tenant is refused",
+                     SLICE_ARG(id));
     if (failure.len > 0)
         findings_add(lint->findings, SEVERITY_WARNING, socket, 0,
                      "tenant \"%.*s\": the key set could not be refreshed: %.*s", SLICE_ARG(id), SLICE_ARG(failure));
@@ -174,7 +169,7 @@ static void tell_status(const struct lint *lint, const char *socket, const struc
         tell_tenant(lint, socket, json_at(tenants, i));
 }
 
-/* latchkeyd serves whom `allow` names; to others it says no more than that it is there. */
+/* latchkeyd tells its state only to users in `allow`. */
 static void ask_status(const struct lint *lint, const char *socket)
 {
     const struct latchkeyd_question question = { .ask = LATCHKEYD_STATUS };
@@ -185,11 +180,11 @@ static void ask_status(const struct lint *lint, const char *socket)
         tell_status(lint, socket, reply.answer.status);
     else
         findings_add(lint->findings, geteuid() == 0 ? SEVERITY_WARNING : SEVERITY_NOTE, socket, 0,
-                     "latchkeyd does not tell how it is: %s: %s", reason_sentence(verdict.reason), verdict.evidence);
+                     "latchkeyd does not tell its state: %s: %s", reason_sentence(verdict.reason), verdict.evidence);
 }
 
-/* Where neither listens nor can be started whoever exchanges API keys, each of them is refused. */
-static void check_nobody(const struct lint *lint)
+/* Without a listening latchkeyd and without a program to start, every API key is refused. */
+static void check_api_keys_are_exchanged(const struct lint *lint)
 {
     const struct latchkeyd_options *latchkeyd = &lint->config->latchkeyd;
 
@@ -197,21 +192,21 @@ static void check_nobody(const struct lint *lint)
         || (latchkeyd->program != NULL && access(latchkeyd->program, X_OK) == 0))
         return;
     FOUND(lint, SEVERITY_WARNING, BLOCK_LATCHKEYD, NULL, latchkeyd->program != NULL ? "program" : NULL,
-          "nobody exchanges API keys: there is no socket %s, and %s%s", latchkeyd->sockets.items[0],
-          latchkeyd->program != NULL ? latchkeyd->program : "no program to start",
+          "every API key is refused: there is no socket %s, and %s%s", latchkeyd->sockets.items[0],
+          latchkeyd->program != NULL ? latchkeyd->program : "no program is configured",
           latchkeyd->program != NULL ? " cannot be started" : "");
 }
 
 void check_latchkeyd(const struct lint *lint)
 {
     const struct latchkeyd_options *latchkeyd = &lint->config->latchkeyd;
-    const char *socket = check_find_socket(latchkeyd);
+    const char *socket = latchkeyd_find_socket(latchkeyd);
     const size_t line = config_line(lint->config, BLOCK_LATCHKEYD, NULL, NULL);
     struct file_error error;
     enum account_answer answer;
     struct account_entry user;
 
-    check_halves(lint);
+    check_api_keys_are_used(lint);
     if (latchkeyd->program != NULL && access(latchkeyd->program, F_OK) == 0
         && !trusted_program_check(latchkeyd->program, &error))
         FOUND(lint, SEVERITY_ERROR, BLOCK_LATCHKEYD, NULL, "program", "program: %s is not started: %s",
@@ -219,9 +214,9 @@ void check_latchkeyd(const struct lint *lint)
     if (socket != NULL)
         ask_status(lint, socket);
     else
-        check_nobody(lint);
+        check_api_keys_are_exchanged(lint);
     if ((socket != NULL || line != 0) && (answer = account_lookup_user(latchkeyd->user, &user, NULL)) != ACCOUNT_FOUND)
-        FOUND(lint, SEVERITY_NOTE, BLOCK_LATCHKEYD, NULL, "user", "user \"%s\", as whom latchkeyd runs, %s",
+        FOUND(lint, SEVERITY_NOTE, BLOCK_LATCHKEYD, NULL, "user", "latchkeyd runs as user \"%s\", which %s",
               latchkeyd->user,
               answer == ACCOUNT_ABSENT ? "does not exist on this host" : "cannot be looked up now: NSS fails");
 }

@@ -1,5 +1,5 @@
 /*
- * What a lint finds, collected and then printed for people or as JSON. latchkey(1) is the manual of the output.
+ * What the lint of latchkey check finds.
  */
 #ifndef LATCHKEY_FINDINGS_H
 #define LATCHKEY_FINDINGS_H
@@ -11,9 +11,9 @@
 #define FINDING_MESSAGE_MAX 512
 
 enum severity {
-    SEVERITY_ERROR,   /* refuses logins, or lets in what should not come in */
-    SEVERITY_WARNING, /* works, and is probably not what was meant */
-    SEVERITY_NOTE,    /* good to know */
+    SEVERITY_ERROR,   /* refuses logins, or accepts logins that should be refused */
+    SEVERITY_WARNING, /* works, and is probably not intended */
+    SEVERITY_NOTE,    /* no fault, and of interest to the administrator */
     SEVERITY_COUNT
 };
 
@@ -29,17 +29,12 @@ struct findings {
     struct finding *items;
     size_t count;
     size_t of_severity[SEVERITY_COUNT];
-    bool
-        is_incomplete; /* memory was short, or something could not be looked at: the list must not pass for the whole */
+    bool is_incomplete; /* out of memory, or something could not be read: the list may lack findings */
 };
 
-/* Control bytes become '?'. The same finding is kept once. */
+/* Control bytes become '?'. A finding that is there already is not added again. */
 __attribute__((format(printf, 5, 6))) void findings_add(struct findings *findings, enum severity severity,
                                                         const char *file, size_t line, const char *format, ...);
 void findings_clear(struct findings *findings);
-
-/* To standard output. False when memory or the output fails. */
-bool findings_print_text(const struct findings *findings);
-bool findings_print_json(const struct findings *findings);
 
 #endif

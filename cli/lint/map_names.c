@@ -7,7 +7,7 @@
 
 #define PATTERN_MAX 1024 /* bytes of a map's pattern */
 
-/* One past the bracket expression that begins at `at` (regex(7)): "]" stands for itself right after "[" or "[^". */
+/* The end of the bracket expression that begins at `at` (regex(7)): "]" is literal right after "[" or "[^". */
 static const char *skip_brackets(const char *at)
 {
     at++;
@@ -25,7 +25,7 @@ static const char *skip_brackets(const char *at)
     return *at == ']' ? at + 1 : at;
 }
 
-/* What stands in the first parentheses. False when it cannot be told. */
+/* The text of the first parentheses. False when there are none. */
 static bool find_capture(const char *pattern, struct slice *ret_capture)
 {
     const char *start = NULL, *at = pattern;

@@ -1,5 +1,5 @@
 /*
- * The local names that a map block can give: what the first parentheses of its pattern match.
+ * The local names that a map block can give: the matches of the first capture of its pattern.
  */
 #ifndef LATCHKEY_MAP_NAMES_H
 #define LATCHKEY_MAP_NAMES_H
@@ -9,7 +9,8 @@
 #include "base/pattern.h"
 #include "account/identity.h"
 
-/* A regular expression for the names. False when they cannot be told; else end it with pattern_free(). */
+/* A regular expression for the names. False when the pattern is too complex to derive it; else end it with
+ * pattern_free(). */
 bool map_names_compile(const struct map_block *map, struct pattern *ret_names);
 
 /* False also when out of memory. */

@@ -1,7 +1,5 @@
 #include "cli/lint/pam_callers.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 
 static const struct pam_caller callers[] = {
@@ -26,37 +24,29 @@ const struct pam_caller *pam_caller_find(const char *service)
     return NULL;
 }
 
-static bool user_is_in_group(const char *user, const char *group)
+enum account_answer pam_caller_reads_shadow(const struct pam_caller *caller)
 {
-    const struct group *entry = getgrnam(group);
-    const struct passwd *account;
-    gid_t gid;
-    size_t i;
-
-    if (entry == NULL)
-        return false;
-    for (i = 0; entry->gr_mem[i] != NULL; i++)
-        if (strcmp(entry->gr_mem[i], user) == 0)
-            return true;
-    gid = entry->gr_gid;
-    account = getpwnam(user);
-    return account != NULL && account->pw_gid == gid;
+    return account_lookup_member(caller->user, "shadow", NULL);
 }
 
-bool pam_caller_reads_shadow(const struct pam_caller *caller)
+enum account_answer pam_caller_may_ask(const struct pam_caller *caller, const struct latchkeyd_options *latchkeyd)
 {
-    return user_is_in_group(caller->user, "shadow");
-}
-
-bool pam_caller_may_ask(const struct pam_caller *caller, const struct latchkeyd_options *latchkeyd)
-{
+    enum account_answer answer = ACCOUNT_ABSENT, member;
     size_t i;
 
+    if (strcmp(latchkeyd->user, caller->user) == 0)
+        return ACCOUNT_FOUND;
     for (i = 0; i < latchkeyd->allow.count; i++) {
         const char *name = latchkeyd->allow.items[i];
 
-        if (name[0] == '@' ? user_is_in_group(caller->user, name + 1) : strcmp(name, caller->user) == 0)
-            return true;
+        if (name[0] == '@')
+            member = account_lookup_member(caller->user, name + 1, NULL);
+        else
+            member = strcmp(name, caller->user) == 0 ? ACCOUNT_FOUND : ACCOUNT_ABSENT;
+        if (member == ACCOUNT_FOUND)
+            return ACCOUNT_FOUND;
+        if (member == ACCOUNT_CANNOT_TELL)
+            answer = ACCOUNT_CANNOT_TELL;
     }
-    return strcmp(latchkeyd->user, caller->user) == 0;
+    return answer;
 }

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "cli/cli.h"
+#include "base/path.h"
 
 #define BLANKS        " \t\n"
 #define INCLUDES_MAX  16   /* libpam's own limit of nesting */
-#define LINE_TEXT_MAX 1023 /* bytes: libpam up to 1.5 gives up the file beyond it */
+#define LINE_TEXT_MAX 1023 /* bytes: libpam up to 1.5 stops reading the file at a longer line */
 #define LINES_MAX     4096 /* of one stack: nested includes multiply */
 #define NO_RETURN     SIZE_MAX
 
@@ -61,7 +61,7 @@ static const char *const action_names[] = {
 
 static const char *const type_names[STACK_TYPE_COUNT] = { "auth", "account", "session", "password" };
 
-/* What the words of pam.conf(5) stand for. */
+/* The control words of pam.conf(5). */
 static const struct control {
     const char *name;
     int success, ignore, other;
@@ -88,7 +88,7 @@ const char *return_name(size_t code)
 
 bool pam_file_read(const char *path, struct secret *ret_content, struct stat *ret_status)
 {
-    /* O_NONBLOCK: a FIFO in the folder must not hold up the lint. */
+    /* O_NONBLOCK: a FIFO in the folder must not block the lint. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), error;
     bool ok = fd >= 0 && fstat(fd, ret_status) == 0;
 
@@ -96,7 +96,7 @@ bool pam_file_read(const char *path, struct secret *ret_content, struct stat *re
         errno = S_ISREG(ret_status->st_mode) ? EFBIG : EINVAL;
         ok = false;
     }
-    ok = ok && read_input(fd, PAM_FILE_MAX, ret_content);
+    ok = ok && secret_read(fd, PAM_FILE_MAX, ret_content);
     error = errno;
     if (fd >= 0)
         close(fd);
@@ -105,27 +105,27 @@ bool pam_file_read(const char *path, struct secret *ret_content, struct stat *re
 }
 
 /* One reading of a service. */
-struct reader {
+struct stack_reader {
     const struct pam_system *system;
     struct pam_stack *stack;
     bool failed; /* out of memory, or too many lines */
 };
 
-/* Where the lines of a file go. */
+/* How the lines of a file are read. */
 struct place {
     const char *path;
-    bool wants_all;       /* else only lines of: */
+    bool is_of_all_types; /* else only lines of this type: */
     enum stack_type type; /* of a file that `auth include` names */
     unsigned depth, level;
 };
 
-static char *keep(struct reader *reader, char *string)
+static char *keep(struct stack_reader *reader, char *string)
 {
     reader->failed = reader->failed || string == NULL;
     return string;
 }
 
-static bool remember_file(struct reader *reader, const char *path)
+static bool remember_file(struct stack_reader *reader, const char *path)
 {
     struct pam_stack *stack = reader->stack;
     char **larger;
@@ -147,8 +147,9 @@ static bool remember_file(struct reader *reader, const char *path)
     return true;
 }
 
-/* NULL when memory is short. Borrowed, and valid until the next call. */
-static struct pam_line *add_line(struct reader *reader, const struct place *place, size_t number, enum stack_type type)
+/* NULL when out of memory. Borrowed, and valid until the next call. */
+static struct pam_line *add_line(struct stack_reader *reader, const struct place *place, size_t number,
+                                 enum stack_type type)
 {
     struct pam_stack *stack = reader->stack;
     struct pam_line *larger;
@@ -172,7 +173,7 @@ static struct pam_line *add_line(struct reader *reader, const struct place *plac
 
 /*
  * token = *blank ( "[" *( char / "\]" ) "]" / 1*non-blank ). The brackets are dropped. NULL at the end; else the text
- * is cut in place and *text moves on. *ret_bracketed tells a list of returns from a word.
+ * is cut in place, and *text points behind the token. *ret_bracketed: the token is a list of returns, not a word.
  */
 static char *next_token(char **text, bool *ret_bracketed)
 {
@@ -205,7 +206,7 @@ static void set_all(int actions[RETURN_COUNT], int action)
         actions[code] = action;
 }
 
-/* The characters of a kind at *text, which moves on. */
+/* The characters of a kind at *text, which then points behind them. */
 static struct slice next_word(const char **text, const char *characters)
 {
     struct slice word = { *text, strspn(*text, characters) };
@@ -245,8 +246,8 @@ static size_t parse_return(const char **text)
     return code < RETURN_COUNT || slice_equal_string(word, "default") ? code : NO_RETURN;
 }
 
-/* controls = *( return *blank "=" *blank action *blank ). `default` is for the returns that no pair before it names,
- * and what is left over is bad. False makes libpam take all as bad. */
+/* controls = *( return *blank "=" *blank action *blank ). `default` sets the returns that no pair before it names, and
+ * the rest is bad. False: libpam takes all returns as bad. */
 static bool parse_returns(const char *text, int actions[RETURN_COUNT])
 {
     bool given[RETURN_COUNT] = { false };
@@ -289,7 +290,7 @@ static const char *parse_control(char *word, bool is_bracketed, int actions[RETU
     return "the control is not understood: every result counts as bad";
 }
 
-static void parse_arguments(struct reader *reader, struct pam_line *line, char *text)
+static void parse_arguments(struct stack_reader *reader, struct pam_line *line, char *text)
 {
     bool is_bracketed;
     char *token;
@@ -308,8 +309,8 @@ static void parse_arguments(struct reader *reader, struct pam_line *line, char *
     }
 }
 
-static void add_broken(struct reader *reader, const struct place *place, size_t number, enum stack_type type,
-                       const char *why, bool is_of_all_types)
+static void add_broken(struct stack_reader *reader, const struct place *place, size_t number, enum stack_type type,
+                       const char *why, bool spoils_all_types)
 {
     struct pam_line *line = add_line(reader, place, number, type);
 
@@ -317,14 +318,16 @@ static void add_broken(struct reader *reader, const struct place *place, size_t 
         return;
     set_all(line->actions, ACTION_BAD);
     line->broken = why;
-    /* libpam puts a line that must fail in the place of what it cannot read, and has none for all types at once. */
-    line->is_fatal = place->wants_all && is_of_all_types;
+    /* libpam replaces a line that it cannot read with a line of the same type that fails. It has no such line for all
+     * types. */
+    line->is_fatal = place->is_of_all_types && spoils_all_types;
     reader->stack->is_refused = reader->stack->is_refused || line->is_fatal;
 }
 
-static bool read_file(struct reader *reader, const struct place *place, const char *content, size_t len);
+static bool read_file(struct stack_reader *reader, const struct place *place, const char *content, size_t len);
 
-/* A file that a line names by its absolute path, or by its name in the directory: never in the vendor's. */
+/* A file that a line names by its absolute path, or by its name in the directory. libpam does not look in the vendor's
+ * directory. */
 static bool read_included(const struct pam_system *system, const char *name, char path[PATH_MAX],
                           struct secret *ret_content)
 {
@@ -347,10 +350,10 @@ static bool vendor_has(const struct pam_system *system, const char *name)
 }
 
 /*
- * A file that a line names: all its lines for @include, else those of one type. An include that fails is one line that
- * fails, at the place of the include.
+ * Read a file that a line names: all its lines for @include, else those of one type. An include that fails becomes one
+ * line that fails, in the place of the include.
  */
-static void include(struct reader *reader, const struct place *from, size_t number, const char *name,
+static void include(struct stack_reader *reader, const struct place *from, size_t number, const char *name,
                     struct place *place)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
@@ -360,7 +363,7 @@ static void include(struct reader *reader, const struct place *from, size_t numb
     place->depth = from->depth + 1;
     place->path = path;
     if (name == NULL)
-        why = "no file is named";
+        why = "no file is given";
     else if (place->depth >= INCLUDES_MAX)
         why = "includes are nested too deeply";
     else if (!read_included(reader->system, name, path, &content))
@@ -370,11 +373,11 @@ static void include(struct reader *reader, const struct place *from, size_t numb
     else if (remember_file(reader, path) && !read_file(reader, place, content.bytes, content.len))
         why = "the included file cannot be read to its end";
     if (why != NULL)
-        add_broken(reader, from, number, place->type, why, place->wants_all);
+        add_broken(reader, from, number, place->type, why, place->is_of_all_types);
 }
 
 /* `auth include FILE` and `auth substack FILE`; false when the control is another. */
-static bool read_include(struct reader *reader, const struct place *place, size_t number, enum stack_type type,
+static bool read_include(struct stack_reader *reader, const struct place *place, size_t number, enum stack_type type,
                          const char *control, char *text)
 {
     struct place inner = { .type = type, .level = place->level };
@@ -391,7 +394,7 @@ static bool read_include(struct reader *reader, const struct place *place, size_
     return true;
 }
 
-/* Unknown types fall on auth, libpam's most sensitive one. */
+/* libpam takes an unknown type for auth. */
 static enum stack_type parse_type(const char *word, bool *ret_known)
 {
     size_t type = 0;
@@ -403,10 +406,10 @@ static enum stack_type parse_type(const char *word, bool *ret_known)
 }
 
 /* line = [ "-" ] type control module *argument / "@include" file */
-static void read_line(struct reader *reader, const struct place *place, size_t number, char *text)
+static void read_line(struct stack_reader *reader, const struct place *place, size_t number, char *text)
 {
     bool is_bracketed, is_known, is_silent;
-    struct place everything = { .wants_all = place->wants_all, .type = place->type, .level = place->level };
+    struct place everything = { .is_of_all_types = place->is_of_all_types, .type = place->type, .level = place->level };
     char *word = next_token(&text, &is_bracketed), *module;
     struct pam_line *line;
     enum stack_type type;
@@ -421,13 +424,13 @@ static void read_line(struct reader *reader, const struct place *place, size_t n
         return;
     }
     type = parse_type(word, &is_known);
-    if (!is_known && !place->wants_all)
+    if (!is_known && !place->is_of_all_types)
         type = place->type;
-    if (!place->wants_all && type != place->type)
+    if (!place->is_of_all_types && type != place->type)
         return;
     word = next_token(&text, &is_bracketed);
     if (word == NULL || !is_known) {
-        add_broken(reader, place, number, type, is_known ? "there is no control" : "the type is unknown", false);
+        add_broken(reader, place, number, type, is_known ? "the control is missing" : "the type is unknown", false);
         return;
     }
     if (!is_bracketed && read_include(reader, place, number, type, word, text))
@@ -440,25 +443,25 @@ static void read_line(struct reader *reader, const struct place *place, size_t n
     module = next_token(&text, &is_bracketed);
     line->module = keep(reader, strdup(module != NULL ? module : ""));
     if (module == NULL)
-        line->broken = "there is no module";
+        line->broken = "the module is missing";
     parse_arguments(reader, line, text);
 }
 
-/* A line under assembly; lines that end in a backslash go on in the next one. */
+/* A line under assembly: a line that ends in a backslash continues in the next one. */
 struct assembly {
     char text[LINE_TEXT_MAX + 1];
     size_t len;
-    size_t number; /* of its first line; 0: nothing has begun */
+    size_t number; /* of its first line; 0: it is empty */
 };
 
 /*
- * One line of the file. A `#` ends it wherever it stands, in brackets too, and a comment or an empty line does not
- * end a continuation. True when the assembly is complete.
+ * Add a line of the file. A `#` ends it everywhere, in brackets too. A comment or an empty line does not end a
+ * continuation. True when the assembly is complete.
  */
 static bool assemble(struct assembly *assembly, struct slice line, size_t number)
 {
     const char *comment = line.len > 0 ? memchr(line.bytes, '#', line.len) : NULL;
-    bool goes_on;
+    bool continues;
 
     if (comment != NULL)
         line.len = (size_t)(comment - line.bytes);
@@ -466,8 +469,8 @@ static bool assemble(struct assembly *assembly, struct slice line, size_t number
         line.len--;
     if (line.len == 0 && (comment == NULL || assembly->number != 0))
         return false;
-    goes_on = comment == NULL && line.len > 0 && line.bytes[line.len - 1] == '\\';
-    if (goes_on)
+    continues = comment == NULL && line.len > 0 && line.bytes[line.len - 1] == '\\';
+    if (continues)
         line.len--;
     if (assembly->number == 0)
         assembly->number = number;
@@ -480,11 +483,11 @@ static bool assemble(struct assembly *assembly, struct slice line, size_t number
     assembly->len += line.len;
     assembly->text[assembly->len++] = ' ';
     assembly->text[assembly->len] = '\0';
-    return !goes_on;
+    return !continues;
 }
 
-/* False where libpam gives the file up: what stands after that line is not read. */
-static bool read_file(struct reader *reader, const struct place *place, const char *content, size_t len)
+/* False when libpam stops reading the file at a line. */
+static bool read_file(struct stack_reader *reader, const struct place *place, const char *content, size_t len)
 {
     struct assembly assembly = { .number = 0 };
     struct slice rest = { content, len }, line;
@@ -494,10 +497,7 @@ static bool read_file(struct reader *reader, const struct place *place, const ch
     while (!reader->failed && why == NULL && rest.len > 0) {
         number++;
         begin = assembly.number == 0 ? rest.bytes : begin;
-        if (!slice_cut(rest, '\n', &line, &rest)) {
-            line = rest;
-            rest.len = 0;
-        }
+        slice_next_line(&rest, &line);
         if (!assemble(&assembly, line, number))
             continue;
         if (assembly.len > LINE_TEXT_MAX) {
@@ -511,17 +511,17 @@ static bool read_file(struct reader *reader, const struct place *place, const ch
         why = "the file ends within the line";
     if (why == NULL)
         return true;
-    add_broken(reader, place, assembly.number, place->wants_all ? STACK_AUTH : place->type, why, true);
+    add_broken(reader, place, assembly.number, place->is_of_all_types ? STACK_AUTH : place->type, why, true);
     if (reader->stack->unread == NULL)
         reader->stack->unread = keep(reader, strndup(begin, len - (size_t)(begin - content)));
     return false;
 }
 
 /* The service's own file. */
-static bool read_service(struct reader *reader, const char *directory, const char *service)
+static bool read_service(struct stack_reader *reader, const char *directory, const char *service)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    struct place place = { .wants_all = true };
+    struct place place = { .is_of_all_types = true };
     struct stat status;
     char path[PATH_MAX];
     int len = snprintf(path, sizeof path, "%s/%s", directory, service);
@@ -540,7 +540,7 @@ static bool read_service(struct reader *reader, const char *directory, const cha
 
 static bool read_of_system(const struct pam_system *system, const char *service, struct pam_stack *ret_stack)
 {
-    struct reader reader = { .system = system, .stack = ret_stack };
+    struct stack_reader reader = { .system = system, .stack = ret_stack };
 
     *ret_stack = (struct pam_stack){ .count = 0 };
     return read_service(&reader, system->directory, service)
@@ -548,11 +548,11 @@ static bool read_of_system(const struct pam_system *system, const char *service,
             && read_service(&reader, system->vendor, service));
 }
 
-/* The lines of `other` whose type the stack has none of, and those that are fatal to every service. */
+/* Move the lines of `other` whose type the stack has no line of, and those that are fatal to every service. */
 static bool take_from_other(struct pam_stack *stack, struct pam_stack *other)
 {
     bool has[STACK_TYPE_COUNT] = { false };
-    struct reader reader = { .stack = stack };
+    struct stack_reader reader = { .stack = stack };
     struct pam_line *larger;
     size_t own = stack->count, i;
 
@@ -583,7 +583,7 @@ bool pam_stack_read(const struct pam_system *system, const char *service, struct
     if (strcmp(service, PAM_SERVICE_OTHER) == 0)
         return true;
     if (!read_of_system(system, PAM_SERVICE_OTHER, &other))
-        return errno != ENOMEM && errno != E2BIG; /* libpam goes on without it */
+        return errno != ENOMEM && errno != E2BIG; /* libpam then uses the service without it */
     return take_from_other(ret_stack, &other);
 }
 
@@ -609,135 +609,15 @@ void pam_stack_free(struct pam_stack *stack)
 
 bool pam_line_is(const struct pam_line *line, const char *module)
 {
-    const char *slash = line->module != NULL ? strrchr(line->module, '/') : NULL;
-
-    return line->module != NULL && strcmp(slash != NULL ? slash + 1 : line->module, module) == 0;
+    return line->module != NULL && strcmp(path_name(line->module), module) == 0;
 }
 
-/*
- * libpam's dispatcher, followed for all outcomes at once: how things can stand before each line is a set of the four
- * states that matter for success. Jumps only lead forward, so one pass is enough.
- */
-enum state { STATE_UNDECIDED, STATE_GOOD, STATE_NOT_GOOD /* positive, but with another code */, STATE_BAD };
-#define STATES(state) (1U << (state))
-
-struct chain {
-    const struct pam_line **lines; /* of one type, lent by the stack */
-    size_t count;
-    unsigned *states; /* before each line, and after the last */
-};
-
-/* The next line that a decision at `level` leaves: what is deeper, and the rest of the level, is skipped. */
-static size_t after_level(const struct chain *chain, size_t i)
+bool pam_line_has(const struct pam_line *line, const char *argument)
 {
-    size_t next = i + 1;
+    int i;
 
-    while (next < chain->count && chain->lines[next]->level >= chain->lines[i]->level)
-        next++;
-    return next;
-}
-
-/* A substack counts as one line. *ret_fits: there were as many. */
-static size_t after_jump(const struct chain *chain, size_t i, int jump, bool *ret_fits)
-{
-    const unsigned level = chain->lines[i]->level;
-    size_t at = i;
-
-    while (jump > 0 && at + 1 < chain->count && chain->lines[at + 1]->level >= level) {
-        do
-            at++;
-        while (at + 1 < chain->count && chain->lines[at + 1]->level > level);
-        jump--;
-    }
-    *ret_fits = jump == 0;
-    return at + 1;
-}
-
-/* How things stood at the head of the substack: what `reset` goes back to. */
-static unsigned states_at_entry(const struct chain *chain, size_t i)
-{
-    const unsigned level = chain->lines[i]->level;
-
-    while (level > 0 && i > 0 && chain->lines[i]->level >= level)
-        i--;
-    return level > 0 ? chain->states[i] : STATES(STATE_UNDECIDED);
-}
-
-static void step(struct chain *chain, size_t i, enum state state, size_t code)
-{
-    int action = chain->lines[i]->actions[code];
-    size_t next = i + 1;
-    bool fits = true;
-
-    switch (action) {
-    case ACTION_IGNORE:
-        break;
-    case ACTION_OK:
-    case ACTION_DONE:
-        if (state == STATE_UNDECIDED || state == STATE_GOOD)
-            state = code == RETURN_SUCCESS ? STATE_GOOD : STATE_NOT_GOOD;
-        if (action == ACTION_DONE && state != STATE_BAD)
-            next = after_level(chain, i);
-        break;
-    case ACTION_BAD:
-        state = STATE_BAD;
-        break;
-    case ACTION_DIE:
-        state = STATE_BAD;
-        next = after_level(chain, i);
-        break;
-    case ACTION_RESET:
-        chain->states[next] |= states_at_entry(chain, i);
-        return;
-    default:
-        next = after_jump(chain, i, action, &fits);
-        state = fits ? state : STATE_BAD;
-    }
-    chain->states[next] |= STATES(state);
-}
-
-static void follow(struct chain *chain, size_t i, return_set returns)
-{
-    enum state state;
-    size_t code;
-
-    if (chain->lines[i]->module == NULL && chain->lines[i]->broken == NULL) {
-        chain->states[i + 1] |= chain->states[i];
-        return;
-    }
-    for (state = STATE_UNDECIDED; state <= STATE_BAD; state++)
-        for (code = 0; code < RETURN_COUNT; code++)
-            if ((chain->states[i] & STATES(state)) != 0 && (returns & RETURNS(code)) != 0)
-                step(chain, i, state, code);
-}
-
-static return_set returns_of(const struct pam_line *line,
-                             return_set (*returns)(const struct pam_line *line, const void *context),
-                             const void *context)
-{
-    if (line->broken != NULL)
-        return RETURNS(RETURN_PERM_DENIED);
-    return line->is_missing ? RETURNS(RETURN_MODULE_UNKNOWN) : returns(line, context);
-}
-
-bool pam_stack_can_succeed(const struct pam_stack *stack, enum stack_type type,
-                           return_set (*returns)(const struct pam_line *line, const void *context), const void *context)
-{
-    struct chain chain = { calloc(stack->count + 1, sizeof *chain.lines), 0,
-                           calloc(stack->count + 1, sizeof *chain.states) };
-    bool can = false;
-    size_t i;
-
-    if (chain.lines != NULL && chain.states != NULL) {
-        for (i = 0; i < stack->count; i++)
-            if (stack->lines[i].type == type)
-                chain.lines[chain.count++] = &stack->lines[i];
-        chain.states[0] = STATES(STATE_UNDECIDED);
-        for (i = 0; i < chain.count; i++)
-            follow(&chain, i, returns_of(chain.lines[i], returns, context));
-        can = !stack->is_refused && (chain.states[chain.count] & STATES(STATE_GOOD)) != 0;
-    }
-    free(chain.lines);
-    free(chain.states);
-    return can;
+    for (i = 0; i < line->argc; i++)
+        if (strcmp(line->argv[i], argument) == 0)
+            return true;
+    return false;
 }

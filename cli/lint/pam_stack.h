@@ -1,5 +1,5 @@
 /*
- * A stack of /etc/pam.d as libpam reads it, and the question whether it can end in success. Nothing is loaded or run.
+ * A stack of /etc/pam.d as libpam reads it. No module is loaded or run.
  */
 #ifndef LATCHKEY_PAM_STACK_H
 #define LATCHKEY_PAM_STACK_H
@@ -30,7 +30,7 @@ enum {
 typedef uint32_t return_set; /* bit 1 << RETURN_… */
 #define RETURNS(code) ((return_set)1 << (code))
 
-/* The code of a name without "PAM_", in either case; RETURN_COUNT: there is none. */
+/* The code of a name without "PAM_", in upper or lower case; RETURN_COUNT: there is none. */
 size_t return_code(const char *name);
 const char *return_name(size_t code);
 
@@ -42,21 +42,21 @@ struct pam_line {
     size_t number;
     enum stack_type type;
     unsigned level;            /* of substacks */
-    int actions[RETURN_COUNT]; /* above 0: a jump over so many lines */
+    int actions[RETURN_COUNT]; /* above 0: a jump over this number of lines */
     char *module;              /* as written; NULL: the head of a substack */
-    bool is_silent;  /* "-auth": libpam logs nothing when it cannot load the module, and refuses all the same */
-    bool is_missing; /* libpam does not find the module's file, and counts it as module_unknown */
+    bool is_silent;            /* "-auth": libpam does not log that it cannot load the module, but still refuses */
+    bool is_missing;           /* libpam does not find the module's file, and takes it for module_unknown */
     int argc;
     char **argv;
-    const char *broken; /* NULL, or why libpam will refuse the line; static */
-    bool is_fatal;      /* ... and with it the whole service, in all its types */
+    const char *broken; /* NULL, or why libpam refuses the line; static */
+    bool is_fatal;      /* libpam also refuses the whole service, in all its types */
 };
 
 struct pam_stack {
     struct pam_line *lines;
     size_t count;
     bool is_refused; /* a line is fatal */
-    char *unread;    /* what stands from a line on at which libpam gives a file up, or NULL */
+    char *unread;    /* the text after the line where libpam stops reading a file, or NULL */
     char **files;    /* all that were read, the service's own first, those of `other` last */
     size_t file_count;
 };
@@ -64,9 +64,9 @@ struct pam_stack {
 #define PAM_SERVICE_OTHER "other"
 
 /*
- * Read a service's file with all that it includes, and the file `other`: its lines are those of each type that the
- * service has none of, and what is fatal there is fatal to every service. False with errno set when out of memory, when
- * the service's own file cannot be read, or when the includes multiply without end; an include that fails is a broken
+ * Read a service's file with its includes, and the file `other`, whose lines are used for each type that the service
+ * has no line of. A line that is fatal in `other` is fatal to every service. False with errno when out of memory, when
+ * the service's own file cannot be read, or when the includes give too many lines. An include that fails is a broken
  * line. End it with pam_stack_free() in either case.
  */
 bool pam_stack_read(const struct pam_system *system, const char *service, struct pam_stack *ret_stack);
@@ -75,16 +75,9 @@ void pam_stack_free(struct pam_stack *stack);
 /* The last part of a line's module is this file name. */
 bool pam_line_is(const struct pam_line *line, const char *module);
 
-/*
- * Can the stack of a type end in success, when each line returns one of the codes that `returns` tells for it? Follows
- * the rules of libpam's dispatcher. A stack without a line of the type cannot, nor can one that is refused. `returns`
- * is not asked for a line that is broken or whose module is missing.
- */
-bool pam_stack_can_succeed(const struct pam_stack *stack, enum stack_type type,
-                           return_set (*returns)(const struct pam_line *line, const void *context),
-                           const void *context);
+bool pam_line_has(const struct pam_line *line, const char *argument);
 
-/* A regular file of at most PAM_FILE_MAX bytes, whoever owns it. False with errno set. */
+/* Read a regular file of at most PAM_FILE_MAX bytes, of any owner. False with errno. */
 bool pam_file_read(const char *path, struct secret *ret_content, struct stat *ret_status);
 
 #endif

@@ -8,7 +8,7 @@
 #define SERVICES "/etc/pam.d"
 #define VENDOR   "/usr/lib/pam.d"
 
-/* Linux-PAM installs this module with libpam, so it tells libpam's folders from others of that name. */
+/* Linux-PAM installs this module with libpam, so a folder that has it is libpam's. */
 #define WITNESS "pam_permit.so"
 
 bool pam_system_of(const char *directory, struct pam_system *ret_system)
@@ -47,13 +47,13 @@ static bool is_there(const struct pam_system *system, const char *path)
     return pam_system_path(system, path, real) && access(real, F_OK) == 0;
 }
 
-/* The folders that can be libpam's: of each architecture, and where distributions without multiarch have it. */
+/* Folders that can be libpam's: those of each architecture, and those of distributions without multiarch. */
 static const char *const folders[] = {
     "/lib/*/security",     "/usr/lib/*/security", "/lib64/security",
     "/usr/lib64/security", "/lib/security",       "/usr/lib/security",
 };
 
-/* In the folders that fit a pattern and are libpam's. *ret_any: there is such a folder. */
+/* Search the folders that match a pattern and are libpam's. *ret_any: there is such a folder. */
 static bool is_in_folders(const struct pam_system *system, const char *folder, const char *module, bool *ret_any)
 {
     char pattern[PATH_MAX], path[PATH_MAX + NAME_MAX];

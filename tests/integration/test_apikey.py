@@ -46,7 +46,7 @@ def test_apikey_show_believes_no_strange_answer(latchkey, body):
 def test_apikey_show_wants_the_tenant_where_several_have_a_url(latchkey):
     latchkey.configure(more='tenant "second" { url = "https://other.example" }')
     done = latchkey.run("apikey", "show", input=latchkey.tenant.api_key)
-    assert done.returncode == 2 and "--tenant says which is meant" in done.stderr
+    assert done.returncode == 2 and "select one with --tenant" in done.stderr
     assert latchkey.run("apikey", "show", "--tenant", tokens.TENANT, input=latchkey.tenant.api_key).returncode == 0
     done = latchkey.run("apikey", "show", "--tenant", "third", input=latchkey.tenant.api_key)
     assert done.returncode == 2 and 'no tenant "third"' in done.stderr
@@ -74,13 +74,13 @@ def test_apikey_create_ends_a_key_only_with_consent(latchkey):
     words = ("apikey", "create", "primary", "--api-key-file", latchkey.key_file(), "--output", output)
     for answer in ("no", "", "y", "yes please"):
         with latchkey.terminal(*words) as terminal:
-            terminal.expect(rf"ends the primary key {re.escape(masked(before['primary']))}.*\s*.*Type yes to go on: ")
+            terminal.expect(rf"makes the primary key {re.escape(masked(before['primary']))}.*\s*.*Type yes to continue: ")
             terminal.type(answer)
             status, text = terminal.wait()
-        assert status == 1 and "stays as it is" in text
+        assert status == 1 and "is unchanged" in text
     assert latchkey.saved_keys() == before and not output.exists()
     with latchkey.terminal(*words) as terminal:
-        terminal.expect("Type yes to go on: ")
+        terminal.expect("Type yes to continue: ")
         terminal.type("yes")
         assert terminal.wait()[0] == 0
     assert not latchkey.works(before["primary"]) and latchkey.holds_working_key(output)
@@ -145,7 +145,7 @@ def test_a_new_key_that_nobody_would_get_to_see_is_not_made(latchkey):
     before = latchkey.saved_keys()
     for words in (("create", "primary"), ("rotate",)):
         done = latchkey.run("apikey", *words, "--yes", input=before["primary"])
-        assert done.returncode == 2 and "where does the new key go?" in done.stderr
+        assert done.returncode == 2 and "no output for the new key" in done.stderr
     assert latchkey.saved_keys() == before
 
 
@@ -155,12 +155,12 @@ def test_a_key_that_cannot_be_written_after_all_is_not_lost(latchkey):
     place.mkdir()
     words = ("apikey", "create", "primary", "--api-key-file", latchkey.key_file(), "--output", place / "new")
     with latchkey.terminal(*words) as terminal:
-        terminal.expect("Type yes to go on: ")
+        terminal.expect("Type yes to continue: ")
         shutil.rmtree(place)
         terminal.type("yes")
         status, text = terminal.wait()
     assert status == 3 and "system_error" in text
-    assert f"the new one would be lost: {latchkey.saved_keys()['primary']}" in text
+    assert f"the new key would be lost: {latchkey.saved_keys()['primary']}" in text
 
 
 @pytest.mark.parametrize("signal", ["INT", "TERM", "HUP"])

@@ -66,14 +66,14 @@ def test_apikey_rotate_asks_before_each_end_of_a_key(latchkey):
     before = with_secondary(latchkey)
     output = latchkey.root / "new"
     with rotating(latchkey, output) as terminal:
-        terminal.expect("ends the secondary key .*Type yes to go on: ".replace(".*", r"[^\0]*"))
+        terminal.expect("makes the secondary key .*Type yes to continue: ".replace(".*", r"[^\0]*"))
         assert latchkey.saved_keys() == before
         terminal.type("yes")
-        terminal.expect(r"ends the primary key [^\0]*Type yes to go on: ")
+        terminal.expect(r"makes the primary key [^\0]*Type yes to continue: ")
         assert latchkey.holds_working_key(output) and latchkey.works(before["primary"])
         terminal.type("no")
         status, text = terminal.wait()
-    assert status == 1 and "the new secondary key works, and has been handed over" in text
+    assert status == 1 and "the new secondary key is valid and stored" in text
     assert latchkey.saved_keys()["primary"] == before["primary"] and latchkey.holds_working_key(output)
 
 
@@ -87,11 +87,11 @@ def test_apikey_rotate_without_anybody_to_ask_does_nothing(latchkey):
 def test_apikey_rotate_keeps_out_of_a_disk_that_fills_up_on_the_way(latchkey, disk):
     before, output = latchkey.saved_keys(), disk / "key"
     with rotating(latchkey, output) as terminal:
-        terminal.expect(r"ends the primary key [^\0]*Type yes to go on: ")
+        terminal.expect(r"makes the primary key [^\0]*Type yes to continue: ")
         fill(disk)
         terminal.type("yes")
         status, text = terminal.wait()
-    assert status == 3 and "system_error" in text and "works, and has been handed over" in text
+    assert status == 3 and "system_error" in text and "is valid and stored" in text
     assert latchkey.saved_keys()["primary"] == before["primary"]
     assert latchkey.holds_working_key(output) and output.read_text().strip() == latchkey.saved_keys()["secondary"]
 
@@ -99,7 +99,7 @@ def test_apikey_rotate_keeps_out_of_a_disk_that_fills_up_on_the_way(latchkey, di
 def test_apikey_rotate_on_a_disk_that_is_closed_on_the_way(latchkey, disk):
     before, output = latchkey.saved_keys(), disk / "key"
     with rotating(latchkey, output) as terminal:
-        terminal.expect(r"ends the primary key [^\0]*Type yes to go on: ")
+        terminal.expect(r"makes the primary key [^\0]*Type yes to continue: ")
         run("mount", "-o", "remount,ro", disk)
         terminal.type("yes")
         assert terminal.wait()[0] == 3
@@ -111,12 +111,12 @@ def test_apikey_rotate_that_fails_at_the_second_key_leaves_the_first(latchkey, f
     latchkey.configure(timeout=1)
     output = latchkey.root / "new"
     with rotating(latchkey, output) as terminal:
-        terminal.expect(r"ends the primary key [^\0]*Type yes to go on: ")
+        terminal.expect(r"makes the primary key [^\0]*Type yes to continue: ")
         latchkey.tenant.fault("apikeys", fault, **values)
         terminal.type("yes")
         got, text = terminal.wait()
     assert got == status and reason in text and words in text
-    assert ("may have been renewed all the same" in text) == (status == 3)
+    assert ("may have been renewed" in text) == (status == 3)
     assert latchkey.holds_working_key(output)
 
 
@@ -125,12 +125,12 @@ def test_apikey_rotate_that_fails_at_the_first_key_leaves_the_given_one(latchkey
     latchkey.configure(timeout=1)
     before, output = with_secondary(latchkey), latchkey.root / "new"
     with rotating(latchkey, output) as terminal:
-        terminal.expect(r"ends the secondary key [^\0]*Type yes to go on: ")
+        terminal.expect(r"makes the secondary key [^\0]*Type yes to continue: ")
         latchkey.tenant.fault("apikeys", fault, **values)
         terminal.type("yes")
         got, text = terminal.wait()
     assert got == status and reason in text
-    assert "the primary key, which was given, works as before" in text
+    assert "the given key (primary) is still valid" in text
     assert latchkey.works(before["primary"]) and output.read_text() == before["primary"] + "\n"
 
 

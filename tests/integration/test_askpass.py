@@ -23,7 +23,7 @@ def expect_part(done, offset):
 
 
 def expect_nothing(done):
-    assert (done.returncode, done.stdout) == (1, "") and "this is no question for a token" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "") and "the prompt does not ask for a token" in done.stderr
 
 
 @pytest.mark.parametrize("question, offset", [
@@ -167,7 +167,7 @@ def test_a_host_that_is_named_gets_the_token(host, hosts, asker):
 def test_a_host_that_is_not_named_gets_nothing(host, hosts, asker):
     for question in ("Access token: ", "Access token (continued, 511 so far): "):
         done = ask(host, f"({asker}) {question}", hosts=hosts)
-        assert (done.returncode, done.stdout) == (1, "") and "is none of LATCHKEY_HOSTS" in done.stderr
+        assert (done.returncode, done.stdout) == (1, "") and "is not in LATCHKEY_HOSTS" in done.stderr
 
 
 @pytest.mark.parametrize("hosts", ["", "host"])
@@ -181,7 +181,7 @@ def test_ssh_says_which_host_asks(host):
     for hosts, status in (("elsewhere.example.com", 255), ("elsewhere.example.com,127.0.0.1", 0)):
         done = host.ssh("alice", host.token(), hosts=hosts)
         assert done.returncode == status, done.stderr
-        assert ("127.0.0.1 is none of LATCHKEY_HOSTS" in done.stderr) == (status != 0)
+        assert ("127.0.0.1 is not in LATCHKEY_HOSTS" in done.stderr) == (status != 0)
 
 
 def test_an_empty_line_says_that_everything_was_sent(host):
@@ -199,7 +199,7 @@ def test_an_empty_line_says_that_everything_was_sent(host):
 ])
 def test_what_a_host_puts_before_its_question_does_not_change_who_asks(host, hosts, asked):
     done = ask(host, asked, hosts=hosts)
-    assert (done.returncode, done.stdout) == (1, "") and "is none of LATCHKEY_HOSTS" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "") and "is not in LATCHKEY_HOSTS" in done.stderr
 
 
 def test_a_host_that_is_named_gets_the_token_behind_other_texts(host):

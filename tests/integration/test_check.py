@@ -193,12 +193,12 @@ def test_a_weak_key_beside_a_good_one_is_a_warning(site):
 
 def test_one_kid_on_keys_of_different_types_is_a_warning(site):
     site.write_keys(jwk(RSA_KEY, "a"), jwk(EC_KEY, "a"))
-    site.expect("warning", "keys.json", None, 'kid "a" stands twice')
+    site.expect("warning", "keys.json", None, 'kid "a" is in the set twice')
 
 
 def test_keys_that_fit_no_allowed_algorithm_are_an_error(site):
     site.write_keys(jwk(ED_KEY, "e"))
-    site.expect("error", "keys.json", None, "no key fits any of the algorithms")
+    site.expect("error", "keys.json", None, "no key is suitable for an algorithm")
 
 
 def test_keys_that_fit_an_allowed_algorithm_are_none(site):
@@ -220,7 +220,7 @@ def test_an_hmac_secret_as_long_as_the_longest_hash_is_silent(site):
 
 
 @pytest.mark.parametrize("text, mode, file, line, words", [
-    ("s" * 63, 0o600, "hmac", None, "too short for HS512, which wants 64 bytes"),
+    ("s" * 63, 0o600, "hmac", None, "too short for HS512, which requires 64 bytes"),
     ("s" * 64, 0o640, "latchkey.conf", 4, "readable by group or others"),
     ("", 0o600, "latchkey.conf", 4, "the key set or the secret is not usable"),
 ])

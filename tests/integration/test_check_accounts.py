@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tokens
-from check_site import ACCOUNT, AUTH, EXAMPLES, UNIX, Site
+from check_site import ACCOUNT, AUTH, EXAMPLES, TENANT, UNIX, Site
 from host import COMMAND, PRIVATE, run
 
 TODAY = int(time.time()) // 86400
@@ -55,9 +55,9 @@ def test_an_aged_password_that_shuts_a_token_out_is_a_warning(site, age):
     site.set_shadow("alice", **fields)
     for stack in (HEEDS, DEBIAN):
         site.stack("sshd", stack)
-        told = [f for f in site.check()[0] if "local password is aged, and" in f[3]]
+        told = [f for f in site.check()[0] if "local password is too old, which" in f[3]]
         assert len(told) == is_aged, told
-        assert all(f[:3] == ("warning", "sshd", 3) and "service sshd: no token opens alice:" in f[3] for f in told)
+        assert all(f[:3] == ("warning", "sshd", 3) and "service sshd: every token is refused for alice:" in f[3] for f in told)
     site.stack("sshd", DROPS)
     assert site.check() == ([], 0)
 
@@ -68,7 +68,7 @@ def test_a_stack_may_take_a_password_to_be_changed_and_refuse_one_that_is_inacti
                                      "account [success=ok new_authtok_reqd=ignore default=bad] pam_unix.so\n"
                                      "account required pam_permit.so"))
     site.set_shadow("alice", oldest=90, inactive=inactive)
-    assert bool([f for f in site.check()[0] if "local password is aged, and" in f[3]]) is is_told
+    assert bool([f for f in site.check()[0] if "local password is too old, which" in f[3]]) is is_told
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in (EXAMPLES / "pam.d").iterdir()))
@@ -79,7 +79,7 @@ def test_no_example_stack_heeds_the_age_of_a_password(site, name):
     site.stack(name, (EXAMPLES / "pam.d" / name).read_text())
     for fields in ({"oldest": 90}, {"oldest": 90, "inactive": 30}):
         site.set_shadow("alice", **fields)
-        assert not [f for f in site.check()[0] if "password is aged" in f[3]]
+        assert not [f for f in site.check()[0] if "password is too old" in f[3]]
 
 
 @pytest.mark.parametrize("days, is_told", [(366, True), (367, False)])
@@ -88,7 +88,7 @@ def test_a_password_that_will_age_within_a_year_is_a_note(site, days, is_told):
     day = (date.today() + timedelta(days=days)).isoformat()
     found, _ = site.check()
     assert [f[:3] for f in found] == ([("note", "sshd", 3)] if is_told else [])
-    assert not is_told or f"no token will open alice from {day} on" in found[0][3]
+    assert not is_told or f"every token for alice will be refused from {day} on" in found[0][3]
     site.stack("sshd", DROPS)
     assert site.check() == ([], 0)
 
@@ -97,7 +97,7 @@ def test_the_account_that_will_be_shut_next_is_named(site):
     site.configure(blocks=MAP)
     site.set_shadow("alice", changed=TODAY, oldest=60)
     site.set_shadow("bob", changed=TODAY, oldest=30)
-    site.expect("note", "sshd", 3, "no token will open bob from")
+    site.expect("note", "sshd", 3, "every token for bob will be refused from")
 
 
 @pytest.mark.parametrize("expires, is_told", [(1, True), (TODAY, True), (TODAY + 1, False), ("", False)])
@@ -140,10 +140,10 @@ def test_accounts_that_a_map_can_give_are_judged_too(site):
     site.configure(blocks=MAP)
     site.set_shadow("alice", oldest=90)
     site.set_shadow("bob", oldest=90)
-    site.expect("warning", "sshd", 3, "no token opens alice, bob:")
+    site.expect("warning", "sshd", 3, "every token is refused for alice, bob:")
     site.set_shadow("alice", expires=1)
     site.set_shadow("bob", expires=1)
-    site.expect("note", "latchkey.conf", None, "so that no login opens them: alice, bob")
+    site.expect("note", "latchkey.conf", None, "so that every login is refused: alice, bob")
     site.set_shadow("alice", password="!")
     site.set_shadow("bob")
     site.expect("note", "latchkey.conf", None, "usermod -e 1 does: alice")
@@ -158,7 +158,7 @@ def test_an_account_that_no_map_can_give_is_not_judged(site):
 def test_a_name_with_a_block_is_judged_once(site):
     site.configure(blocks=BLOCK + MAP.replace("|bob", ""))
     site.set_shadow("alice", oldest=90)
-    site.expect("warning", "sshd", 3, "no token opens alice:")
+    site.expect("warning", "sshd", 3, "every token is refused for alice:")
 
 
 def test_many_accounts_are_counted(site):
@@ -168,7 +168,7 @@ def test_many_accounts_are_counted(site):
         for i, name in enumerate(names):
             passwd.write(f"{name}:x:{3000 + i}:100::/:/bin/sh\n")
             shadow.write(f"{name}:x:20000:0:90:7:::\n")
-    site.expect("warning", "sshd", 3, "no token opens person0, person1, person2, person3, person4 and 1 more:")
+    site.expect("warning", "sshd", 3, "every token is refused for person0, person1, person2, person3, person4 and 1 more:")
     passwd = Path("/etc/passwd")
     passwd.write_text(passwd.read_text().replace("person5:x:3005:100::/:/bin/sh", "person5:x:3005:100::/:/usr/sbin/nologin"))
     site.expect("warning", "sshd", 3, "person3, person4: the local password")
@@ -194,7 +194,7 @@ def test_a_shell_that_pam_shells_does_not_find_is_a_warning(site, line, shell, l
     site.stack("sshd", line + HEEDS)
     found, _ = site.check()
     assert [f[:3] for f in found] == ([("warning", "sshd", 4)] if is_told else []), found
-    assert not is_told or "no token opens alice: /etc/shells does not have the shell" in found[0][3]
+    assert not is_told or "every token is refused for alice: the shell is not in /etc/shells" in found[0][3]
     shells.unlink(missing_ok=True)
     shells.touch(0o644)
 
@@ -202,7 +202,7 @@ def test_a_shell_that_pam_shells_does_not_find_is_a_warning(site, line, shell, l
 def test_the_line_of_the_auth_part_is_named_where_there_is_no_account_line(site):
     site.set_shadow("alice", oldest=90)
     site.stack("sshd", f"{AUTH}\n{UNIX}account required pam_unix.so\n")
-    site.expect("warning", "sshd", 1, "no token opens alice:")
+    site.expect("warning", "sshd", 1, "every token is refused for alice:")
 
 
 def test_each_configuration_that_a_line_names_has_its_own_accounts(site):
@@ -212,7 +212,7 @@ def test_each_configuration_that_a_line_names_has_its_own_accounts(site):
     for name, config in (("kiosk", other), ("login", site.conf), ("sshd", other)):
         site.stack(name, HEEDS.replace("pam_latchkey.so", f"pam_latchkey.so config={config}"))
     found, _ = site.check()
-    assert [f[1] for f in found if "no token opens bob:" in f[3]] == ["kiosk", "sshd"]
+    assert [f[1] for f in found if "every token is refused for bob:" in f[3]] == ["kiosk", "sshd"]
 
 
 def test_a_part_of_a_stack_is_not_judged_by_itself(site):
@@ -261,5 +261,30 @@ def test_rule_32_what_nss_cannot_tell_now_is_neither_a_fault_nor_a_clean_result(
     no_passwd()
     found, status = site.check()
     assert status == 3
-    assert not [f for f in found if "neither by root" in f[3]], found
+    assert not [f for f in found if "not by root" in f[3]], found
     assert [f[:2] for f in found if 'cannot tell now whether that is user "latchkey"' in f[3]] == [("warning", "keys")]
+
+
+HMAC_TENANT = """
+tenant "h" {{
+    issuer = "https://h.example"  audience = {{"host"}}  tenant_claim = ""
+    algorithms = {{"HS256"}}  hmac_secret_file = "{}"
+}}
+"""
+
+
+def test_rule_32_a_caller_that_nss_cannot_tell_now_is_not_taken_for_one_that_is_refused(site, no_passwd):
+    """Whether the user postgres is in a group of `allow`, owns the secret and may read /etc/shadow is not known."""
+    site.write(site.root / "hmac.key", "s" * 64, mode=0o600)
+    site.stack("postgresql", "auth required pam_latchkey.so\naccount requisite pam_latchkey.so\n"
+                             "account required pam_unix.so\n")
+    block = BLOCK.replace("{ sub", f'{{ tenant = "{TENANT}"  sub')
+    site.configure(blocks=block + 'latchkeyd { allow = {"@mail"} }\n' + HMAC_TENANT.format(site.root / "hmac.key"))
+    refusals = ["every token is refused", 'tokens of tenant "h" are refused: the user postgres']
+    told = [f[3] for f in site.check()[0] if f[1] == "postgresql"]
+    assert all(any(words in message for message in told) for words in refusals), told
+    no_passwd()
+    found, status = site.check()
+    told = [f for f in found if f[1] == "postgresql"]
+    assert status == 3 and not [f for f in told if any(words in f[3] for words in refusals)], told
+    assert [f[0] for f in told if "cannot tell now what the user postgres may read" in f[3]] == ["warning"]

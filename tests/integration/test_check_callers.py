@@ -56,10 +56,10 @@ def test_silent_about_a_stack_that_opens_where_pam_runs_as_another_user(site, se
     ("a module that could ask", "auth [default=die] pam_latchkey.so\nauth required pam_sss.so\n"
      "account requisite pam_latchkey.so\n", "locked out while Latchkey cannot decide"),
     ("another module's account", f"{TOKENS_ONLY}account sufficient pam_latchkey.so\naccount required pam_sss.so\n",
-     "expired accounts get in"),
+     "whose account has expired can log in"),
     ("no account line", TOKENS_ONLY + "account required pam_permit.so\n", "no account line names pam_latchkey.so"),
     ("a refusal that is ignored", f"{TOKENS_ONLY}account optional pam_latchkey.so\naccount required pam_permit.so\n",
-     "revoked people get in"),
+     "revoked users can log in"),
 ])
 def test_a_program_that_is_not_root_is_judged_as_any_other(site, name, text, words):
     site.stack("nginx", text)
@@ -115,6 +115,6 @@ def test_a_program_that_may_not_ask_latchkeyd_is_told_what_it_loses(site):
         asked = 'service "apache2" { credentials = {"jwt", "api_key"} }\n'
         site.configure(blocks=blocks % "" + asked)
         site.expect("warning", "apache2", 1, "API keys are refused")
-        site.expect("note", "apache2", 1, "asks for no newer key set")
+        site.expect("note", "apache2", 1, "does not ask for a newer key set")
         site.configure(blocks=blocks % 'allow = {"www-data"}' + asked)
         assert [f for f in site.check()[0] if f[1] == "apache2"] == []

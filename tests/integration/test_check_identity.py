@@ -11,26 +11,26 @@ from check_site import make_site  # fixtures
     ("warning", 6, 'user "no-such-user" does not exist', 'user "no-such-user" { sub = {"x"} }\n'),
     ("warning", 6, "sub is empty", 'user "daemon" { sub = {} }\n'),
     ("note", 6, 'user "root" is uid 0', 'user "root" { sub = {"x"} }\n'),
-    ("note", 6, 'opens both "daemon" and "bin"', 'user "daemon" { sub = {"x"} }\nuser "bin" { sub = {"x"} }\n'),
-    ("warning", None, "no token opens any account", ""),
+    ("note", 6, 'maps to both "daemon" and "bin"', 'user "daemon" { sub = {"x"} }\nuser "bin" { sub = {"x"} }\n'),
+    ("warning", None, "no token maps to a user", ""),
     ("warning", 7, 'group "no-such-group" does not exist',
      'user "daemon" { sub = {"x"} }\ngroup "no-such-group" { claim = {"g"} }\n'),
     ("warning", 8, "claim is empty", 'user "daemon" { sub = {"x"} }\ngroup "daemon" {\n  claim = {}\n}\n'),
     ("error", 8, "no value maps to any of the groups",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {} }\nservice "sshd" { require_group = {"daemon"} }\n'),
-    ("note", 7, 'user "daemon": api_key is set, and no service',
+    ("note", 7, 'user "daemon": api_key is set, but no service',
      'user "daemon" {\n  api_key = true  sub = {"x"}\n}\nservice "sshd" { credentials = {"jwt"} }\n'),
-    ("warning", 7, 'service "sshd": API keys open nothing',
+    ("warning", 7, 'service "sshd": every API key is refused',
      'user "daemon" { sub = {"x"} }\nservice "sshd" { credentials = {"api_key"} }\n'),
-    ("warning", 7, 'service "*": API keys open nothing',
+    ("warning", 7, 'service "*": every API key is refused',
      'user "daemon" { sub = {"x"} }\nservice "*" { credentials = {"api_key"} }\n'),
-    ("note", 7, 'service "memcached": realm = {"*"}: alice in whatever realm is the local user alice',
+    ("note", 7, 'service "memcached": realm = {"*"}: alice of every realm is the local user alice',
      'user "daemon" { sub = {"x"} }\nservice "memcached" { realm = {"*"} }\n'),
     ("note", 7, 'service "*": realm = {"*"}',
      'user "daemon" { sub = {"x"} }\nservice "*" { realm = {"*"} }\nservice "memcached" { max_age = 9 }\n'),
-    ("note", 7, "gives sessions no groups",
+    ("note", 7, "does not add groups to sessions",
      'user "daemon" { sub = {"x"} }\ngroup "daemon" { claim = {"g"} session = true }\n'),
-    ("note", None, "must vouch", 'map { claim = "email" pattern = "^(u[a-z]+)@example\\\\.com$" }\n'),
+    ("note", None, "must verify", 'map { claim = "email" pattern = "^(u[a-z]+)@example\\\\.com$" }\n'),
     ("note", 6, 'can give "daemon"',
      'user "daemon" { sub = {"x"} }\nmap { claim = "email" pattern = "^([a-z]+)@example\\\\.com$" }\n'),
 ])
@@ -107,16 +107,16 @@ def test_a_revoked_subject_of_a_block_is_found(site, user, severity, words):
 def test_an_account_whose_subjects_are_all_revoked_is_closed(site):
     site.write(site.revoked, "sub x\nsub y\n")
     site.configure(blocks='user "daemon" { sub = {"x", "y"} }\n')
-    site.expect("note", "latchkey.conf", 6, "the account is closed")
+    site.expect("note", "latchkey.conf", 6, "no token maps to the user")
 
 
 MAP = 'map { claim = "upn" pattern = "^(u[a-z]+)@x$" }\n'
 
 
 @pytest.mark.parametrize("revoked, blocks, words", [
-    ("sub x\n", MAP, 'sub "x" stands in no user block'),
-    ("sub y\nsub x\njti j\n", MAP, 'sub "x" and others of the list stand in no user block'),
-    ("sub y\nsub x\n", MAP + 'user "daemon" { sub = {"z", "x"} }\n', 'sub "y" stands in no user block'),
+    ("sub x\n", MAP, 'sub "x" is in no user block'),
+    ("sub y\nsub x\njti j\n", MAP, 'sub "y" and others of the list are in no user block'),
+    ("sub y\nsub x\n", MAP + 'user "daemon" { sub = {"z", "x"} }\n', 'sub "y" is in no user block'),
 ])
 def test_a_revoked_subject_that_only_a_map_could_name_is_a_warning(site, revoked, blocks, words):
     site.write(site.revoked, revoked)

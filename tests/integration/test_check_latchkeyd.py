@@ -13,7 +13,7 @@ API_KEYS = 'user "daemon" {{ sub = {{"x"}} api_key = true }}\nservice "sshd" {{ 
 
 
 def test_api_keys_that_nobody_exchanges_are_a_warning(site):
-    for program, words in (("", "no program to start"), (site.keys, f"{site.keys} cannot be started"),
+    for program, words in (("", "no program is configured"), (site.keys, f"{site.keys} cannot be started"),
                            (site.root / "nowhere", "cannot be started")):
         site.configure(blocks=API_KEYS.format(latchkeyd_block(site, program=f'"{program}"')))
         site.expect("warning", "latchkey.conf", 10 if program else 8, words)
@@ -37,7 +37,7 @@ def test_a_socket_on_which_nobody_listens_is_a_warning(site):
 
 def test_a_user_of_latchkeyd_that_is_missing_is_a_note_where_one_is_configured(site):
     site.configure(blocks=site.blocks + latchkeyd_block(site).replace('"daemon"', '"no-such-user"'))
-    site.expect("note", "latchkey.conf", 9, 'user "no-such-user", as whom latchkeyd runs, does not exist')
+    site.expect("note", "latchkey.conf", 9, 'latchkeyd runs as user "no-such-user", which does not exist')
 
 
 class Latchkeyd(threading.Thread):
@@ -82,7 +82,7 @@ def status_findings(site, **status):
 ])
 def test_how_long_latchkeyd_has_served_is_told_in_one_unit(site, seconds, words):
     [(severity, message)] = status_findings(site, version="1.0", uptime=seconds)
-    assert severity == "note" and f"latchkeyd 1.0 has served for {words}: " in message
+    assert severity == "note" and f"latchkeyd 1.0 has run for {words}: " in message
 
 
 def test_each_number_of_the_status_stands_in_its_place(site):
@@ -90,8 +90,8 @@ def test_each_number_of_the_status_stands_in_its_place(site):
     [(_, message)] = status_findings(
         site, asked={name: i + 1 for i, name in enumerate(names)}, passwords=5,
         refused={"peer": 6, "rate": 7, "crowded": 8, "guesses": 9, "broken": 10}, cache={"entries": 11, "hits": 12, "misses": 13})
-    assert ("asked 1 exchanges, 2 refreshes, 3 signatures, 4 logins, 5 passwords; turned away 6 by allow, 7 by rate, 8 in a "
-            "crowd, 9 as guesses, 10 as broken; cache: 11 entries, 12 hits, 13 misses") in message
+    assert ("answered 1 exchanges, 2 refreshes, 3 signatures, 4 logins, 5 passwords; refused 6 by allow, 7 by rate, 8 as too "
+            "many at once, 9 as guesses, 10 as broken; cache: 11 entries, 12 hits, 13 misses") in message
 
 
 @pytest.mark.parametrize("fault, warnings", [("no such file", 1), ("", 0), (None, 0)])
@@ -102,8 +102,8 @@ def test_a_configuration_that_latchkeyd_cannot_use_is_a_warning(site, fault, war
 
 @pytest.mark.parametrize("tenant, note, warning", [
     ({"breaker": "closed", "keys_looked_at": 2**52, "keys": "replaced"},
-     "breaker closed; the key set was looked at 0 s ago: replaced", None),
-    ({"breaker": "closed", "keys_looked_at": None}, "breaker closed; the key set was not looked at yet", None),
+     "breaker closed; the last refresh of the key set was 0 s ago: replaced", None),
+    ({"breaker": "closed", "keys_looked_at": None}, "breaker closed; the key set was not refreshed yet", None),
     ({"breaker": "open", "failures": 5, "keys_looked_at": None}, "breaker open", "its service failed 5 times in a row"),
     ({"breaker": "closed", "keys_failure": "time-out"}, "breaker closed", "could not be refreshed: time-out"),
     ({"breaker": "closed", "keys_failure": ""}, "breaker closed", None),

@@ -58,20 +58,20 @@ STACKS = {
          "the account stack does not ignore it"),
     "account alone":
         (f"{AUTH}\n{UNIX}account [success=ok ignore=ignore default=die] pam_latchkey.so\n", "warning", 3,
-         "Latchkey ignores them"),
+         "Latchkey answers ignore for them"),
     "account with ignore forgotten":
         (f"{AUTH}\n{UNIX}account [success=ok authinfo_unavail=ignore default=die] pam_latchkey.so\n"
-         "account required pam_unix.so\n", "warning", 3, "Latchkey ignores them"),
+         "account required pam_unix.so\n", "warning", 3, "Latchkey answers ignore for them"),
     "account optional":
         (f"{AUTH}\n{UNIX}account optional pam_latchkey.so\naccount required pam_unix.so\n", "warning", 3,
-         "revoked people get in"),
+         "revoked users can log in"),
     "account after a sufficient module":
-        (f"{AUTH}\n{UNIX}account sufficient pam_localuser.so\n{ACCOUNT}", "warning", 4, "revoked people get in"),
+        (f"{AUTH}\n{UNIX}account sufficient pam_localuser.so\n{ACCOUNT}", "warning", 4, "revoked users can log in"),
     "sufficient, then pam_permit":
         (f"auth sufficient pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
-         "lets everybody in, without any proof"),
+         "accepts every user, without any proof"),
     "optional beside pam_permit":
-        (f"auth required pam_permit.so\nauth optional pam_latchkey.so\n{ACCOUNT}", "error", 2, "lets everybody in"),
+        (f"auth required pam_permit.so\nauth optional pam_latchkey.so\n{ACCOUNT}", "error", 2, "accepts every user"),
     "a refusal that is ignored before pam_permit":
         (f"auth [success=ok default=ignore] pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
          "auth_err"),
@@ -82,26 +82,26 @@ STACKS = {
         (f"auth [success=1 auth_err=1 default=ignore] pam_latchkey.so\nauth requisite pam_deny.so\n"
          f"auth required pam_permit.so\n{ACCOUNT}", "error", 1, "when Latchkey answers auth_err"),
     "an earlier sufficient pam_permit":
-        (f"auth sufficient pam_permit.so\n{AUTH}\n{UNIX}{ACCOUNT}", "error", 2, "lets everybody in"),
+        (f"auth sufficient pam_permit.so\n{AUTH}\n{UNIX}{ACCOUNT}", "error", 2, "accepts every user"),
     "a module that grants without asking":
-        (f"{AUTH}\nauth sufficient pam_localuser.so\n{UNIX}{ACCOUNT}", "error", 1, "lets everybody in"),
+        (f"{AUTH}\nauth sufficient pam_localuser.so\n{UNIX}{ACCOUNT}", "error", 1, "accepts every user"),
     "a pam_nologin that agrees where nobody has been asked":
         ("auth [success=done cred_insufficient=ignore authinfo_unavail=ignore ignore=ignore default=die] "
-         f"pam_latchkey.so\nauth required pam_nologin.so successok\n{ACCOUNT}", "error", 1, "lets everybody in"),
+         f"pam_latchkey.so\nauth required pam_nologin.so successok\n{ACCOUNT}", "error", 1, "accepts every user"),
     "a pam_u2f that agrees where nobody has a key":
         (f"auth optional pam_latchkey.so\nauth required pam_u2f.so cue nouserok\n{ACCOUNT}", "error", 1,
-         "lets everybody in"),
+         "accepts every user"),
     "a jump that is one too short":
         ("auth [success=1 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
          f"auth requisite pam_deny.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
-         "no token opens it: the auth stack"),
+         "every token is refused: the auth stack"),
     "a jump over a line that has come since":
         ("auth [success=2 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
          f"auth required pam_faillock.so authfail\nauth requisite pam_deny.so\nauth required pam_permit.so\n{ACCOUNT}",
-         "error", 1, "no token opens it: the auth stack"),
+         "error", 1, "every token is refused: the auth stack"),
     "an account line that refuses what is good":
         (f"{AUTH}\n{UNIX}account [success=die default=ignore] pam_latchkey.so\naccount required pam_unix.so\n", "error", 3,
-         "no token opens it: the account stack"),
+         "every token is refused: the account stack"),
     "a module that cannot be loaded, and a jump":
         ("auth [success=2 module_unknown=2 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
          f"auth requisite pam_deny.so\nauth required pam_permit.so\n{ACCOUNT}", "error", 1,
@@ -111,16 +111,16 @@ STACKS = {
          "not known to ask for proof"),
     "optional, then pam_succeed_if":
         (f"auth optional pam_latchkey.so\nauth required pam_succeed_if.so uid >= 0\n{ACCOUNT}", "warning", 1,
-         "can let people in without any"),
+         "can make the auth stack accept users without proof"),
     "optional, then pam_listfile":
         (f"auth optional pam_latchkey.so\nauth required pam_listfile.so file=/x onerr=succeed\n{ACCOUNT}", "warning", 1,
-         "can let people in without any"),
+         "can make the auth stack accept users without proof"),
     "account sufficient":
         (f"{AUTH}\n{UNIX}account sufficient pam_latchkey.so\naccount required pam_unix.so\n", "warning", 3,
-         "expired accounts get in"),
+         "whose account has expired can log in"),
     "a jump over pam_unix's account check":
         (f"{AUTH}\n{UNIX}account [success=1 ignore=ignore authinfo_unavail=ignore default=die] pam_latchkey.so\n"
-         "account required pam_unix.so\naccount required pam_permit.so\n", "warning", 3, "expired accounts get in"),
+         "account required pam_unix.so\naccount required pam_permit.so\n", "warning", 3, "whose account has expired can log in"),
     "an account line of another configuration":
         (f"{AUTH}\n{UNIX}{ACCOUNT.replace('pam_latchkey.so', 'pam_latchkey.so config=/nonexistent/x')}", "warning", 3,
          "different configurations"),
@@ -140,7 +140,7 @@ SILENT = {
     "an account part whose only other module never succeeds in an auth part":
         f"{AUTH}\n{UNIX}account [success=ok ignore=ignore authinfo_unavail=ignore default=die] pam_latchkey.so\n"
         "account required pam_unix.so\naccount required pam_nologin.so\n",
-    "another module that stands twice": f"{AUTH}\n{UNIX}{UNIX}{ACCOUNT}",
+    "another module that is in the set twice": f"{AUTH}\n{UNIX}{UNIX}{ACCOUNT}",
     "sufficient, then local passwords": f"auth sufficient pam_latchkey.so\n{UNIX}{ACCOUNT}",
     "a jump as Debian writes it":
         "auth [success=2 default=ignore] pam_latchkey.so\nauth [success=1 default=ignore] pam_unix.so\n"
@@ -169,7 +169,7 @@ SILENT = {
 def test_a_module_that_a_caller_of_su_keeps_from_loading(site, service, account, is_told):
     site.stack(service, f"{AUTH}\n{UNIX}{account}")
     if is_told:
-        site.expect("warning", service, 3, "by ulimit -v: revoked people")
+        site.expect("warning", service, 3, "with ulimit -v: revoked users")
     else:
         assert site.check() == ([], 0)
 
@@ -214,7 +214,7 @@ account required pam_unix.so no_pass_expiry
     (JUMPS.replace("pam_unix.so no_pass_expiry", "pam_nologin.so"), "Latchkey's success skips pam_unix.so"),
     (ACCOUNT.replace("success=ok", "success=1") + "account required pam_time.so\n", "Latchkey's success skips pam_unix.so"),
     (ACCOUNT.replace("pam_unix.so", "@ROOT@/pam_unix.so").replace("success=ok", "success=1")
-     + "account required pam_time.so\n", "/pam_unix.so: an account that it refuses to others opens to a token"),
+     + "account required pam_time.so\n", "/pam_unix.so: a token is accepted for accounts that this module refuses to"),
 ])
 def test_a_module_that_a_login_by_token_skips_is_a_warning(site, account, words):
     site.write(site.root / "pam_unix.so", "")
@@ -306,5 +306,5 @@ def test_the_stacks_of_the_manual_do_what_it_says(site):
     site.stack("sshd", passwords_second)
     assert site.check() == ([], 0)
     site.stack("sshd", tokens_only)
-    assert all("everybody is locked out while Latchkey cannot decide" in f[3] or "logins by other means" in f[3]
+    assert all("every user is locked out while Latchkey cannot decide" in f[3] or "logins by other means" in f[3]
                for f in site.check()[0]), site.check()

@@ -38,7 +38,7 @@ def test_a_service_block_of_any_name_may_be_meant_for_sasl_where_that_is_set_up(
         system.module("usr/lib/x86_64-linux-gnu/sasl2/liblatchkey.so")
     add_block(system, "kiosk", more)
     severity, words = {
-        "nothing": ("warning", 'no line says service=kiosk: the block never holds'),
+        "nothing": ("warning", 'no line has service=kiosk: the block never applies'),
         "saslauthd": ("note", "saslauthd_socket (which is set)"),
         "liblatchkey.so": ("note", "liblatchkey.so (which is installed)"),
     }[door]

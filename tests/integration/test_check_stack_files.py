@@ -28,13 +28,13 @@ def test_a_directory_of_stacks_with_too_long_a_name_is_an_error(site):
 def test_a_slash_at_the_end_of_the_directory_changes_nothing(system, slashes):
     system.vendor_stack("kiosk", f"auth sufficient pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}")
     system.pam = f"{system.pam}{slashes}"
-    system.expect("error", "kiosk", 1, "lets everybody in")
+    system.expect("error", "kiosk", 1, "accepts every user")
 
 
 def test_a_stack_of_the_vendor_is_judged(system):
     (system.pam / "sshd").unlink()
     system.vendor_stack("sshd", f"auth sufficient pam_latchkey.so\nauth required pam_permit.so\n{ACCOUNT}")
-    system.expect("error", "sshd", 1, "lets everybody in")
+    system.expect("error", "sshd", 1, "accepts every user")
     system.stack("sshd", GOOD_STACK)
     assert system.check() == ([], 0)
 
@@ -70,7 +70,7 @@ def test_an_absolute_include_is_looked_for_in_the_same_system(system):
 def test_a_missing_include_of_all_types_refuses_the_whole_service(system, how):
     system.stack("sshd", GOOD_STACK + how)
     system.expect("error", "sshd", 6, "included file cannot be read: libpam refuses the whole service")
-    system.expect("error", "sshd", 4, "no token opens it: the account stack")
+    system.expect("error", "sshd", 4, "every token is refused: the account stack")
 
 
 def test_a_missing_include_of_one_type_refuses_that_type(system):
@@ -96,7 +96,7 @@ def test_what_stands_after_a_line_that_libpam_cannot_take_is_not_read(system):
 def test_a_file_of_other_that_libpam_cannot_read_refuses_every_service(system):
     system.stack("other", "auth required pam_deny.so \\")
     system.expect("error", "other", 1, "the file ends within the line: libpam refuses the whole service")
-    system.expect("error", "sshd", 1, "no token opens it: the auth stack")
+    system.expect("error", "sshd", 1, "every token is refused: the auth stack")
     system.stack("other", "auth required pam_deny.so\n")
     assert system.check() == ([], 0)
 
@@ -107,7 +107,7 @@ def test_the_lines_of_other_stand_in_for_a_type_that_a_service_has_none_of(syste
     assert system.check() == ([], 0)
     system.stack("other", f"auth required pam_deny.so\n{ACCOUNT.replace('success=ok', 'success=die')}")
     found, _ = system.check()
-    assert [f[:3] for f in found if "service sshd: no token opens it: the account stack" in f[3]] == [("error", "other", 2)]
+    assert [f[:3] for f in found if "service sshd: every token is refused: the account stack" in f[3]] == [("error", "other", 2)]
 
 
 def test_a_loose_file_of_other_is_an_error_where_its_lines_stand_in(system):
@@ -166,7 +166,7 @@ def test_nothing_is_said_of_modules_where_libpam_cannot_be_found(system):
 def test_another_module_that_is_not_there_answers_module_unknown(system):
     system.stack("sshd", GOOD_STACK + "account required pam_nothing.so\n")
     system.expect("warning", "sshd", 6, "pam_nothing.so: No such file in libpam's folder")
-    system.expect("error", "sshd", 4, "no token opens it: the account stack")
+    system.expect("error", "sshd", 4, "every token is refused: the account stack")
     system.stack("sshd", GOOD_STACK + "-account [module_unknown=ignore default=bad] pam_nothing.so\n")
     assert system.check() == ([], 0)
 
@@ -213,7 +213,7 @@ def test_an_included_stack_is_judged_in_its_service(site, how):
     found, status = site.check()
     assert status == 1
     assert [f[:3] for f in found] == [("error", "common-auth", 1)], found
-    assert "service sshd: the auth stack lets everybody in" in found[0][3]
+    assert "service sshd: the auth stack accepts every user" in found[0][3]
 
 
 def test_a_substack_ends_only_itself(site):

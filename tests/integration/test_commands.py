@@ -25,10 +25,10 @@ def test_check_shows_how_latchkeyd_is(site, daemon):
     wait_until(lambda: daemon.status()["tenants"][0]["keys_looked_at"] is not None, "the key set was looked at")
     found = check(site.host)
     assert [severity for severity, _ in found] == ["note", "note"], found
-    assert re.match(r"latchkeyd [0-9.]+ has served for \d+ s: asked 0 exchanges, 0 refreshes, 0 signatures, 0 logins, 0 "
-                    r"passwords; turned away 0 by allow, 0 by rate, 0 in a crowd, 0 as guesses, 0 as broken; "
+    assert re.match(r"latchkeyd [0-9.]+ has run for \d+ s: answered 0 exchanges, 0 refreshes, 0 signatures, 0 logins, 0 "
+                    r"passwords; refused 0 by allow, 0 by rate, 0 as too many at once, 0 as guesses, 0 as broken; "
                     r"cache: 0 entries, 0 hits, 0 misses$", found[0][1])
-    assert re.match(rf'tenant "{tokens.TENANT}": breaker closed; the key set was looked at \d+ s ago: '
+    assert re.match(rf'tenant "{tokens.TENANT}": breaker closed; the last refresh of the key set was \d+ s ago: '
                     r"(replaced|unchanged)$", found[1][1]), found
 
 
@@ -42,7 +42,7 @@ def test_check_warns_of_an_open_breaker_and_of_a_key_set_that_is_not_refreshed(s
         wait_until(lambda: daemon.status()["tenants"][0]["keys_failure"] is not None, "the refresh failed")
         warnings = [message for severity, message in check(site.host) if severity == "warning"]
     assert len(warnings) == 2
-    assert "its service failed 5 times in a row, or asked to be spared" in warnings[0]
+    assert "its service failed 5 times in a row, or asked for a pause" in warnings[0]
     assert "the key set could not be refreshed: " in warnings[1] and "status 500" in warnings[1]
 
 
@@ -81,7 +81,7 @@ def test_wrong_usage_is_status_2(latchkey, words):
 @pytest.mark.parametrize("words", [("keys",), ("keys", "steal"), ("apikey",)], ids=" ".join)
 def test_half_a_command_is_none(words):
     done = run(PROGRAM, *words, check=False)
-    assert done.returncode == 2 and "is no sub-command" in done.stderr
+    assert done.returncode == 2 and "is not a sub-command" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("keys", "fetch"), ("keys", "list"), ("exchange", "--user", "daemon"),

@@ -63,7 +63,7 @@ def test_check_knows_whether_the_user_is_in_the_group_shadow(host, caller, accou
         join_group("postgres", "shadow")
     assert caller(host.token()) == [SUCCESS, SUCCESS if reads_shadow else AUTHINFO_UNAVAIL]
     told = [line for line in run(COMMAND, "check", check=False).stdout.splitlines() if "/pam.d/postgresql:" in line]
-    assert [line for line in told if "no token opens it" not in line] == []
+    assert [line for line in told if "every token is refused" not in line] == []
     assert len(told) == (0 if reads_shadow else 1), told
 
 

@@ -42,8 +42,8 @@ def found(service):
     """Whether check says so: its error about the auth stack, and none about the account stack."""
     report = json.loads(run(COMMAND, "check", "--json", check=False).stdout)
     told = [f["message"] for f in report["findings"] if f["message"].startswith(f"service {service}: ")]
-    lets_in = any("the auth stack lets everybody in" in message for message in told)
-    return lets_in, not any("no token opens it: the account stack" in message for message in told)
+    lets_in = any("the auth stack accepts every user" in message for message in told)
+    return lets_in, not any("every token is refused: the account stack" in message for message in told)
 
 
 CASES = {

@@ -137,7 +137,7 @@ def test_the_verdict_is_accept_and_pam_unix_refuses_and_check_says_so(host, door
     if is_root(door):
         assert told == []
     else:
-        assert len(told) == 1 and "no token opens it" in told[0] and f"as the user {door.user}" in told[0], told
+        assert len(told) == 1 and "every token is refused" in told[0] and f"as the user {door.user}" in told[0], told
 
 
 def test_check_is_silent_about_the_example(host, door):

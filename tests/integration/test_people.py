@@ -45,7 +45,7 @@ def test_users_come_in_pages_or_all_together(latchkey):
     key = latchkey.tenant.api_key
     page = latchkey.run("users", "--page-size", 2, input=key)
     assert page.returncode == 0 and len(page.stdout.splitlines()) == 2
-    assert f"2 of {len(every)}; --page 2 goes on" in page.stderr
+    assert f"2 of {len(every)}; --page 2 shows the next page" in page.stderr
     rest = latchkey.run("users", "--page-size", 2, "--page", 2, input=key)
     everybody = latchkey.run("users", "--page-size", 2, "--all", "--token-file", latchkey.admin_file())
     assert everybody.stderr == "" and everybody.stdout.startswith(page.stdout + rest.stdout)
