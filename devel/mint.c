@@ -195,7 +195,7 @@ static struct json *read_claims(const char *argument)
     if (!json_parse(text, &claims, &error)) {
         fail("the claims: %s", json_error_text(error));
     } else if (json_type_of(claims) != JSON_OBJECT) {
-        fail("the claims are no object");
+        fail("the claims are not an object");
         json_free(&claims);
     }
     return claims;

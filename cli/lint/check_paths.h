@@ -1,5 +1,5 @@
 /*
- * latchkey check: who can change a file.
+ * latchkey check: which users can change a file.
  */
 #ifndef LATCHKEY_CHECK_PATHS_H
 #define LATCHKEY_CHECK_PATHS_H

@@ -26,8 +26,8 @@ static void after_fork_in_parent(void)
     pthread_rwlock_unlock(&lock);
 }
 
-/* glibc remembers who holds the lock by the number of the thread, which is another one in the child: it could not be
- * unlocked there. */
+/* glibc remembers the holder of the lock by the number of the thread, which is another one in the child: it could not
+ * be unlocked there. */
 static void after_fork_in_child(void)
 {
     static const pthread_rwlock_t unlocked = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;

@@ -444,5 +444,5 @@ bool trusted_file_replace(const char *path, enum trusted_file_kind kind, struct 
     if (ok)
         cause = errno;
     unlink(beside);
-    return file_refuse_call(error, "cannot be written anew", cause);
+    return file_refuse_call(error, "cannot be replaced", cause);
 }

@@ -75,7 +75,7 @@ struct latchkeyd_options {
     unsigned saslauthd_mode;              /* of these sockets: a process that may write to one may try passwords */
     char *saslauthd_group;                /* of these sockets; NULL: root's group */
     char *program;                        /* started for one question when no socket accepts; NULL: never */
-    char *user;                           /* latchkeyd runs as this user, who may own key sets and secrets */
+    char *user;                           /* latchkeyd runs as this user; it may own key sets and secrets */
     struct string_list allow;             /* the clients: users, and groups behind an @; root and `user` always are */
     int64_t timeout;                      /* s, 1 … 60: connect, TLS and reply of the tenant service together */
     int64_t api_key_cache;                /* s; 0: nothing is cached */

@@ -43,7 +43,7 @@ static bool check_kind(struct verdict *verdict, const struct service_rules *serv
     }
 }
 
-/* The token may be a good one: an administrator who reads the log must not look for a fault in it. */
+/* The token may be a good one: an administrator who reads the log must not take it for a bad one. */
 static bool check_unmasked(struct verdict *verdict, const struct credential *credential)
 {
     if (!credential->is_masked)
@@ -108,7 +108,7 @@ static bool find_exchange(struct decision *decision)
     return true;
 }
 
-/* After the exchange: whether the account's API key still stands for this subject of this tenant. */
+/* After the exchange: whether the account's API key still belongs to this subject of this tenant. */
 static bool check_exchange(struct decision *decision)
 {
     const struct user_block *block = identity_user_block(&decision->config->identity, decision->account);

@@ -5,7 +5,7 @@
  *     plan → exchange the API key → verify → have the signature judged → have a newer key set fetched
  *
  * Each happens at most once, and only where it is needed. After each answer the clock catches up, the newest
- * configuration is acquired, and the plan and the verification are made anew by it: what was revoked or forbidden
+ * configuration is acquired, and the plan and the verification are made again by it: what was revoked or forbidden
  * during a wait holds at once.
  *
  * There are two drivers. authenticate.c waits for each answer of latchkeyd (ipc/client.h), in the host process.

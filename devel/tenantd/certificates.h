@@ -26,7 +26,7 @@ const char *certificate_meaning(enum certificate_kind kind);
 
 /*
  * A server certificate and its key in PEM, malloc'ed; wipe the key. The authority is DIRECTORY/ca.pem (0644) and ca.key
- * (0600), made on the first call and kept, so that clients go on trusting; the server's key is made anew each time
+ * (0600), made on the first call and kept, so that clients go on trusting; the server's key is made each time
  * and never written. False with errno set, or 0 when OpenSSL failed.
  */
 bool certificates_make(const char *directory, enum certificate_kind kind, char **ret_certificate, char **ret_key);

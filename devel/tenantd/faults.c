@@ -133,14 +133,14 @@ static bool set_value(struct fault *fault, struct slice word, char error[FAULTS_
     size_t i;
 
     if (!slice_cut(word, '=', &name, &value))
-        return refuse(error, "\"%.*s\" is no name=value", SLICE_ARG(word));
+        return refuse(error, "\"%.*s\" is not name=value", SLICE_ARG(word));
     if (slice_equal_string(name, "text"))
         return set_text(fault, value, error);
     for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (slice_equal_string(name, numbers[i].name))
             return parse_number(value, numbers[i].max, (int64_t *)((char *)fault + numbers[i].offset))
-                || refuse(error, "%s wants a number of 0 … %lld", numbers[i].name, (long long)numbers[i].max);
-    return refuse(error, "\"%.*s\" is no value of a fault", SLICE_ARG(name));
+                || refuse(error, "%s takes a number of 0 … %lld", numbers[i].name, (long long)numbers[i].max);
+    return refuse(error, "\"%.*s\" is not a value of a fault", SLICE_ARG(name));
 }
 
 static bool kind_find(struct slice name, enum fault_kind *ret_kind)
@@ -180,21 +180,21 @@ bool faults_plan(struct faults *faults, struct slice words, char error[FAULTS_ER
         return refuse(error, "a fault has an endpoint and a kind");
     if (!slice_equal_string(endpoint_word, "*")) {
         if (!endpoint_find(endpoint_word, &endpoint))
-            return refuse(error, "\"%.*s\" is no endpoint", SLICE_ARG(endpoint_word));
+            return refuse(error, "\"%.*s\" is not an endpoint", SLICE_ARG(endpoint_word));
         place = &faults->planned[endpoint];
     }
     if (!kind_find(word, &fault.kind))
-        return refuse(error, "\"%.*s\" is no fault", SLICE_ARG(word));
+        return refuse(error, "\"%.*s\" is not a fault", SLICE_ARG(word));
     if (!fits(endpoint, fault_stage(fault.kind)))
-        return refuse(error, "%s is no fault of \"%.*s\"", fault_name(fault.kind), SLICE_ARG(endpoint_word));
+        return refuse(error, "%s is not a fault of \"%.*s\"", fault_name(fault.kind), SLICE_ARG(endpoint_word));
     fault.status = fault_status(fault.kind);
     while (next_word(&words, &word))
         if (!set_value(&fault, word, error))
             return false;
     if (fault_stage(fault.kind) == STAGE_INSTEAD && fault.status < 200)
-        return refuse(error, "status is no final status");
+        return refuse(error, "status is not a final status");
     if (fault.kind == FAULT_REDIRECT && fault.text[0] == '\0')
-        return refuse(error, "redirect wants a text, the location");
+        return refuse(error, "redirect takes a text, the location");
     *place = fault;
     return true;
 }

@@ -20,7 +20,7 @@
 #define VERIFIER_MAX 128
 
 /* The redirect URIs that are registered: those of an application on the person's own machine (RFC 8252 §7.3), which
- * takes whatever port is free. What stands before the port, and what after it. */
+ * takes whatever port is free. The text before the port, and the text after it. */
 static const struct {
     const char *before, *after;
 } redirect_uris[] = {

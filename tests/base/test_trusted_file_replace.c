@@ -94,13 +94,13 @@ static const struct {
     const char *error;
     int cause;
 } failures[] = {
-    { "the disk is full", ENOSPC, 0, 0, 0, "cannot be written anew: No space left on device", 0 },
-    { "the quota is used up", EDQUOT, 0, 0, 0, "cannot be written anew: Disk quota exceeded", 0 },
-    { "the disk fails", EIO, 0, 0, 0, "cannot be written anew: Input/output error", EIO },
-    { "the mode cannot be set", 0, EPERM, 0, 0, "cannot be written anew: Operation not permitted", 0 },
-    { "the disk fails when all is written", 0, 0, EIO, 0, "cannot be written anew: Input/output error", EIO },
-    { "it may not be renamed", 0, 0, 0, EACCES, "cannot be written anew: Permission denied", 0 },
-    { "out of memory", 0, 0, 0, ENOMEM, "cannot be written anew: Cannot allocate memory", ENOMEM },
+    { "the disk is full", ENOSPC, 0, 0, 0, "cannot be replaced: No space left on device", 0 },
+    { "the quota is used up", EDQUOT, 0, 0, 0, "cannot be replaced: Disk quota exceeded", 0 },
+    { "the disk fails", EIO, 0, 0, 0, "cannot be replaced: Input/output error", EIO },
+    { "the mode cannot be set", 0, EPERM, 0, 0, "cannot be replaced: Operation not permitted", 0 },
+    { "the disk fails when all is written", 0, 0, EIO, 0, "cannot be replaced: Input/output error", EIO },
+    { "it may not be renamed", 0, 0, 0, EACCES, "cannot be replaced: Permission denied", 0 },
+    { "out of memory", 0, 0, 0, ENOMEM, "cannot be replaced: Cannot allocate memory", ENOMEM },
 };
 
 static void rule_21_whatever_fails_the_old_file_stays(void **state)
@@ -140,7 +140,7 @@ static int status_beyond_the_largest_file(const char *path)
         return 1;
     if (trusted_file_replace(path, TRUSTED_PUBLIC, LITERAL("more than four bytes"), &error))
         return 2;
-    return strcmp(error.text, "cannot be written anew: File too large") == 0 ? 0 : 3;
+    return strcmp(error.text, "cannot be replaced: File too large") == 0 ? 0 : 3;
 }
 
 static void rule_21_half_a_file_never_takes_the_place(void **state)
@@ -182,7 +182,7 @@ static void a_place_that_cannot_be_taken(void **state)
           strdup(path_of("none/file")) },
         { "a file in the place of the directory", "cannot create a new one in its directory: Not a directory",
           strdup(path_of("plain/file")) },
-        { "a directory in its place", "cannot be written anew: Is a directory", strdup(path_of("taken")) },
+        { "a directory in its place", "cannot be replaced: Is a directory", strdup(path_of("taken")) },
         { "a name that leaves no room for another beside it",
           "cannot create a new one in its directory: File name too long", long_path(NAME_MAX) },
         { "a path beyond any", "cannot make a name for the new file: File name too long", long_path(PATH_MAX) },
