@@ -9,14 +9,14 @@
 
 #define ACCOUNTS_MAX 256
 
-struct account {
+struct guessed_account {
     char tenant_id[FACT_MAX];
     char subject[SUBJECT_MAX + 1];
     struct bucket bucket; /* at_ms 0: a free place */
 };
 
 struct guesses {
-    struct account accounts[ACCOUNTS_MAX];
+    struct guessed_account accounts[ACCOUNTS_MAX];
 };
 
 struct guesses *guesses_new(void)
@@ -32,17 +32,17 @@ void guesses_free(struct guesses **guesses)
     *guesses = NULL;
 }
 
-static double refill_account(struct account *account, int64_t now_ms)
+static double refill_account(struct guessed_account *account, int64_t now_ms)
 {
     return bucket_refill(&account->bucket, GUESSES_PER_S, GUESSES_AT_ONCE, now_ms);
 }
 
-static struct account *find_account(struct guesses *guesses, const char *tenant_id, const char *subject)
+static struct guessed_account *find_account(struct guesses *guesses, const char *tenant_id, const char *subject)
 {
     size_t i;
 
     for (i = 0; i < ACCOUNTS_MAX; i++) {
-        struct account *account = &guesses->accounts[i];
+        struct guessed_account *account = &guesses->accounts[i];
 
         if (account->bucket.at_ms != 0 && strcmp(account->subject, subject) == 0
             && strcmp(account->tenant_id, tenant_id) == 0)
@@ -52,14 +52,14 @@ static struct account *find_account(struct guesses *guesses, const char *tenant_
 }
 
 /* A free place, or that of the account with most guesses left: forgetting it forgives the fewest. */
-static struct account *free_place(struct guesses *guesses, int64_t now_ms)
+static struct guessed_account *free_place(struct guesses *guesses, int64_t now_ms)
 {
-    struct account *fullest = NULL;
+    struct guessed_account *fullest = NULL;
     double most = 0;
     size_t i;
 
     for (i = 0; i < ACCOUNTS_MAX; i++) {
-        struct account *account = &guesses->accounts[i];
+        struct guessed_account *account = &guesses->accounts[i];
         double left;
 
         if (account->bucket.at_ms == 0)
@@ -75,18 +75,18 @@ static struct account *free_place(struct guesses *guesses, int64_t now_ms)
 
 unsigned guesses_left(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms)
 {
-    struct account *account = find_account(guesses, tenant_id, subject);
+    struct guessed_account *account = find_account(guesses, tenant_id, subject);
 
     return account != NULL ? (unsigned)refill_account(account, now_ms) : GUESSES_AT_ONCE;
 }
 
 void guesses_count(struct guesses *guesses, const char *tenant_id, const char *subject, int64_t now_ms)
 {
-    struct account *account = find_account(guesses, tenant_id, subject);
+    struct guessed_account *account = find_account(guesses, tenant_id, subject);
 
     if (account == NULL) {
         account = free_place(guesses, now_ms);
-        *account = (struct account){ .bucket = { .at_ms = 0 } };
+        *account = (struct guessed_account){ .bucket = { .at_ms = 0 } };
         snprintf(account->tenant_id, sizeof account->tenant_id, "%s", tenant_id);
         snprintf(account->subject, sizeof account->subject, "%s", subject);
     }

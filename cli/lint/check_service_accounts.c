@@ -14,14 +14,14 @@
 #define DAYS_AHEAD 366 /* how far the lint looks for passwords that become too old */
 
 /* What a walk through a stack assumes of an account: it has one fault and no other, and Latchkey accepts the token. */
-struct fault {
+struct account_fault {
     bool is_shell_unlisted;
     enum password_age age;
 };
 
 static return_set returns_with_fault(const struct pam_line *line, const void *context)
 {
-    const struct fault *fault = context;
+    const struct account_fault *fault = context;
 
     if (pam_line_is(line, MODULE))
         return RETURNS(RETURN_SUCCESS);
@@ -35,7 +35,7 @@ static return_set returns_with_fault(const struct pam_line *line, const void *co
 }
 
 /* Whether the stack accepts a token for an account with the fault. */
-static bool accepts(const struct pam_service *service, const struct fault *fault)
+static bool accepts(const struct pam_service *service, const struct account_fault *fault)
 {
     return pam_dispatch_can_succeed(&service->stack, STACK_AUTH, returns_with_fault, fault)
         && pam_dispatch_can_succeed(&service->stack, STACK_ACCOUNT, returns_with_fault, fault);
@@ -44,7 +44,7 @@ static bool accepts(const struct pam_service *service, const struct fault *fault
 static void check_shells(const struct pam_lint *lint, const struct pam_service *service,
                          const struct accounts *accounts, const struct pam_line *line)
 {
-    const struct fault fault = { .is_shell_unlisted = true };
+    const struct account_fault fault = { .is_shell_unlisted = true };
     struct name_list names = { .count = 0 };
     size_t i;
 
@@ -65,7 +65,7 @@ static void check_ages(const struct pam_lint *lint, const struct pam_service *se
     size_t i, k;
 
     for (i = 0; i < sizeof ages / sizeof ages[0]; i++) {
-        const struct fault fault = { .age = ages[i] };
+        const struct account_fault fault = { .age = ages[i] };
 
         if (accepts(service, &fault))
             continue;
@@ -84,7 +84,7 @@ static void check_ages(const struct pam_lint *lint, const struct pam_service *se
 static void check_ages_ahead(const struct pam_lint *lint, const struct pam_service *service,
                              const struct accounts *accounts, const struct pam_line *line)
 {
-    const struct fault fault = { .age = AGE_CHANGE };
+    const struct account_fault fault = { .age = AGE_CHANGE };
     const struct account *next = NULL;
     size_t i;
 
@@ -105,7 +105,7 @@ static void check_ages_ahead(const struct pam_lint *lint, const struct pam_servi
 static void check_accounts_of_service(const struct pam_lint *lint, const struct pam_service *service,
                                       const struct accounts *accounts)
 {
-    const struct fault nothing = { .age = AGE_GOOD };
+    const struct account_fault nothing = { .age = AGE_GOOD };
     const struct pam_line *auth = find_latchkey(&service->stack, STACK_AUTH);
     const struct pam_line *account = find_latchkey(&service->stack, STACK_ACCOUNT);
     const struct pam_line *line = account != NULL ? account : auth;

@@ -112,7 +112,7 @@ struct stack_reader {
 };
 
 /* How the lines of a file are read. */
-struct place {
+struct stack_place {
     const char *path;
     bool is_of_all_types; /* else only lines of this type: */
     enum stack_type type; /* of a file that `auth include` names */
@@ -148,7 +148,7 @@ static bool remember_file(struct stack_reader *reader, const char *path)
 }
 
 /* NULL when out of memory. Borrowed, and valid until the next call. */
-static struct pam_line *add_line(struct stack_reader *reader, const struct place *place, size_t number,
+static struct pam_line *add_line(struct stack_reader *reader, const struct stack_place *place, size_t number,
                                  enum stack_type type)
 {
     struct pam_stack *stack = reader->stack;
@@ -309,8 +309,8 @@ static void parse_arguments(struct stack_reader *reader, struct pam_line *line, 
     }
 }
 
-static void add_broken(struct stack_reader *reader, const struct place *place, size_t number, enum stack_type type,
-                       const char *why, bool spoils_all_types)
+static void add_broken(struct stack_reader *reader, const struct stack_place *place, size_t number,
+                       enum stack_type type, const char *why, bool spoils_all_types)
 {
     struct pam_line *line = add_line(reader, place, number, type);
 
@@ -324,7 +324,7 @@ static void add_broken(struct stack_reader *reader, const struct place *place, s
     reader->stack->is_refused = reader->stack->is_refused || line->is_fatal;
 }
 
-static bool read_file(struct stack_reader *reader, const struct place *place, const char *content, size_t len);
+static bool read_file(struct stack_reader *reader, const struct stack_place *place, const char *content, size_t len);
 
 /* A file that a line names by its absolute path, or by its name in the directory. libpam does not look in the vendor's
  * directory. */
@@ -353,8 +353,8 @@ static bool vendor_has(const struct pam_system *system, const char *name)
  * Read a file that a line names: all its lines for @include, else those of one type. An include that fails becomes one
  * line that fails, in the place of the include.
  */
-static void include(struct stack_reader *reader, const struct place *from, size_t number, const char *name,
-                    struct place *place)
+static void include(struct stack_reader *reader, const struct stack_place *from, size_t number, const char *name,
+                    struct stack_place *place)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
     char path[PATH_MAX];
@@ -377,10 +377,10 @@ static void include(struct stack_reader *reader, const struct place *from, size_
 }
 
 /* `auth include FILE` and `auth substack FILE`; false when the control is another. */
-static bool read_include(struct stack_reader *reader, const struct place *place, size_t number, enum stack_type type,
-                         const char *control, char *text)
+static bool read_include(struct stack_reader *reader, const struct stack_place *place, size_t number,
+                         enum stack_type type, const char *control, char *text)
 {
-    struct place inner = { .type = type, .level = place->level };
+    struct stack_place inner = { .type = type, .level = place->level };
     bool is_bracketed;
 
     if (strcasecmp(control, "substack") == 0) {
@@ -406,10 +406,12 @@ static enum stack_type parse_type(const char *word, bool *ret_known)
 }
 
 /* line = [ "-" ] type control module *argument / "@include" file */
-static void read_line(struct stack_reader *reader, const struct place *place, size_t number, char *text)
+static void read_line(struct stack_reader *reader, const struct stack_place *place, size_t number, char *text)
 {
     bool is_bracketed, is_known, is_silent;
-    struct place everything = { .is_of_all_types = place->is_of_all_types, .type = place->type, .level = place->level };
+    struct stack_place everything = { .is_of_all_types = place->is_of_all_types,
+                                      .type = place->type,
+                                      .level = place->level };
     char *word = next_token(&text, &is_bracketed), *module;
     struct pam_line *line;
     enum stack_type type;
@@ -487,7 +489,7 @@ static bool assemble(struct assembly *assembly, struct slice line, size_t number
 }
 
 /* False when libpam stops reading the file at a line. */
-static bool read_file(struct stack_reader *reader, const struct place *place, const char *content, size_t len)
+static bool read_file(struct stack_reader *reader, const struct stack_place *place, const char *content, size_t len)
 {
     struct assembly assembly = { .number = 0 };
     struct slice rest = { content, len }, line;
@@ -521,7 +523,7 @@ static bool read_file(struct stack_reader *reader, const struct place *place, co
 static bool read_service(struct stack_reader *reader, const char *directory, const char *service)
 {
     CLEANUP(secret_clear) struct secret content = { NULL, 0 };
-    struct place place = { .is_of_all_types = true };
+    struct stack_place place = { .is_of_all_types = true };
     struct stat status;
     char path[PATH_MAX];
     int len = snprintf(path, sizeof path, "%s/%s", directory, service);

@@ -19,7 +19,7 @@ struct question {
 };
 
 /* Users and groups differ in the call, in the entry and in the local file. */
-struct source {
+struct account_database {
     int (*ask)(struct question *question, char *buffer, size_t size, bool *ret_found);
     const char *file; /* of the source "files" of nsswitch.conf(5) */
 };
@@ -69,8 +69,8 @@ static int ask_group(struct question *question, char *buffer, size_t size, bool 
     return error;
 }
 
-static const struct source users = { ask_user, "/etc/passwd" };
-static const struct source groups = { ask_group, "/etc/group" };
+static const struct account_database users = { ask_user, "/etc/passwd" };
+static const struct account_database groups = { ask_group, "/etc/group" };
 
 /* 0 or an errno: whether the first source of most hosts could have been asked. */
 static int try_file(const char *path)
@@ -86,7 +86,7 @@ static int try_file(const char *path)
     return 0;
 }
 
-static enum account_answer look_up(const struct source *source, struct question *question, int *ret_error)
+static enum account_answer look_up(const struct account_database *source, struct question *question, int *ret_error)
 {
     size_t size = FIRST_SIZE;
     char *buffer = NULL, *larger;

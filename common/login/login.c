@@ -7,9 +7,9 @@
 
 #define DATE_MAX 9007199254740992.0 /* 2^53, as in claims.h */
 
-struct member;
-typedef struct json *write_member(const struct login *login, const struct member *member);
-typedef bool read_member(const struct json *value, struct login *login, const struct member *member);
+struct login_member;
+typedef struct json *write_member(const struct login *login, const struct login_member *member);
+typedef bool read_member(const struct json *value, struct login *login, const struct login_member *member);
 
 static write_member write_credential, write_text, write_flag, write_groups, write_date;
 static read_member read_credential, read_text, read_user, read_flag, read_groups, read_date;
@@ -17,7 +17,7 @@ static read_member read_credential, read_text, read_user, read_flag, read_groups
 #define AT(field) offsetof(struct login, field)
 
 /* The members in the order in which they are written. */
-static const struct member {
+static const struct login_member {
     const char *name;
     write_member *write; /* the value; json_new_null() where the login has none */
     read_member *read;   /* from a value that is there */
@@ -52,13 +52,13 @@ static void *into_login(struct login *login, size_t at)
     return (char *)login + at;
 }
 
-static struct json *write_credential(const struct login *login, const struct member *member)
+static struct json *write_credential(const struct login *login, const struct login_member *member)
 {
     (void)member;
     return json_new_text(slice_of(login->credential));
 }
 
-static bool read_credential(const struct json *value, struct login *login, const struct member *member)
+static bool read_credential(const struct json *value, struct login *login, const struct login_member *member)
 {
     static const char *const kinds[] = { "jwt", "api_key" };
     struct slice text;
@@ -75,13 +75,13 @@ static bool read_credential(const struct json *value, struct login *login, const
     return false;
 }
 
-static struct json *write_text(const struct login *login, const struct member *member)
+static struct json *write_text(const struct login *login, const struct login_member *member)
 {
     return json_new_text(slice_of(in_login(login, member->at)));
 }
 
 /* A NUL is a control character: the C string ends where the JSON string does. */
-static bool read_text(const struct json *value, struct login *login, const struct member *member)
+static bool read_text(const struct json *value, struct login *login, const struct login_member *member)
 {
     struct slice text;
     char *into = into_login(login, member->at);
@@ -95,25 +95,25 @@ static bool read_text(const struct json *value, struct login *login, const struc
     return true;
 }
 
-static bool read_user(const struct json *value, struct login *login, const struct member *member)
+static bool read_user(const struct json *value, struct login *login, const struct login_member *member)
 {
     struct slice name;
 
     return json_string(value, &name) && identity_is_valid_name(name) && read_text(value, login, member);
 }
 
-static struct json *write_flag(const struct login *login, const struct member *member)
+static struct json *write_flag(const struct login *login, const struct login_member *member)
 {
     return *(const bool *)in_login(login, member->at) ? json_new_boolean(true) : json_new_null();
 }
 
-static bool read_flag(const struct json *value, struct login *login, const struct member *member)
+static bool read_flag(const struct json *value, struct login *login, const struct login_member *member)
 {
     *(bool *)into_login(login, member->at) = json_is_true(value);
     return json_is_true(value);
 }
 
-static struct json *write_groups(const struct login *login, const struct member *member)
+static struct json *write_groups(const struct login *login, const struct login_member *member)
 {
     struct json *groups = json_new_array();
     size_t i;
@@ -125,7 +125,7 @@ static struct json *write_groups(const struct login *login, const struct member 
     return groups;
 }
 
-static bool read_groups(const struct json *value, struct login *login, const struct member *member)
+static bool read_groups(const struct json *value, struct login *login, const struct login_member *member)
 {
     const size_t count = json_length(value);
     struct slice name;
@@ -144,14 +144,14 @@ static bool read_groups(const struct json *value, struct login *login, const str
     return true;
 }
 
-static struct json *write_date(const struct login *login, const struct member *member)
+static struct json *write_date(const struct login *login, const struct login_member *member)
 {
     if (!*(const bool *)in_login(login, member->has))
         return json_new_null();
     return json_new_number(*(const double *)in_login(login, member->at));
 }
 
-static bool read_date(const struct json *value, struct login *login, const struct member *member)
+static bool read_date(const struct json *value, struct login *login, const struct login_member *member)
 {
     double date;
 
