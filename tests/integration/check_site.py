@@ -56,7 +56,7 @@ class Site:
         self.pam.mkdir(mode=0o755, parents=True)
         self.tenant = f'tenant "{TENANT}" {{\n  url = "https://auth.example.com"\n  keys = "{self.keys}"\n%s}}\n'
         self.blocks = f'user "daemon" {{ sub = {{"{SUB}"}} }}\n'
-        self.write(self.revoked, "")
+        self.write(self.revoked, "# nothing is revoked\n")
         self.write_keys(jwk(RSA_KEY, "a"))
         self.configure()
         self.stack("sshd", GOOD_STACK)

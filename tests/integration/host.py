@@ -372,7 +372,8 @@ class Host:
         return self.write("keys.jwks", tokens.key_set(*(keys or [self.keys[a] for a in ("RS256", "ES256", "EdDSA")])))
 
     def revoke(self, *lines):
-        return self.write("revoked", "".join(f"{line}\n" for line in lines))
+        # An empty file is examined twice, which costs each process 20 ms.
+        return self.write("revoked", "".join(f"{line}\n" for line in lines or ["# nothing is revoked"]))
 
     # Files of others
 
