@@ -14,8 +14,8 @@
 struct question {
     const char *name;
     struct account_entry *ret_account;
-    const char *member; /* NULL, or the user about whom a group is asked: */
-    bool has_member;    /* the group's entry lists the user */
+    const char *member; /* for a group: the user whose membership is asked; may be NULL */
+    bool has_member;    /* whether the entry of the group lists that user */
 };
 
 /* Users and groups differ in the call, in the entry and in the local file. */

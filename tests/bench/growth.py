@@ -38,7 +38,7 @@ class Site:
                   "https://agglestone.com/tenantId": TENANT, "groups": identifiers("group", 1)}
         self.token = self.write("token", self.mint("token", "--key", folder / "key.pem", "--alg", "RS256", "--kid",
                                                    "bench", "--lifetime", "3600", "--claims", json.dumps(claims)))
-        self.revoked = self.write("revoked-none", "")
+        self.revoked = self.write("revoked-none", "# nothing is revoked\n")
 
     @staticmethod
     def mint(*arguments):
